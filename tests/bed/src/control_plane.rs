@@ -1,0 +1,241 @@
+//! A real Kubernetes control plane in a temporary directory, running as long as its handle lives.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::fs::File;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Output;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use kube::Client;
+use kube::Config;
+use kube::config::KubeConfigOptions;
+use kube::config::Kubeconfig;
+use serde::Deserialize;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Mutex;
+
+use crate::Error;
+use crate::Result;
+use crate::orders::Orders;
+use crate::tools;
+
+/// How long a start or restart may take: 3 to 6 seconds on an idle machine, but it may be compiling.
+const START_DEADLINE: Duration = Duration::from_mins(2);
+/// How long the components may take to end before their parent is killed, and they with it.
+const STOP_DEADLINE: Duration = Duration::from_secs(15);
+
+/// A running control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, and kwok for the kubelets.
+///
+/// Its end is the drop of this value, or of this process by whatever cause. It stays in its directory if `TRUEUP_KEEP`
+/// is set. It may be shared by tests with runtimes of their own; clients may not: make one per test.
+pub struct ControlPlane {
+    dir: PathBuf,
+    binary: PathBuf,
+    up: Child,
+    orders: Option<Mutex<Orders>>,
+    summary: Summary,
+}
+
+/// What `up` says when all is ready.
+#[derive(Debug, Deserialize)]
+struct Summary {
+    kubeconfig: PathBuf,
+    server: String,
+    audit: PathBuf,
+    users: BTreeMap<String, PathBuf>,
+    pids: BTreeMap<String, u32>,
+}
+
+impl ControlPlane {
+    /// Starts a control plane that knows the given users, each of whom may do everything. `NAME:GROUP` puts a user into
+    /// that group instead, where RBAC decides.
+    pub async fn start(users: &[&str]) -> Result<Self> {
+        let binary = tokio::task::spawn_blocking(tools::controlplane_binary)
+            .await
+            .map_err(|error| Error::ControlPlane(format!("build panicked: {error}")))??;
+        let dir =
+            tempfile::Builder::new().prefix("trueup-bed-").tempdir().map_err(Error::file(env::temp_dir()))?.keep();
+        let log = dir.join("up.log");
+        let mut up = spawn(&binary, &dir, &log, users)?;
+        let (Some(stdin), Some(stdout)) = (up.stdin.take(), up.stdout.take()) else {
+            return Err(Error::ControlPlane("has no pipes".to_owned()));
+        };
+        let mut orders = Orders::new(stdin, stdout);
+        let answer = orders.answer(START_DEADLINE).await;
+        let summary = answer.and_then(|line| {
+            serde_json::from_value(line.clone()).map_err(|_| Error::ControlPlane(format!("reported '{line}'")))
+        });
+        match summary {
+            Ok(summary) => Ok(Self { dir, binary, up, orders: Some(Mutex::new(orders)), summary }),
+            Err(error) => {
+                let said = fs::read_to_string(&log).unwrap_or_default();
+                drop(orders);
+                end(&mut up);
+                forget(&dir);
+                Err(Error::ControlPlane(format!("did not start ({error}): {said}")))
+            }
+        }
+    }
+
+    /// The directory with data, kubeconfigs and logs.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.summary.kubeconfig
+    }
+
+    /// The kubeconfig of a user named at the start, or of `admin`.
+    pub fn user_kubeconfig(&self, name: &str) -> Result<&Path> {
+        if name == "admin" {
+            return Ok(self.kubeconfig());
+        }
+        self.summary.users.get(name).map(PathBuf::as_path).ok_or_else(|| Error::NoSuchUser(name.to_owned()))
+    }
+
+    /// The API server's address.
+    pub fn server(&self) -> &str {
+        &self.summary.server
+    }
+
+    /// The API server's audit log.
+    pub fn audit_log(&self) -> &Path {
+        &self.summary.audit
+    }
+
+    /// The process ids of the components as they were at the start, by name.
+    pub fn pids(&self) -> &BTreeMap<String, u32> {
+        &self.summary.pids
+    }
+
+    /// The process id of `up`, the parent of the components.
+    pub fn pid(&self) -> u32 {
+        self.up.id()
+    }
+
+    /// A new client of a user. It belongs to the runtime that it is made in.
+    pub async fn client(&self, user: &str) -> Result<Client> {
+        let kubeconfig = Kubeconfig::read_from(self.user_kubeconfig(user)?)?;
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        Ok(Client::try_from(config)?)
+    }
+
+    /// Runs kubectl as the administrator.
+    pub async fn kubectl(&self, args: &[&str]) -> Result<Output> {
+        self.kubectl_with_input(args, "").await
+    }
+
+    /// Runs kubectl as the administrator with something on its standard input.
+    pub async fn kubectl_with_input(&self, args: &[&str], input: &str) -> Result<Output> {
+        let program = self.binary.with_file_name("kubectl");
+        let mut child = tokio::process::Command::new(&program)
+            .args(args)
+            .env("KUBECONFIG", self.kubeconfig())
+            // Nothing of the user's own: neither preferences nor the discovery cache.
+            .env("KUBERC", "off")
+            .env("KUBECACHEDIR", self.dir.join("kubectl-cache"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(Error::spawn(&program))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A kubectl that does not read has closed the pipe; what it says then is what matters.
+            let _ = stdin.write_all(input.as_bytes()).await;
+        }
+        child.wait_with_output().await.map_err(Error::spawn(&program))
+    }
+
+    /// Applies manifests as kubectl does, and answers what it says.
+    pub async fn apply(&self, manifests: &str) -> Result<String> {
+        let args = ["apply", "--server-side", "-f", "-"];
+        let output = self.kubectl_with_input(&args, manifests).await?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(Error::Failed { program: "kubectl apply".to_owned(), status: output.status.to_string(), stderr })
+    }
+
+    /// Kills the API server; it stays away until [`Self::start_apiserver`].
+    pub async fn stop_apiserver(&self) -> Result<()> {
+        self.order("stop-apiserver", "stopped").await
+    }
+
+    /// Starts the API server after [`Self::stop_apiserver`], and waits until it is ready.
+    pub async fn start_apiserver(&self) -> Result<()> {
+        self.order("start-apiserver", "started").await
+    }
+
+    /// Kills the API server, starts it again on the same port, and waits until it is ready.
+    pub async fn restart_apiserver(&self) -> Result<()> {
+        self.order("restart-apiserver", "restarted").await
+    }
+
+    async fn order(&self, order: &str, key: &str) -> Result<()> {
+        match &self.orders {
+            Some(orders) => orders.lock().await.give(order, key, START_DEADLINE).await,
+            None => Err(Error::ControlPlane("is being dropped".to_owned())),
+        }
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        // Closes the pipe: the order to stop.
+        self.orders = None;
+        end(&mut self.up);
+        forget(&self.dir);
+    }
+}
+
+fn spawn(binary: &Path, dir: &Path, log: &Path, users: &[&str]) -> Result<Child> {
+    let out = File::create(log).map_err(Error::file(log))?;
+    let mut command = Command::new(binary);
+    command.args(["up", "--parent-stdin", "--dir"]).arg(dir);
+    if !keep() {
+        // Ours to remove too; but if this process is killed, only `up` is left to do it.
+        command.arg("--ephemeral");
+    }
+    for user in users {
+        let (name, group) = user.split_once(':').unwrap_or((user, "system:masters"));
+        command.arg("--user").arg(format!("{name}=token-of-{name}:{group}"));
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::from(out)).spawn().map_err(Error::spawn(binary))
+}
+
+/// Waits for a process that has been asked to end, and kills it if it does not.
+fn end(up: &mut Child) {
+    let begun = Instant::now();
+    while begun.elapsed() < STOP_DEADLINE {
+        if !matches!(up.try_wait(), Ok(None)) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    let _ = up.kill();
+    let _ = up.wait();
+}
+
+fn keep() -> bool {
+    env::var_os("TRUEUP_KEEP").is_some()
+}
+
+fn forget(dir: &Path) {
+    if keep() {
+        eprintln!("kept {}", dir.display());
+    } else {
+        let _ = fs::remove_dir_all(dir);
+    }
+}

@@ -1,0 +1,246 @@
+//! A git server on loopback: smart HTTP by git's own `http-backend`, counted, and misbehaving on demand.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use axum::Router;
+use axum::body::Body;
+use axum::body::Bytes;
+use axum::body::to_bytes;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::response::Response;
+use futures::Stream;
+use futures::stream;
+use http::HeaderMap;
+use http::StatusCode;
+use http::header;
+use tempfile::TempDir;
+use tokio::io::AsyncBufReadExt;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::io::BufReader;
+use tokio::net::TcpListener;
+use tokio::process::ChildStdout;
+use tokio::process::Command;
+use tokio::task::JoinHandle;
+
+use crate::Asked;
+use crate::Error;
+use crate::Fault;
+use crate::Repository;
+use crate::Result;
+use crate::repository::isolated_git;
+
+/// Bytes. What a client may send: wants and haves, which are far fewer.
+const MAX_REQUEST: usize = 64 << 20;
+/// Bytes. What is read of an answer at once.
+const CHUNK: usize = 64 << 10;
+
+type Repositories = Arc<Mutex<BTreeMap<String, Repository>>>;
+
+/// A git server with its repositories in a temporary directory. It ends with this value, or with its runtime.
+pub struct GitServer {
+    dir: TempDir,
+    address: String,
+    repositories: Repositories,
+    task: JoinHandle<()>,
+}
+
+impl GitServer {
+    /// Starts a server without repositories.
+    pub async fn start() -> Result<Self> {
+        let dir =
+            tempfile::Builder::new().prefix("trueup-git-").tempdir().map_err(Error::file(std::env::temp_dir()))?;
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Error::Socket)?;
+        let address = format!("http://{}", listener.local_addr().map_err(Error::Socket)?);
+        let repositories = Repositories::default();
+        let served = Served { root: dir.path().to_owned(), repositories: Arc::clone(&repositories) };
+        let router = Router::new().fallback(answer).with_state(served);
+        let task = tokio::spawn(async move {
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(Self { dir, address, repositories, task })
+    }
+
+    /// Makes an empty repository; the name may contain slashes.
+    pub fn create(&self, name: &str) -> Result<Repository> {
+        let url = format!("{}/{name}.git", self.address);
+        let repository = Repository::create(self.dir.path().join(format!("{name}.git")), url)?;
+        lock(&self.repositories).insert(format!("{name}.git"), repository.clone());
+        Ok(repository)
+    }
+}
+
+impl Drop for GitServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Clone)]
+struct Served {
+    root: PathBuf,
+    repositories: Repositories,
+}
+
+fn lock(repositories: &Repositories) -> std::sync::MutexGuard<'_, BTreeMap<String, Repository>> {
+    repositories.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn answer(State(served): State<Served>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_REQUEST).await else { return plain(StatusCode::PAYLOAD_TOO_LARGE) };
+    let path = parts.uri.path().trim_start_matches('/');
+    let name = path.find(".git/").map(|at| &path[..at + 4]);
+    let Some(repository) = name.and_then(|name| lock(&served.repositories).get(name).cloned()) else {
+        return plain(StatusCode::NOT_FOUND);
+    };
+    let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    match repository.meet(kind(path, &body), authorization) {
+        None => backend(&served, &parts, body, None).await,
+        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Status(code)) => plain(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)),
+        Some(Fault::Truncate(bytes)) => backend(&served, &parts, body, Some(Cut { bytes, hang: false })).await,
+        Some(Fault::Stall(bytes)) => backend(&served, &parts, body, Some(Cut { bytes, hang: true })).await,
+    }
+}
+
+/// What a request asks for. A compressed body is not looked into: git compresses what is longer than a kilobyte, and
+/// only a fetch is.
+fn kind(path: &str, body: &[u8]) -> Asked {
+    if path.ends_with("/info/refs") {
+        Asked::Discovery
+    } else if !path.ends_with("/git-upload-pack") {
+        Asked::Other
+    } else if body.get(4..).is_some_and(|line| line.starts_with(b"command=ls-refs")) {
+        Asked::LsRefs
+    } else {
+        Asked::Fetch
+    }
+}
+
+/// Where an answer ends too early, and whether the connection then stays.
+struct Cut {
+    bytes: usize,
+    hang: bool,
+}
+
+async fn backend(served: &Served, parts: &http::request::Parts, body: Bytes, cut: Option<Cut>) -> Response {
+    match run_backend(served, parts, body, cut).await {
+        Ok(response) => response,
+        Err(error) => {
+            eprintln!("git http-backend: {error}");
+            plain(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }
+}
+
+/// Runs `git http-backend` as CGI (RFC 3875) and streams what it says.
+async fn run_backend(
+    served: &Served,
+    parts: &http::request::Parts,
+    body: Bytes,
+    cut: Option<Cut>,
+) -> std::io::Result<Response> {
+    let mut command = Command::from(isolated_git());
+    command
+        .arg("http-backend")
+        .env("GIT_PROJECT_ROOT", &served.root)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("REQUEST_METHOD", parts.method.as_str())
+        .env("PATH_INFO", parts.uri.path())
+        .env("QUERY_STRING", parts.uri.query().unwrap_or_default())
+        .env("CONTENT_LENGTH", body.len().to_string());
+    let passed = [
+        ("git-protocol", "GIT_PROTOCOL"),
+        ("content-type", "CONTENT_TYPE"),
+        ("content-encoding", "HTTP_CONTENT_ENCODING"),
+    ];
+    for (header, variable) in passed {
+        if let Some(value) = parts.headers.get(header).and_then(|value| value.to_str().ok()) {
+            command.env(variable, value);
+        }
+    }
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn()?;
+    let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(std::io::Error::other("no pipes"));
+    };
+    tokio::spawn(async move {
+        let _ = stdin.write_all(&body).await;
+    });
+    let mut stdout = BufReader::new(stdout);
+    let (status, headers) = read_head(&mut stdout).await?;
+    let mut response = Response::new(Body::from_stream(content(child, stdout, cut)));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+/// Reads the header of a CGI answer.
+async fn read_head(from: &mut BufReader<ChildStdout>) -> std::io::Result<(StatusCode, HeaderMap)> {
+    let (mut status, mut headers) = (StatusCode::OK, HeaderMap::new());
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if from.read_line(&mut line).await? == 0 {
+            return Err(std::io::Error::other("ended before its header did"));
+        }
+        let Some((name, value)) = line.trim_end().split_once(": ") else { return Ok((status, headers)) };
+        if name.eq_ignore_ascii_case("status") {
+            let code = value.split(' ').next().and_then(|code| code.parse().ok());
+            status = code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        } else if let (Ok(name), Ok(value)) = (name.parse::<http::HeaderName>(), value.parse()) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// The content of an answer, up to where it is cut. The child lives as long as somebody reads.
+fn content(
+    child: tokio::process::Child,
+    from: impl AsyncRead + Unpin + Send + 'static,
+    cut: Option<Cut>,
+) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
+    let left = cut.as_ref().map_or(usize::MAX, |cut| cut.bytes);
+    stream::unfold((child, from, cut, left, false), async |(child, mut from, cut, left, ended)| {
+        if ended {
+            return None;
+        }
+        if left == 0 {
+            if cut.as_ref().is_some_and(|cut| cut.hang) {
+                let never: Infallible = std::future::pending().await;
+                match never {}
+            }
+            // An error in the body makes the server close the connection before the end of the answer.
+            return Some((Err(std::io::Error::other("cut")), (child, from, cut, left, true)));
+        }
+        let mut chunk = vec![0; left.min(CHUNK)];
+        match from.read(&mut chunk).await {
+            Ok(0) => None,
+            Ok(read) => {
+                chunk.truncate(read);
+                let left = if cut.is_some() { left - read } else { left };
+                Some((Ok(chunk.into()), (child, from, cut, left, false)))
+            }
+            Err(error) => Some((Err(error), (child, from, cut, left, true))),
+        }
+    })
+}
+
+fn plain(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    if status == StatusCode::UNAUTHORIZED {
+        let challenge = header::HeaderValue::from_static("Basic realm=\"bed\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}

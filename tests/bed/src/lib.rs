@@ -1,0 +1,47 @@
+//! The test bed: what end-to-end tests, the demo and the benchmark stand on.
+//!
+//! A real control plane ([`ControlPlane`]), a real git server ([`GitServer`]), the built controller ([`Controller`]),
+//! and two witnesses: the API server's audit log ([`Audit`]) says who asked what, a [`Recorder`] what happened to which
+//! object. Nothing here is a mock, and nothing here sleeps for a fixed time: every wait is [`until`] a condition.
+
+mod application;
+mod audit;
+mod control_plane;
+mod controller;
+mod error;
+mod fault;
+mod git_server;
+mod leash;
+mod metrics;
+mod orders;
+mod process;
+mod recorder;
+mod repository;
+mod request;
+mod tools;
+mod wait;
+
+pub use application::ApplicationBuilder;
+pub use application::application;
+pub use audit::Audit;
+pub use audit::Mark;
+pub use control_plane::ControlPlane;
+pub use controller::Controller;
+pub use controller::ControllerOptions;
+pub use error::Error;
+pub use error::Result;
+pub use fault::Fault;
+pub use git_server::GitServer;
+pub use process::Usage;
+pub use recorder::Change;
+pub use recorder::Recorder;
+pub use recorder::Sighting;
+pub use repository::Asked;
+pub use repository::Repository;
+pub use request::Request;
+pub use request::Requests;
+pub use tools::controlplane_binary;
+pub use tools::trueup_binary;
+pub use tools::workspace;
+pub use wait::Deadline;
+pub use wait::until;

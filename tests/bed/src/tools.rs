@@ -1,0 +1,118 @@
+//! The binaries that the test bed runs: the control plane, which it builds itself once, and the one under test.
+
+use std::env;
+use std::fmt::Write;
+use std::fs;
+use std::fs::File;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Stdio;
+
+use sha2::Digest;
+use sha2::Sha256;
+
+use crate::Error;
+use crate::Result;
+
+/// What the linker writes into the binary. Without a version the API server reports one that clients fail to parse;
+/// without symbols it is a third smaller.
+const LDFLAGS: &str = "-s -w \
+    -X k8s.io/component-base/version.gitVersion=v1.36.3 \
+    -X k8s.io/component-base/version.gitMajor=1 \
+    -X k8s.io/component-base/version.gitMinor=36";
+
+/// The directory of the workspace.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).to_path_buf()
+}
+
+/// The control plane's binary, with a link `kubectl` beside it.
+///
+/// It is built once per state of its sources (4 to 7 minutes on two cores) and found again afterwards, under
+/// `$TRUEUP_TOOLS_DIR` or `target/tools`. Who comes while another process builds it waits for that one.
+pub fn controlplane_binary() -> Result<PathBuf> {
+    let sources = workspace().join("tools/controlplane");
+    let name = format!("controlplane-{}", fingerprint(&sources)?);
+    let tools = env::var_os("TRUEUP_TOOLS_DIR").map_or_else(|| workspace().join("target/tools"), PathBuf::from);
+    let dir = tools.join(&name);
+    let binary = dir.join("controlplane");
+    if binary.exists() {
+        return Ok(binary);
+    }
+    fs::create_dir_all(&dir).map_err(Error::file(&dir))?;
+    let lock = dir.join("lock");
+    let held = File::create(&lock).map_err(Error::file(&lock))?;
+    held.lock().map_err(Error::file(&lock))?;
+    if !binary.exists() {
+        eprintln!("building the control plane into {} (minutes, but only once)", dir.display());
+        build(&sources, &dir, &binary)?;
+    }
+    Ok(binary)
+}
+
+/// The binary under test: `$TRUEUP_BIN`, or `target/debug/trueup`, or `target/release/trueup` if `TRUEUP_RELEASE=1` is
+/// set or there is no other. `$CARGO_TARGET_DIR` is honoured.
+pub fn trueup_binary() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("TRUEUP_BIN") {
+        let path = PathBuf::from(path);
+        return if path.exists() { Ok(path) } else { Err(Error::NotBuilt(path)) };
+    }
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
+    let (debug, release) = (target.join("debug/trueup"), target.join("release/trueup"));
+    let prefer_release = env::var("TRUEUP_RELEASE").is_ok_and(|value| value == "1");
+    let order = if prefer_release { [release, debug] } else { [debug, release] };
+    let [first, _] = &order;
+    order.iter().find(|path| path.exists()).cloned().ok_or_else(|| Error::NotBuilt(first.clone()))
+}
+
+/// A hash of everything that decides what the build yields.
+fn fingerprint(sources: &Path) -> Result<String> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(sources).map_err(Error::file(sources))? {
+        let path = entry.map_err(Error::file(sources))?.path();
+        let wanted =
+            path.extension().is_some_and(|extension| extension == "go" || extension == "mod" || extension == "sum");
+        if wanted {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let mut hash = Sha256::new();
+    hash.update(LDFLAGS);
+    for path in files {
+        let content = fs::read(&path).map_err(Error::file(&path))?;
+        hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+        hash.update(content.len().to_be_bytes());
+        hash.update(content);
+    }
+    // Eight bytes name a directory well enough.
+    Ok(hash.finalize().iter().take(8).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    }))
+}
+
+/// Builds beside the place and renames, so that a killed build leaves nothing that looks finished.
+fn build(sources: &Path, dir: &Path, binary: &Path) -> Result<()> {
+    let unfinished = dir.join("unfinished");
+    let status = Command::new("go")
+        // The state of our own repository is no part of what is built.
+        .args(["build", "-buildvcs=false", "-trimpath", "-ldflags", LDFLAGS, "-o"])
+        .arg(&unfinished)
+        .arg(".")
+        .current_dir(sources)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .map_err(Error::spawn("go"))?;
+    if !status.success() {
+        let stderr = "see above".to_owned();
+        return Err(Error::Failed { program: "go build".into(), status: status.to_string(), stderr });
+    }
+    let link = dir.join("kubectl");
+    if !link.exists() {
+        std::os::unix::fs::symlink("controlplane", &link).map_err(Error::file(&link))?;
+    }
+    fs::rename(&unfinished, binary).map_err(Error::file(binary))
+}
