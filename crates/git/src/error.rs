@@ -1,0 +1,257 @@
+//! What can go wrong with a repository, said to the person who must act.
+//!
+//! Errors are plain values: they cross from the fetch process to its parent as JSON, are shared by all who waited for the same
+//! fetch, and never hold a credential: `repository` is always the redacted text of a [`crate::RepoUrl`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::CommitId;
+
+/// Why a repository cannot be used as asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum GitError {
+    /// The text is no URL that a repository can have.
+    #[error("the repository URL is not usable: {reason}")]
+    InvalidUrl {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A scheme that is not supported.
+    #[error("repository URLs with '{scheme}' are not supported: use http://, https:// or file:// ({note})")]
+    UnsupportedScheme {
+        /// The scheme as written.
+        scheme: String,
+        /// What to know about this scheme.
+        note: String,
+    },
+    /// A `file://` repository that would read other repositories' stores.
+    #[error("repository '{repository}' lies inside the cache directory of Trueup: use a path outside it")]
+    InsideCache {
+        /// Which repository.
+        repository: String,
+    },
+
+    /// No connection, no name, no route, TLS refused, or the connection broke.
+    #[error("repository '{repository}' cannot be reached: {detail}")]
+    Unreachable {
+        /// Which repository.
+        repository: String,
+        /// What the network said.
+        detail: String,
+    },
+    /// The server asks for a credential (401).
+    #[error("repository '{repository}' asks for a login or refuses ours (401): check user name and token")]
+    Unauthorized {
+        /// Which repository.
+        repository: String,
+    },
+    /// The credential may not read the repository (403).
+    #[error("repository '{repository}' may not be read with this login (403): check what the token is allowed to do")]
+    Forbidden {
+        /// Which repository.
+        repository: String,
+    },
+    /// There is no repository at the URL (404, or no such directory).
+    #[error("repository '{repository}' does not exist, or is hidden from this login: check the URL and the token")]
+    RepositoryNotFound {
+        /// Which repository.
+        repository: String,
+    },
+    /// The server redirects to where we do not follow.
+    #[error("repository '{repository}' redirects to {target}, which is not followed: {reason}; use the new URL as repoURL")]
+    Redirected {
+        /// Which repository.
+        repository: String,
+        /// The host and scheme it points to.
+        target: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The server speaks only older versions of the protocol.
+    #[error("the server of repository '{repository}' does not speak version 2 of the Git protocol, which is needed")]
+    NoProtocolV2 {
+        /// Which repository.
+        repository: String,
+    },
+    /// The repository names its objects by SHA-256.
+    #[error("repository '{repository}' uses the object format '{format}': only sha1 is supported")]
+    ObjectFormat {
+        /// Which repository.
+        repository: String,
+        /// What the server announced.
+        format: String,
+    },
+    /// The server answered with an error of its own.
+    #[error("the server of repository '{repository}' answered: {message}")]
+    Server {
+        /// Which repository.
+        repository: String,
+        /// Its words, shortened, without control characters and credentials.
+        message: String,
+    },
+    /// The answer is not what the protocol promises: cut off, garbled, or from something else than Git.
+    #[error("the answer of repository '{repository}' is not valid Git protocol: {detail}")]
+    Protocol {
+        /// Which repository.
+        repository: String,
+        /// What was seen.
+        detail: String,
+    },
+    /// It took too long.
+    #[error("repository '{repository}': {doing} took more than {seconds} s and was ended")]
+    Deadline {
+        /// Which repository.
+        repository: String,
+        /// "listing" or "fetch".
+        doing: String,
+        /// The limit.
+        seconds: u64,
+    },
+    /// Something is larger than we accept.
+    #[error("repository '{repository}': {what} exceeds the limit of {limit}")]
+    TooLarge {
+        /// Which repository.
+        repository: String,
+        /// What is too large.
+        what: String,
+        /// The limit, with its unit.
+        limit: String,
+    },
+
+    /// No branch or tag has this name.
+    #[error("revision '{revision}' not found in repository '{repository}': there is no such branch or tag")]
+    RevisionNotFound {
+        /// Which repository.
+        repository: String,
+        /// As asked.
+        revision: String,
+    },
+    /// A shortened commit id, and no branch or tag of that name.
+    #[error("revision '{revision}' looks like a short commit id: use the full one of 40 digits")]
+    ShortCommitId {
+        /// As asked.
+        revision: String,
+    },
+    /// No branch or tag can have this name.
+    #[error("revision '{revision}' cannot be the name of a branch or tag, and version ranges are not supported yet")]
+    InvalidRevision {
+        /// As asked.
+        revision: String,
+    },
+    /// The repository does not have this commit.
+    #[error(
+        "revision '{commit}' not found in repository '{repository}': the server does not have this commit or does not hand it \
+         out; check that it is pushed"
+    )]
+    CommitNotFound {
+        /// Which repository.
+        repository: String,
+        /// Which commit.
+        commit: CommitId,
+    },
+    /// The id or tag names something that is not a commit.
+    #[error("revision '{revision}' of repository '{repository}' is not a commit")]
+    NotACommit {
+        /// Which repository.
+        repository: String,
+        /// As asked.
+        revision: String,
+    },
+
+    /// The commit is not in the local store (yet).
+    #[error("commit '{commit}' of repository '{repository}' is not in the local store: it must be fetched first")]
+    NotFetched {
+        /// Which repository.
+        repository: String,
+        /// Which commit.
+        commit: CommitId,
+    },
+    /// A path that is not a plain relative one.
+    #[error("path '{path}' is not allowed: {reason}")]
+    InvalidPath {
+        /// As asked.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nothing is there.
+    #[error("path '{path}' does not exist at this revision")]
+    PathNotFound {
+        /// As asked.
+        path: String,
+    },
+    /// A file, where a directory is needed.
+    #[error("path '{path}' is a file: a directory is needed")]
+    NotADirectory {
+        /// As asked.
+        path: String,
+    },
+    /// A symbolic link on the way; links to directories are not followed.
+    #[error("path '{path}' leads through the symbolic link '{link}': name the directory itself")]
+    SymlinkOnPath {
+        /// As asked.
+        path: String,
+        /// The link.
+        link: String,
+    },
+    /// A submodule on the way.
+    #[error("path '{path}' leads into the submodule '{submodule}': submodules are not read; use its repository as the source")]
+    SubmoduleOnPath {
+        /// As asked.
+        path: String,
+        /// The submodule.
+        submodule: String,
+    },
+    /// An object larger than the caller accepts.
+    #[error("{what} '{id}' has {bytes} bytes: more than the {limit} that are accepted")]
+    ObjectTooLarge {
+        /// "file", "directory" or "commit".
+        what: String,
+        /// Its object id.
+        id: String,
+        /// How large it is.
+        bytes: u64,
+        /// How large it may be.
+        limit: u64,
+    },
+
+    /// The local store cannot be used: disk full, no permission, damaged.
+    #[error("the local store of repository '{repository}' failed: {detail}")]
+    Store {
+        /// Which repository.
+        repository: String,
+        /// What the disk or the object database said.
+        detail: String,
+    },
+    /// The fetch process did not do its work.
+    #[error("the fetch process for repository '{repository}' failed: {detail}")]
+    FetchProcess {
+        /// Which repository.
+        repository: String,
+        /// How it ended.
+        detail: String,
+    },
+}
+
+impl GitError {
+    /// Whether the whole repository fails, so that the same would happen to any other revision or commit now.
+    pub fn is_about_repository(&self) -> bool {
+        matches!(
+            self,
+            Self::InvalidUrl { .. }
+                | Self::UnsupportedScheme { .. }
+                | Self::InsideCache { .. }
+                | Self::Unreachable { .. }
+                | Self::Unauthorized { .. }
+                | Self::Forbidden { .. }
+                | Self::RepositoryNotFound { .. }
+                | Self::Redirected { .. }
+                | Self::NoProtocolV2 { .. }
+                | Self::ObjectFormat { .. }
+                | Self::Deadline { .. }
+                | Self::Protocol { .. }
+                | Self::FetchProcess { .. }
+        )
+    }
+}

@@ -1,0 +1,31 @@
+//! One store per repository: resolve a revision, fetch it, read its trees.
+//!
+//! [`Stores`] hands out a [`Store`] for a [`RepoUrl`]. [`Store::resolve`] asks the server which commits revisions are at,
+//! [`Store::fetch`] makes commits present, by a process of its own ([`fetch_main`]); then [`Store::tree`], [`Store::entries`]
+//! and [`Store::blob`] read them without a checkout. The id of a directory is the hash of all that is in it.
+//!
+//! A store holds single commits with all their files, but not their history.
+
+mod error;
+mod fetch;
+mod http;
+mod id;
+mod limits;
+mod local;
+mod pack;
+mod pkt;
+mod process;
+mod protocol;
+mod read;
+mod revision;
+mod store;
+mod url;
+
+pub use error::GitError;
+pub use fetch::fetch_main;
+pub use id::{BlobId, CommitId, IdError, TreeId};
+pub use limits::Limits;
+pub use process::FetchProgram;
+pub use read::{Commit, Entry, EntryKind};
+pub use store::{Counters, Store, Stores, StoresConfig};
+pub use url::RepoUrl;
