@@ -1,0 +1,1 @@
+//! Application and AppProject as users write them, validated.

@@ -1,0 +1,1 @@
+//! Clients, discovery, the watch index, the apply and delete verbs.

@@ -1,0 +1,1 @@
+//! Desired against live: what differs, field by field, and who did it.

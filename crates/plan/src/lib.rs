@@ -1,0 +1,1 @@
+//! A comparison and a policy become an ordered sync plan.

@@ -1,0 +1,1 @@
+//! Files at a revision become manifests, through a content-addressed cache.

@@ -1,0 +1,2 @@
+//! Trueup.
+fn main() {}
