@@ -1,1 +1,21 @@
 //! Desired against live: what differs, field by field, and who did it.
+//!
+//! Takes values and returns values. Entry points: [`compare`] judges one object, [`takeover`] and [`to_send`] say what to
+//! write, [`Projection`] keeps what the server makes of a manifest, [`drift`] folds differences into events.
+
+pub mod compare;
+pub mod drift;
+pub mod mask;
+pub mod owners;
+pub mod projection;
+pub mod replicas;
+pub mod schema;
+pub mod takeover;
+
+pub use compare::{Comparison, Difference, Input, Note, Owner, What, compare};
+pub use mask::{masked, masked_pair};
+pub use owners::{MANAGER, only_managed_fields_differ};
+pub use projection::Projection;
+pub use replicas::to_send;
+pub use schema::{ListKind, Schema, SchemaError};
+pub use takeover::{takeover, without_duplicates};
