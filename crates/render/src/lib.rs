@@ -1,1 +1,17 @@
 //! Files at a revision become manifests, through a content-addressed cache.
+//!
+//! [`Renderer::render`] reads a directory of a [`trueup_git::Store`], or finds what it rendered before in its cache;
+//! [`render_directory`] reads a directory on disk. Both give a [`Rendered`]: what the files say, for whatever application.
+//! [`targets`] makes of it what one application sends: placed, tracked, and freed of what nobody may send.
+
+mod error;
+mod options;
+mod rendered;
+mod renderer;
+mod target;
+
+pub use error::RenderError;
+pub use options::DirectoryOptions;
+pub use rendered::Rendered;
+pub use renderer::{Counters, Renderer, render_directory};
+pub use target::{Placement, Target, Targets, targets};
