@@ -1,0 +1,25 @@
+//! A new object by POST, where apply cannot be: it must not exist yet. Entry point: [`Cluster::create`].
+
+use std::sync::Arc;
+
+use trueup_diff::MANAGER;
+use trueup_object::Node;
+
+use crate::Cluster;
+use crate::counters::Verb;
+use crate::error::ClusterError;
+use crate::kind::Kind;
+use crate::live::Live;
+use crate::request::{Call, JSON};
+
+impl Cluster {
+    /// Creates an object; [`ClusterError::AlreadyExists`] if there is one of this name. The answer is in the index.
+    pub async fn create(&self, kind: &Kind, body: &Node) -> Result<Arc<Live>, ClusterError> {
+        let namespace = body.str_at(&["metadata", "namespace"]).unwrap_or_default();
+        let mut address = kind.collection(Some(namespace))?;
+        address.push_str(&format!("?fieldManager={MANAGER}"));
+        let call = Call::new(Verb::Create, kind, address).with_body(JSON, body.to_json(), kind.is_secret());
+        let answer = self.requests().send(&call).await?;
+        self.enter(kind, answer)
+    }
+}
