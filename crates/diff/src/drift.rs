@@ -1,15 +1,40 @@
 //! Drift as events that people read.
+//!
+//! One event per object, set of leaves and manager; seeing the same again counts up. Invariant: a list that went through
+//! [`fold`] has at most [`EVENTS_MAX`] events and [`BYTES_MAX`] bytes. Entry points: [`events`], [`fold`].
 
-use trueup_object::ObjectKey;
+use trueup_object::{Digest, Map, Node, ObjectKey, yaml};
 
-use crate::Comparison;
+use crate::{Comparison, Difference};
+
+/// The most events that an application keeps: the newest. Enough for a bad night, and little to read.
+pub const EVENTS_MAX: usize = 20;
+
+/// The most that all events of an application take as JSON, in bytes: every write of a status carries them.
+pub const BYTES_MAX: usize = 32 << 10;
+
+/// The most that one event takes as JSON, in bytes, so that a large one does not push out all others.
+pub const EVENT_BYTES_MAX: usize = 8 << 10;
+
+/// The longest value, and the longest path, in bytes. What is longer is cut, and told apart by length and hash.
+pub const VALUE_BYTES_MAX: usize = 256;
+
+/// The most pointers that are proposed: who ignores more than that should ignore the object.
+pub const POINTERS_MAX: usize = 20;
+
+/// What an event and a field take as JSON beside their texts, in bytes.
+const EVENT_BYTES: usize = 320;
+const FIELD_BYTES: usize = 32;
+
+/// Who it was, when nobody knows: what was taken away has no owner.
+const UNKNOWN: &str = "unknown";
 
 /// Leaves of one object that one manager moved away from Git.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// The object.
     pub key: ObjectKey,
-    /// The leaves.
+    /// The leaves. If they are too many, the last one says how many more there are.
     pub fields: Vec<Field>,
     /// Who moved them; `unknown` is an honest answer.
     pub manager: String,
@@ -30,32 +55,146 @@ pub struct Event {
 pub struct Field {
     /// Where.
     pub path: String,
-    /// What Git says, cut.
+    /// What Git says, cut; empty if nothing.
     pub git: String,
-    /// What was there, cut.
+    /// What was there, cut; empty if nothing.
     pub live: String,
 }
 
-/// The events of one comparison, one per manager.
+/// The events of one comparison, one per manager. Differences that are not drift are left out.
 pub fn events(key: &ObjectKey, comparison: &Comparison, now: &str, outcome: &str) -> Vec<Event> {
-    let _ = (key, comparison, now, outcome);
-    Vec::new()
+    let mut events: Vec<Event> = Vec::new();
+    for difference in comparison.differences.iter().filter(|difference| difference.drift) {
+        let owner = difference.owner.as_ref();
+        let manager = owner.map_or(UNKNOWN, |owner| owner.manager.as_str());
+        let operation = owner.map_or("", |owner| owner.operation.as_str());
+        let field = Field::of(difference);
+        match events.iter_mut().find(|event| event.manager == manager && event.operation == operation) {
+            Some(event) => event.fields.push(field),
+            None => events.push(Event {
+                key: key.clone(),
+                fields: vec![field],
+                manager: manager.to_owned(),
+                operation: operation.to_owned(),
+                first_detected_at: now.to_owned(),
+                last_detected_at: now.to_owned(),
+                count: 1,
+                outcome: outcome.to_owned(),
+            }),
+        }
+    }
+    events.iter_mut().for_each(Event::cut);
+    events
 }
 
-/// Folds new events into old ones.
+/// Folds new events into old ones: newest first, the same leaves of one object and manager once.
 pub fn fold(old: Vec<Event>, new: Vec<Event>) -> Vec<Event> {
-    let _ = new;
-    old
+    let mut all = old;
+    for event in new {
+        match all.iter_mut().find(|other| other.is_same(&event)) {
+            Some(known) => {
+                known.count = known.count.saturating_add(event.count);
+                known.last_detected_at = event.last_detected_at;
+                known.outcome = event.outcome;
+                known.fields = event.fields;
+                known.operation = event.operation;
+            }
+            None => all.push(event),
+        }
+    }
+    // Times of one format and zone sort as text.
+    all.sort_by(|a, b| b.last_detected_at.cmp(&a.last_detected_at));
+    all.truncate(EVENTS_MAX);
+    let mut bytes = 0;
+    all.retain(|event| {
+        bytes += event.bytes();
+        bytes <= BYTES_MAX
+    });
+    all
 }
 
-/// How often the leaves of this comparison were seen to drift before.
+/// How often what drifted in this comparison was seen before: what a wait before the next healing grows by.
 pub fn repeats(events: &[Event], key: &ObjectKey, comparison: &Comparison) -> u32 {
-    let _ = (events, key, comparison);
-    0
+    let now = self::events(key, comparison, "", "");
+    let known = events.iter().filter(|event| now.iter().any(|new| new.is_same(event)));
+    known.map(|event| event.count).max().unwrap_or(0)
 }
 
 /// The `ignoreDifferences` entry that would leave these differences alone, as YAML.
 pub fn suggestion(key: &ObjectKey, comparison: &Comparison) -> String {
-    let _ = (key, comparison);
-    String::new()
+    let pointers = comparison.differences.iter().map(|it| Node::string(it.pointer.as_str())).take(POINTERS_MAX);
+    let texts = [("group", &key.group), ("kind", &key.kind), ("name", &key.name), ("namespace", &key.namespace)];
+    let texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
+    let mut entry: Map = texts.map(|(field, text)| (field.into(), Node::String(text.clone()))).collect();
+    entry.insert("jsonPointers", Node::List(pointers.collect()));
+    yaml::print(&Node::List(vec![Node::Map(entry)]))
+}
+
+// === impl Event ===
+
+impl Event {
+    /// Whether this is about the same leaves of the same object, moved by the same manager.
+    fn is_same(&self, other: &Self) -> bool {
+        self.key == other.key
+            && self.manager == other.manager
+            && self.fields.iter().map(|it| &it.path).eq(other.fields.iter().map(|it| &it.path))
+    }
+
+    /// How much it takes as JSON.
+    fn bytes(&self) -> usize {
+        let texts = [&self.key.group, &self.key.kind, &self.key.namespace, &self.key.name];
+        let texts = texts.into_iter().map(compact_str::CompactString::as_str);
+        let more = [&self.manager, &self.operation, &self.outcome].into_iter().map(String::as_str);
+        let own: usize = texts.chain(more).map(json_bytes).sum();
+        EVENT_BYTES + own + self.fields.iter().map(Field::bytes).sum::<usize>()
+    }
+
+    /// Keeps as many fields as an event may have.
+    fn cut(&mut self) {
+        let mut bytes = self.bytes();
+        let mut dropped = 0_usize;
+        while bytes > EVENT_BYTES_MAX && self.fields.len() > 1 {
+            bytes -= self.fields.pop().map_or(0, |field| field.bytes());
+            dropped += 1;
+        }
+        if dropped > 0 {
+            self.fields
+                .push(Field { path: format!("… and {dropped} more"), git: String::new(), live: String::new() });
+        }
+    }
+}
+
+// === impl Field ===
+
+impl Field {
+    fn of(difference: &Difference) -> Self {
+        let text = |value: &Option<Node>| match value {
+            None => String::new(),
+            Some(Node::String(text)) if !text.is_empty() => shortened(text),
+            Some(other) => shortened(&other.to_string()),
+        };
+        Self {
+            path: shortened(&difference.path.to_string()),
+            git: text(&difference.desired),
+            live: text(&difference.live),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        FIELD_BYTES + [&self.path, &self.git, &self.live].into_iter().map(|text| json_bytes(text)).sum::<usize>()
+    }
+}
+
+fn json_bytes(text: &str) -> usize {
+    Node::string(text).to_json().len()
+}
+
+/// A text, or its beginning with its length and the start of its hash.
+fn shortened(text: &str) -> String {
+    if text.len() <= VALUE_BYTES_MAX {
+        return text.to_owned();
+    }
+    let tail = format!("… ({} bytes, sha256 {:.12})", text.len(), Digest::of(text.as_bytes()).to_string());
+    let start = text.floor_char_boundary(VALUE_BYTES_MAX - tail.len());
+    format!("{}{tail}", &text[..start])
 }

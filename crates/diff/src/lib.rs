@@ -3,14 +3,18 @@
 //! Takes values and returns values. Entry points: [`compare`] judges one object, [`takeover`] and [`to_send`] say what to
 //! write, [`Projection`] keeps what the server makes of a manifest, [`drift`] folds differences into events.
 
+mod base;
 pub mod compare;
 pub mod drift;
+mod ignore;
+mod kinds;
 pub mod mask;
 pub mod owners;
 pub mod projection;
 pub mod replicas;
 pub mod schema;
 pub mod takeover;
+mod value;
 
 pub use compare::{Comparison, Difference, Input, Note, Owner, What, compare};
 pub use mask::{masked, masked_pair};
