@@ -4,11 +4,17 @@
 //! [`render_directory`] reads a directory on disk. Both give a [`Rendered`]: what the files say, for whatever application.
 //! [`targets`] makes of it what one application sends: placed, tracked, and freed of what nobody may send.
 
+mod cache;
 mod error;
+mod files;
+mod glob;
 mod options;
+mod read;
 mod rendered;
 mod renderer;
+mod strip;
 mod target;
+mod walk;
 
 pub use error::RenderError;
 pub use options::DirectoryOptions;

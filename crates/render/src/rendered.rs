@@ -15,13 +15,17 @@ pub struct Rendered {
     pub digest: Digest,
     /// Applications whose source is overridden by a file in the directory (`.argocd-source-NAME.yaml`).
     pub overridden: Vec<String>,
+    /// How long the objects are as JSON.
+    pub(crate) bytes: usize,
 }
 
 // === impl Rendered ===
 
 impl Rendered {
     pub(crate) fn new(manifests: Vec<Manifest>, warnings: Vec<String>, overridden: Vec<String>) -> Self {
-        let digest = Digest::of_parts(manifests.iter().map(|manifest| manifest.node().to_json()));
-        Self { manifests, warnings, digest, overridden }
+        let mut bytes = 0;
+        let json = manifests.iter().map(|manifest| manifest.node().to_json()).inspect(|json| bytes += json.len());
+        let digest = Digest::of_parts(json);
+        Self { manifests, warnings, digest, overridden, bytes }
     }
 }
