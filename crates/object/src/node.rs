@@ -25,7 +25,7 @@ pub enum Node {
     /// A string.
     String(CompactString),
     /// A list.
-    List(Vec<Node>),
+    List(Vec<Self>),
     /// A map with sorted, unique keys.
     Map(Map),
 }
@@ -199,6 +199,23 @@ impl fmt::Display for Node {
 }
 
 // === impl Number ===
+
+impl Number {
+    /// A number from a float: a whole one where an integer can hold it. None for NaN and the infinities.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
+    pub fn from_f64(value: f64) -> Option<Self> {
+        // 2⁶³ and 2⁶⁴ are the first floats above the ranges of the integers.
+        const INT_END: f64 = 9_223_372_036_854_775_808.0;
+        const UINT_END: f64 = 18_446_744_073_709_551_616.0;
+        match value {
+            _ if !value.is_finite() => None,
+            _ if value.fract() != 0.0 => Some(Self::Float(value)),
+            _ if (-INT_END..INT_END).contains(&value) => Some(Self::Int(value as i64)),
+            _ if (INT_END..UINT_END).contains(&value) => Some(Self::Uint(value as u64)),
+            _ => Some(Self::Float(value)),
+        }
+    }
+}
 
 /// Numbers are equal by value, so that `1` and `1.0` are, as for the API server.
 impl PartialEq for Number {
@@ -385,11 +402,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node, E> {
-        if value.is_finite() {
-            Ok(Node::Number(Number::Float(value)))
-        } else {
-            Err(E::custom("a number must be finite"))
-        }
+        Number::from_f64(value).map(Node::Number).ok_or_else(|| E::custom("a number must be finite"))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Node, E> {
@@ -438,7 +451,15 @@ mod tests {
 
     #[test]
     fn keeps_large_whole_numbers_exact() {
-        assert_eq!(json("[9007199254740993,18446744073709551615]").to_string(), "[9007199254740993,18446744073709551615]");
+        assert_eq!(
+            json("[9007199254740993,18446744073709551615]").to_string(),
+            "[9007199254740993,18446744073709551615]"
+        );
+    }
+
+    #[test]
+    fn keeps_whole_floats_as_whole_numbers() {
+        assert_eq!(json("[1.0,-0.0,1e3,1e19,1e20,1.5]").to_string(), "[1,0,1000,10000000000000000000,1e+20,1.5]");
     }
 
     #[test]

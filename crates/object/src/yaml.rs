@@ -1,6 +1,19 @@
-//! YAML as Go reads and prints it.
+//! YAML as Go reads and prints it: what `sigs.k8s.io/yaml` answers is what Kubernetes and Argo CD understand.
+//!
+//! Keeps nothing. Entry points: [`documents`] reads, [`print`] prints, and `documents(print(x))` is `x` again. Scanner and
+//! parser are a port of libyaml, as Go's are; what a scalar means is our own resolver (`scalar`). We depart from Go where it would
+//! lose something: it drops in silence what follows the first document of a text, malformed or not, and reads back a key `<<`
+//! that it printed as a merge. The tests list the few other differences.
+
+mod order;
+mod print;
+mod reader;
+mod scalar;
+mod timestamp;
 
 use std::fmt;
+
+pub use print::print;
 
 use crate::Node;
 
@@ -13,7 +26,7 @@ pub struct Document {
     pub line: usize,
 }
 
-/// The text cannot be read.
+/// The text cannot be read. The message never quotes a value, because it may be a secret's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct YamlError {
     /// The line in question, from 1.
@@ -22,6 +35,15 @@ pub struct YamlError {
     pub message: String,
 }
 
+// === impl YamlError ===
+
+impl YamlError {
+    fn new(line: usize, message: impl Into<String>) -> Self {
+        Self { line, message: message.into() }
+    }
+}
+
+/// `line 3: did not find expected key`.
 impl fmt::Display for YamlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: {}", self.line, self.message)
@@ -30,13 +52,38 @@ impl fmt::Display for YamlError {
 
 impl std::error::Error for YamlError {}
 
-/// Reads every document of a text; empty ones are dropped. JSON only, for the moment.
+/// Reads every document of a text; empty ones are dropped.
+///
+/// A text that begins with a brace or a bracket is first read as one or more JSON values, as Kubernetes does.
 pub fn documents(text: &[u8]) -> Result<Vec<Document>, YamlError> {
-    let node = Node::from_json(text).map_err(|error| YamlError { line: 1, message: error.to_string() })?;
-    Ok(vec![Document { node, line: 1 }])
+    if matches!(text.trim_ascii_start().first(), Some(b'{' | b'['))
+        && let Some(documents) = json(text)
+    {
+        return Ok(documents);
+    }
+    reader::read(text)
 }
 
-/// Prints a value; as JSON, for the moment.
-pub fn print(node: &Node) -> String {
-    node.to_string()
+/// The JSON values of a text, one after the other; none if it is not wholly JSON.
+fn json(text: &[u8]) -> Option<Vec<Document>> {
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<Node>();
+    let mut documents = Vec::new();
+    loop {
+        let start = values.byte_offset();
+        match values.next() {
+            None => return Some(documents),
+            Some(Err(_)) => return None,
+            Some(Ok(node)) => {
+                let blanks = text[start..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+                if !node.is_null() {
+                    documents.push(Document { node, line: line_at(text, start + blanks) });
+                }
+            }
+        }
+    }
+}
+
+/// The line, from 1, of the byte at `offset`.
+fn line_at(text: &[u8], offset: usize) -> usize {
+    text[..offset].split(|byte| *byte == b'\n').count()
 }
