@@ -142,8 +142,8 @@ impl Cluster {
     }
 
     /// Sets which objects an application asks for besides those that it claims. From then on it is told of both.
-    pub fn want(&self, app: &str, keys: impl Iterator<Item = (Gvk, ObjectKey)>) {
-        self.shared().index().want(app, keys);
+    pub fn want(&self, app: &str, keys: impl IntoIterator<Item = (Gvk, ObjectKey)>) {
+        self.shared().index().want(app, keys.into_iter());
     }
 
     /// Forgets an application: it wants nothing and is told nothing any more.

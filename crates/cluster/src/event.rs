@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use trueup_diff::MANAGER;
-use trueup_object::{Digest, Gvk, ObjectKey};
+use trueup_object::{Digest, Gvk};
 
 use crate::Cluster;
 use crate::counters::Verb;
@@ -18,26 +18,27 @@ const NAME_BYTES_MAX: usize = 236;
 /// An Event to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEvent {
-    /// What it is about.
-    pub about: ObjectKey,
-    /// At which version of the API, for example `argoproj.io/v1alpha1`.
-    pub api_version: String,
+    /// The namespace of the object that it is about; empty for cluster-scoped ones.
+    pub namespace: String,
+    /// The object's name.
+    pub name: String,
     /// The object's identity.
     pub uid: String,
-    /// The object's version.
-    pub resource_version: String,
-    /// Whether it is a warning.
-    pub warning: bool,
+    /// The object's version of the API, for example `argoproj.io/v1alpha1`.
+    pub api_version: String,
+    /// The object's kind.
+    pub kind: String,
+    /// `Normal` or `Warning`.
+    pub event_type: String,
     /// The reason in one word, for example `OperationCompleted`.
     pub reason: String,
     /// What happened.
     pub message: String,
-    /// When, as RFC 3339 in whole seconds. The same Event at the same time is told once.
-    pub at: String,
 }
 
 impl Cluster {
-    /// Tells an Event. Its name follows from what it says, so that one told again after a lost answer is told once.
+    /// Tells an Event. Its name follows from what it says and from the second in which it does, so that one told again
+    /// after a lost answer is told once.
     pub async fn event(&self, event: &NewEvent) -> Result<(), ClusterError> {
         let kind = Kind {
             gvk: Gvk::from_api_version("v1", "Event"),
@@ -47,28 +48,28 @@ impl Cluster {
             status: false,
             watchable: true,
         };
-        let namespace = event.namespace();
+        let namespace = event.home();
+        let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let mut address = kind.collection(Some(namespace))?;
         address.push_str(&format!("?fieldManager={MANAGER}"));
         let body = json!({
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": event.name(), "namespace": namespace},
+            "metadata": {"name": event.event_name(&at), "namespace": namespace},
             "involvedObject": {
                 "apiVersion": event.api_version,
-                "kind": event.about.kind,
-                "namespace": event.about.namespace,
-                "name": event.about.name,
+                "kind": event.kind,
+                "namespace": event.namespace,
+                "name": event.name,
                 "uid": event.uid,
-                "resourceVersion": event.resource_version,
             },
-            "type": if event.warning { "Warning" } else { "Normal" },
+            "type": event.event_type,
             "reason": event.reason,
             "message": cut(&event.message),
             "source": {"component": MANAGER},
             "reportingComponent": MANAGER,
-            "firstTimestamp": event.at,
-            "lastTimestamp": event.at,
+            "firstTimestamp": at,
+            "lastTimestamp": at,
             "count": 1,
         });
         let call = Call::new(Verb::Create, &kind, address).with_body(JSON, body.to_string().into_bytes(), false);
@@ -82,18 +83,17 @@ impl Cluster {
 // === impl NewEvent ===
 
 impl NewEvent {
-    /// Events about what has no namespace live in `default`.
-    fn namespace(&self) -> &str {
-        if self.about.namespace.is_empty() { "default" } else { &self.about.namespace }
+    /// Where it lives: Events about what has no namespace live in `default`.
+    fn home(&self) -> &str {
+        if self.namespace.is_empty() { "default" } else { &self.namespace }
     }
 
-    fn name(&self) -> String {
-        let parts = [&self.uid, &self.reason, &self.message, &self.at];
+    fn event_name(&self, at: &str) -> String {
+        let parts = [&self.uid, &self.event_type, &self.reason, &self.message, at];
         let digest = Digest::of_parts(parts).to_string();
-        let plain =
-            |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.' { c } else { '-' };
-        let name: String = self.about.name.chars().take(NAME_BYTES_MAX).map(plain).collect();
-        format!("{}.{}", name.trim_matches(['-', '.']), &digest[..16])
+        let plain = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' };
+        let name: String = self.name.chars().take(NAME_BYTES_MAX).map(plain).collect();
+        format!("{}.{}", name.trim_matches('-'), &digest[..16])
     }
 }
 
@@ -108,31 +108,33 @@ mod tests {
 
     fn event(name: &str, message: &str) -> NewEvent {
         NewEvent {
-            about: ObjectKey::new("argoproj.io", "Application", "argocd", name),
-            api_version: "argoproj.io/v1alpha1".to_owned(),
+            namespace: "argocd".to_owned(),
+            name: name.to_owned(),
             uid: "u".to_owned(),
-            resource_version: "1".to_owned(),
-            warning: false,
+            api_version: "argoproj.io/v1alpha1".to_owned(),
+            kind: "Application".to_owned(),
+            event_type: "Normal".to_owned(),
             reason: "Synced".to_owned(),
             message: message.to_owned(),
-            at: "2026-11-24T10:00:00Z".to_owned(),
         }
     }
 
     #[test]
-    fn the_name_follows_from_what_it_says() {
-        assert_eq!(event("shop", "m").name(), event("shop", "m").name());
-        assert_ne!(event("shop", "m").name(), event("shop", "n").name());
-        assert!(event("shop", "m").name().starts_with("shop."));
+    fn the_name_follows_from_what_it_says_and_when() {
+        let name = event("shop", "m").event_name("10:00:00");
+        assert_eq!(name, event("shop", "m").event_name("10:00:00"));
+        assert_ne!(name, event("shop", "n").event_name("10:00:00"));
+        assert_ne!(name, event("shop", "m").event_name("10:00:01"));
+        assert!(name.starts_with("shop."));
     }
 
     #[test]
     fn any_object_gives_a_name_that_the_server_takes() {
-        for name in ["system:node", "ä-B.", &"x".repeat(253)] {
-            let name = event(name, "m").name();
-            assert!(name.len() <= 253, "{name}");
-            assert!(name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'.'));
-            assert!(!name.contains("-.") || name.is_empty(), "{name}");
+        for name in ["system:node", "a.b", "B-", &"x".repeat(253)] {
+            let name = event(name, "m").event_name("");
+            let (prefix, digits) = name.split_once('.').unwrap();
+            assert!(name.len() <= 253 && digits.len() == 16, "{name}");
+            assert!(prefix.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-'), "{name}");
         }
     }
 
