@@ -1,1 +1,43 @@
 //! Application and AppProject as users write them, validated.
+//!
+//! Everything here takes values and returns values. Entry points: [`Application::read`] and [`Project::read`] read what the
+//! API server sends and never panic on it; [`App`] is a specification after the checks; [`object_options`] and
+//! [`object_unsupported`] read the annotations of one object; [`crd`] makes the CustomResourceDefinitions from the same types.
+
+pub mod annotations;
+pub mod app;
+pub mod application;
+pub mod condition;
+pub mod crd;
+pub mod drift;
+mod duration;
+mod file_match;
+mod git_url;
+mod glob;
+pub mod operation;
+pub mod options;
+pub mod project;
+pub mod project_spec;
+mod schema;
+pub mod source;
+pub mod spec;
+pub mod status;
+pub mod tracking;
+mod type_check;
+pub mod unsupported;
+mod version;
+
+pub use app::{App, Automated, DEFAULT_PROJECT, Destination, Directory, IgnoreRule, Retry, Source, SpecError, SpecErrors};
+pub use application::{Application, Cascade, Manager, Meta, ReadError, Refresh};
+pub use drift::{Drift, DriftEvent, DriftField};
+pub use operation::{Operation, OperationInitiator, SyncOperation, SyncResource};
+pub use options::{ObjectOptions, SyncOptions, deletes_explicitly, object_options, prunes_explicitly};
+pub use project::Project;
+pub use source::{ApplicationSource, NameValue};
+pub use spec::{ApplicationDestination, ApplicationSpec, Backoff, IgnoreDifferences, RetryStrategy};
+pub use status::{
+    ComparedTo, Condition, HealthCode, HealthStatus, OperationPhase, OperationState, ResourceResult, ResourceStatus, ResultCode,
+    RevisionHistory, Status, Summary, SyncCode, SyncResult, SyncStatus,
+};
+pub use tracking::TrackingId;
+pub use unsupported::{Unsupported, object_unsupported, operation_unsupported};

@@ -1,0 +1,417 @@
+//! An Application's specification after the checks: validated, defaulted, and with a list of what is not honoured.
+//!
+//! Invariant: a value of [`App`] has exactly one of server and name, a path inside the repository (or none, for a source that
+//! we do not read yet: then something in [`App::unsupported`] stops it). Entry point: [`App::new`].
+
+use std::fmt;
+use std::time::Duration;
+
+use trueup_object::ObjectKey;
+
+use crate::duration;
+use crate::glob::Glob;
+use crate::options::SyncOptions;
+use crate::source::{ApplicationSource, Redacted};
+use crate::spec::{ApplicationDestination, ApplicationSpec, IgnoreDifferences, RetryStrategy};
+use crate::status::ComparedTo;
+use crate::unsupported::{Unsupported, application_unsupported};
+
+/// The project of an Application that names none.
+pub const DEFAULT_PROJECT: &str = "default";
+/// The revision of a source that names none.
+pub const DEFAULT_REVISION: &str = "HEAD";
+/// How many syncs the history keeps if the specification does not say.
+pub const HISTORY_DEFAULT: usize = 10;
+/// The most syncs that a history keeps, whatever the specification says: each costs some 500 bytes of every status write.
+pub const HISTORY_MAX: usize = 1000;
+/// How often an automated sync that fails is tried again if the specification does not say.
+pub const AUTOMATED_RETRIES: i64 = 5;
+
+/// What is deployed, from where, to where, and how.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The project that says what is allowed.
+    pub project: String,
+    /// Where the manifests come from.
+    pub source: Source,
+    /// Where they go to.
+    pub destination: Destination,
+    /// Sync without being asked; none if it is off.
+    pub automated: Option<Automated>,
+    /// How objects are synced.
+    pub options: SyncOptions,
+    /// How often and when a failed sync is tried again, if the specification says so.
+    pub retry: Option<Retry>,
+    /// Fields whose differences do not count.
+    pub ignore: Vec<IgnoreRule>,
+    /// How many syncs the history keeps.
+    pub history_limit: usize,
+    /// What is not honoured.
+    pub unsupported: Vec<Unsupported>,
+    /// What was compared with what, as the status shows it: the source, the destination and the ignored fields as written.
+    pub compared_to: ComparedTo,
+}
+
+/// A directory of a Git repository at a revision.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The URL, which may carry credentials: not to be printed.
+    pub repo_url: String,
+    /// The directory, relative to the root, without `.`, `..` and doubled slashes; `.` is the root. Empty only for a source
+    /// that is not read yet.
+    pub path: String,
+    /// A branch, tag, commit, `HEAD` or full ref name.
+    pub target_revision: String,
+    /// How the directory is read.
+    pub directory: Directory,
+}
+
+/// How a directory is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Directory {
+    /// Directories below are read too.
+    pub recurse: bool,
+    /// A glob of files to read; empty is all.
+    pub include: String,
+    /// A glob of files to leave out; wins over `include`.
+    pub exclude: String,
+}
+
+/// A cluster and a namespace. Exactly one of server and name is not empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The URL of the API server, without a slash at its end.
+    pub server: String,
+    /// The name of the cluster.
+    pub name: String,
+    /// The namespace of objects that name none; may be empty.
+    pub namespace: String,
+}
+
+/// Sync without being asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Automated {
+    /// Objects that Git no longer has are deleted.
+    pub prune: bool,
+    /// Changes made by hand are undone.
+    pub self_heal: bool,
+    /// A sync may leave no objects at all.
+    pub allow_empty: bool,
+}
+
+/// How often and when a failed sync is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// How often it is tried again; less than 0 is without end.
+    pub limit: i64,
+    /// The first wait.
+    pub duration: Duration,
+    /// Each wait is this many times the one before; at least 1.
+    pub factor: u32,
+    /// The longest wait.
+    pub max_duration: Duration,
+}
+
+/// Fields of some objects whose differences do not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IgnoreRule {
+    /// A glob of the API group.
+    pub group: String,
+    /// A glob of the kind.
+    pub kind: String,
+    /// The name; empty is any.
+    pub name: String,
+    /// The namespace; empty is any.
+    pub namespace: String,
+    /// The fields, as JSON pointers.
+    pub pointers: Vec<String>,
+    globs: Option<(Glob, Glob)>,
+}
+
+/// What is wrong with a specification; there is at least one error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct SpecErrors(pub Vec<SpecError>);
+
+/// One thing that is wrong with a specification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecError {
+    /// The field.
+    pub field: &'static str,
+    /// What is wrong, as Argo CD says it, and what to do.
+    pub message: String,
+}
+
+// === impl App ===
+
+impl App {
+    /// Checks a specification. Of the metadata only the finalizers count.
+    pub fn new(spec: &ApplicationSpec, finalizers: &[String]) -> Result<Self, SpecErrors> {
+        let mut errors = Vec::new();
+        let source = source(spec, &mut errors);
+        let destination = destination(&spec.destination, &mut errors);
+        if !errors.is_empty() {
+            return Err(SpecErrors(errors));
+        }
+        let policy = spec.sync_policy.clone().unwrap_or_default();
+        let mut unsupported = application_unsupported(spec, finalizers);
+        let ignore: Vec<IgnoreRule> = spec.ignore_differences.iter().map(IgnoreRule::new).collect();
+        for rule in &ignore {
+            rule.warn(&mut unsupported);
+        }
+        let retry = policy.retry.as_ref().map(|retry| {
+            unsupported.extend(retry.warnings("spec.syncPolicy.retry"));
+            retry.read()
+        });
+        let automated = policy.automated.filter(|automated| automated.enabled.unwrap_or(true)).map(|automated| Automated {
+            prune: automated.prune.unwrap_or_default(),
+            self_heal: automated.self_heal.unwrap_or_default(),
+            allow_empty: automated.allow_empty.unwrap_or_default(),
+        });
+        let history_limit = spec.revision_history_limit.map_or(HISTORY_DEFAULT, |limit| usize::try_from(limit).unwrap_or(0));
+        Ok(Self {
+            project: if spec.project.is_empty() { DEFAULT_PROJECT.to_owned() } else { spec.project.clone() },
+            source,
+            destination,
+            automated,
+            options: SyncOptions::read(&policy.sync_options),
+            retry,
+            ignore,
+            history_limit: history_limit.min(HISTORY_MAX),
+            unsupported,
+            compared_to: ComparedTo {
+                source: if spec.sources.is_empty() { spec.source.clone() } else { None },
+                destination: spec.destination.clone(),
+                sources: spec.sources.clone(),
+                ignore_differences: spec.ignore_differences.clone(),
+            },
+        })
+    }
+}
+
+/// The source, as far as it is read.
+fn source(spec: &ApplicationSpec, errors: &mut Vec<SpecError>) -> Source {
+    if let Some(hydrator) = &spec.source_hydrator {
+        return Source::unread(&hydrator.dry_source.repo_url);
+    }
+    if !spec.sources.is_empty() {
+        return sources(&spec.sources, errors);
+    }
+    let empty = ApplicationSource::default();
+    let source = spec.source.as_ref().unwrap_or(&empty);
+    if source.repo_url.trim().is_empty() || (source.path.is_empty() && source.chart.is_empty()) {
+        let field = if source.repo_url.trim().is_empty() { "spec.source.repoURL" } else { "spec.source.path" };
+        let message = format!("spec.source.repoURL and either spec.source.path or spec.source.chart are required: set {field}");
+        errors.push(SpecError { field, message });
+        return Source::unread("");
+    }
+    if !source.chart.is_empty() {
+        if source.target_revision.is_empty() {
+            errors.push(SpecError {
+                field: "spec.source.targetRevision",
+                message: "spec.source.targetRevision is required if the manifest source is a helm chart: set it to the chart's version".to_owned(),
+            });
+        }
+        return Source::unread(&source.repo_url);
+    }
+    several_tools(source, errors);
+    let path = match clean(&source.path) {
+        Ok(path) => path,
+        Err(why) => {
+            let message = format!("{}: {why}: name a directory of the repository, relative to its root", source.path.escape_debug());
+            errors.push(SpecError { field: "spec.source.path", message });
+            String::new()
+        }
+    };
+    let revision = source.target_revision.trim();
+    let directory = source.directory.as_ref();
+    Source {
+        repo_url: source.repo_url.trim().to_owned(),
+        path,
+        target_revision: if revision.is_empty() { DEFAULT_REVISION } else { revision }.to_owned(),
+        directory: directory.map_or_else(Directory::default, |directory| Directory {
+            recurse: directory.recurse,
+            include: directory.include.clone(),
+            exclude: directory.exclude.clone(),
+        }),
+    }
+}
+
+/// Several sources are not read; that they are complete is checked all the same.
+fn sources(sources: &[ApplicationSource], errors: &mut Vec<SpecError>) -> Source {
+    for (at, source) in sources.iter().enumerate() {
+        if source.repo_url.is_empty() || (source.path.is_empty() && source.chart.is_empty() && source.reference.is_empty()) {
+            let message = format!(
+                "spec.source.repoURL and either source.path, source.chart, or source.ref are required for source {}",
+                at + 1
+            );
+            errors.push(SpecError { field: "spec.sources", message });
+        }
+    }
+    Source::unread(sources.first().map_or("", |source| &source.repo_url))
+}
+
+fn several_tools(source: &ApplicationSource, errors: &mut Vec<SpecError>) {
+    let tools = [
+        ("Kustomize", source.kustomize.is_some()),
+        ("Helm", source.helm.is_some()),
+        ("Directory", source.directory.is_some()),
+        ("Plugin", source.plugin.is_some()),
+    ];
+    let named: Vec<&str> = tools.into_iter().filter(|(_, named)| *named).map(|(tool, _)| tool).collect();
+    if named.len() > 1 {
+        let message = format!("multiple application sources defined: {}: keep one of them", named.join(","));
+        errors.push(SpecError { field: "spec.source", message });
+    }
+}
+
+/// A path without `.`, `..` and doubled slashes.
+fn clean(path: &str) -> Result<String, &'static str> {
+    if path.starts_with('/') {
+        return Err("app path is absolute");
+    }
+    if path.contains('\0') {
+        return Err("app path holds a NUL byte");
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.pop().is_none() => return Err("app path outside root"),
+            ".." => {}
+            part => parts.push(part),
+        }
+    }
+    Ok(if parts.is_empty() { ".".to_owned() } else { parts.join("/") })
+}
+
+fn destination(destination: &ApplicationDestination, errors: &mut Vec<SpecError>) -> Destination {
+    let ApplicationDestination { server, name, namespace } = destination;
+    let message = match (server.is_empty(), name.is_empty()) {
+        (false, false) => Some(format!(
+            "application destination can't have both name and server defined: {name} {}: remove one of them",
+            Redacted(server)
+        )),
+        (true, true) => Some("Destination server missing from app spec: set spec.destination.server or spec.destination.name".to_owned()),
+        _ => None,
+    };
+    errors.extend(message.map(|message| SpecError { field: "spec.destination", message }));
+    Destination { server: server.trim_end_matches('/').to_owned(), name: name.clone(), namespace: namespace.clone() }
+}
+
+// === impl Source ===
+
+impl Source {
+    /// A source that is not read yet: its URL is all that a project judges.
+    fn unread(repo_url: &str) -> Self {
+        Self {
+            repo_url: repo_url.trim().to_owned(),
+            path: String::new(),
+            target_revision: DEFAULT_REVISION.to_owned(),
+            directory: Directory::default(),
+        }
+    }
+}
+
+/// A URL may carry credentials: they are not printed.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("repo_url", &Redacted(&self.repo_url))
+            .field("path", &self.path)
+            .field("target_revision", &self.target_revision)
+            .field("directory", &self.directory)
+            .finish()
+    }
+}
+
+// === impl Retry ===
+
+/// What an automated sync gets if the specification does not say.
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            limit: AUTOMATED_RETRIES,
+            duration: Duration::from_secs(5),
+            factor: 2,
+            max_duration: Duration::from_secs(180),
+        }
+    }
+}
+
+// === impl RetryStrategy ===
+
+impl RetryStrategy {
+    /// The strategy with its defaults; what is no duration counts as absent.
+    pub fn read(&self) -> Retry {
+        let default = Retry::default();
+        let backoff = self.backoff.clone().unwrap_or_default();
+        let max_duration = duration::parse(&backoff.max_duration).unwrap_or(default.max_duration);
+        Retry {
+            limit: self.limit,
+            duration: duration::parse(&backoff.duration).unwrap_or(default.duration),
+            factor: backoff.factor.map_or(default.factor, |factor| u32::try_from(factor.max(1)).unwrap_or(u32::MAX)),
+            // As upstream: no longest wait at all.
+            max_duration: if max_duration.is_zero() { Duration::MAX } else { max_duration },
+        }
+    }
+
+    /// What of it is no duration.
+    fn warnings(&self, field: &str) -> Vec<Unsupported> {
+        let Some(backoff) = &self.backoff else { return Vec::new() };
+        let durations = [("duration", &backoff.duration, "5s"), ("maxDuration", &backoff.max_duration, "3m")];
+        let wrong = durations.into_iter().filter(|(_, text, _)| !text.is_empty() && duration::parse(text).is_none());
+        wrong
+            .map(|(name, _, default)| {
+                let message = format!("not a duration such as 90s or 5m, {default} is used");
+                Unsupported::new(&format!("{field}.backoff.{name}"), false, message)
+            })
+            .collect()
+    }
+}
+
+// === impl IgnoreRule ===
+
+impl IgnoreRule {
+    fn new(rule: &IgnoreDifferences) -> Self {
+        Self {
+            group: rule.group.clone(),
+            kind: rule.kind.clone(),
+            name: rule.name.clone(),
+            namespace: rule.namespace.clone(),
+            pointers: rule.json_pointers.clone(),
+            globs: Glob::new(&rule.group, &[]).ok().zip(Glob::new(&rule.kind, &[]).ok()),
+        }
+    }
+
+    /// Whether it is about this object.
+    pub fn matches(&self, key: &ObjectKey) -> bool {
+        let Some((group, kind)) = &self.globs else { return false };
+        (self.name.is_empty() || self.name == key.name.as_str())
+            && (self.namespace.is_empty() || self.namespace == key.namespace.as_str())
+            && kind.matches(&key.kind)
+            && group.matches(&key.group)
+    }
+
+    fn warn(&self, unsupported: &mut Vec<Unsupported>) {
+        if self.globs.is_none() {
+            let message = "group or kind is not a valid glob, the rule has no effect".to_owned();
+            unsupported.push(Unsupported::new("spec.ignoreDifferences", false, message));
+        }
+        if self.pointers.iter().any(|pointer| !pointer.starts_with('/')) {
+            let message = "a JSON pointer begins with '/', others have no effect".to_owned();
+            unsupported.push(Unsupported::new("spec.ignoreDifferences.jsonPointers", false, message));
+        }
+    }
+}
+
+// === impl SpecErrors ===
+
+impl fmt::Display for SpecErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, error) in self.0.iter().enumerate() {
+            let before = if at == 0 { "" } else { "; " };
+            write!(f, "{before}{}", error.message)?;
+        }
+        Ok(())
+    }
+}

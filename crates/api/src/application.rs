@@ -1,0 +1,335 @@
+//! An Application as the API server sends it: metadata, checked specification, status, operation.
+//!
+//! It is read part by part, so that one part that does not decode costs no other: a specification that does not decode is its
+//! own error and stays a value, a status is read field by field, an operation says that it cannot be read. This runs for each
+//! watch event. Entry point: [`Application::read`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use trueup_object::{Digest, Node};
+
+use crate::annotations;
+use crate::app::{App, SpecError, SpecErrors};
+use crate::crd;
+use crate::operation::Operation;
+use crate::spec::ApplicationSpec;
+use crate::status::Status;
+
+/// An Application.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// Its metadata, as far as it matters.
+    pub meta: Meta,
+    /// What it wants, or what is wrong with that.
+    pub spec: Result<App, SpecErrors>,
+    /// What was said of it last.
+    pub status: Status,
+    /// What somebody asks of it.
+    pub operation: Option<Operation>,
+    /// The same as it was written, to test that it has not changed meanwhile.
+    pub raw_operation: Option<Node>,
+    /// Tells one specification from another.
+    pub spec_digest: Digest,
+    /// Who wrote it, from `metadata.managedFields`.
+    pub managers: Vec<Manager>,
+}
+
+/// The metadata of an Application, as far as it matters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// The name.
+    pub name: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The uid.
+    pub uid: String,
+    /// The version.
+    pub resource_version: String,
+    /// The annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// The labels.
+    pub labels: BTreeMap<String, String>,
+    /// The finalizers.
+    pub finalizers: Vec<String>,
+    /// Since when it is being deleted.
+    pub deletion_timestamp: Option<String>,
+    /// Grows with every write: Applications have no status subresource.
+    pub generation: i64,
+}
+
+/// One who wrote an Application.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manager {
+    /// The field manager's name.
+    pub name: String,
+    /// When it last wrote, as RFC 3339; may be empty.
+    pub time: String,
+}
+
+/// A request to look at an Application now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refresh {
+    /// Look at Git and the cluster.
+    Normal,
+    /// And forget what is cached.
+    Hard,
+}
+
+/// How an Application's objects are deleted with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cascade {
+    /// Dependents first.
+    Foreground,
+    /// Dependents later.
+    Background,
+}
+
+/// An object that is no Application or AppProject at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The text is not JSON, or no JSON object.
+    #[error("not a JSON object (line {line}, column {column})")]
+    NotAnObject {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+    },
+    /// There is no name to call it by.
+    #[error("metadata.name is missing")]
+    NoName,
+    /// Its specification does not decode.
+    #[error("{0}")]
+    Spec(SpecErrors),
+}
+
+/// The parts, not yet decoded.
+#[derive(Deserialize)]
+struct Parts<'a> {
+    #[serde(borrow, default)]
+    metadata: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    spec: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    status: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    operation: Option<&'a RawValue>,
+}
+
+/// The metadata as it is written.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct RawMeta {
+    #[serde(deserialize_with = "or_default")]
+    name: String,
+    #[serde(deserialize_with = "or_default")]
+    namespace: String,
+    #[serde(deserialize_with = "or_default")]
+    uid: String,
+    #[serde(deserialize_with = "or_default")]
+    resource_version: String,
+    #[serde(deserialize_with = "or_default")]
+    annotations: BTreeMap<String, String>,
+    #[serde(deserialize_with = "or_default")]
+    labels: BTreeMap<String, String>,
+    #[serde(deserialize_with = "or_default")]
+    finalizers: Vec<String>,
+    deletion_timestamp: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    generation: i64,
+    #[serde(deserialize_with = "or_default")]
+    managed_fields: Vec<RawManager>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RawManager {
+    #[serde(deserialize_with = "or_default")]
+    manager: String,
+    #[serde(deserialize_with = "or_default")]
+    time: String,
+}
+
+// === impl Application ===
+
+impl Application {
+    /// Reads an Application. This fails only for what is no object with a name.
+    pub fn read(json: &[u8]) -> Result<Self, ReadError> {
+        let parts = Parts::read(json)?;
+        let (meta, managers) = parts.meta()?;
+        let spec = parts.spec.map_or("{}", RawValue::get);
+        let node = Node::from_json(spec.as_bytes()).unwrap_or(Node::Null);
+        let raw_operation = parts.operation.and_then(|raw| Node::from_json(raw.get().as_bytes()).ok());
+        Ok(Self {
+            spec: read_spec(spec, &node).and_then(|spec| App::new(&spec, &meta.finalizers)),
+            spec_digest: Digest::of(&node.to_json()),
+            status: parts.status.map(|raw| Status::read(raw.get().as_bytes())).unwrap_or_default(),
+            operation: parts.operation.map(|raw| Operation::read(raw.get())),
+            raw_operation,
+            meta,
+            managers,
+        })
+    }
+}
+
+fn read_spec(raw: &str, node: &Node) -> Result<ApplicationSpec, SpecErrors> {
+    decode(raw, node, "spec", crd::application_spec)
+}
+
+/// Decodes a part. Where that fails, nulls are taken as absent, as Go does; where it fails again, every field of a wrong type is
+/// named, without its value: that may be a secret.
+pub(crate) fn decode<T: for<'de> Deserialize<'de>>(
+    raw: &str,
+    node: &Node,
+    part: &'static str,
+    schema: fn() -> &'static serde_json::Value,
+) -> Result<T, SpecErrors> {
+    if let Ok(value) = serde_json::from_str(raw) {
+        return Ok(value);
+    }
+    let mut node = node.clone();
+    drop_nulls(&mut node);
+    serde_json::from_slice(&node.to_json()).map_err(|error| {
+        let wrong = crate::type_check::wrong_types(&node, schema(), part);
+        let message = if wrong.is_empty() {
+            format!("{part}: does not decode (column {})", error.column())
+        } else {
+            wrong.join("; ")
+        };
+        SpecErrors(vec![SpecError { field: part, message }])
+    })
+}
+
+fn drop_nulls(node: &mut Node) {
+    match node {
+        Node::Map(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.iter_mut().for_each(|(_, value)| drop_nulls(value));
+        }
+        Node::List(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+// === impl Parts ===
+
+impl<'a> Parts<'a> {
+    fn read(json: &'a [u8]) -> Result<Self, ReadError> {
+        serde_json::from_slice(json).map_err(|error| ReadError::NotAnObject { line: error.line(), column: error.column() })
+    }
+
+    fn meta(&self) -> Result<(Meta, Vec<Manager>), ReadError> {
+        let raw = self.metadata.map_or("{}", RawValue::get);
+        let raw: RawMeta = serde_json::from_str(raw).unwrap_or_else(|_| RawMeta::lenient(raw));
+        if raw.name.is_empty() {
+            return Err(ReadError::NoName);
+        }
+        let managers = raw.managed_fields.into_iter().map(|raw| Manager { name: raw.manager, time: raw.time }).collect();
+        let meta = Meta {
+            name: raw.name,
+            namespace: raw.namespace,
+            uid: raw.uid,
+            resource_version: raw.resource_version,
+            annotations: raw.annotations,
+            labels: raw.labels,
+            finalizers: raw.finalizers,
+            deletion_timestamp: raw.deletion_timestamp,
+            generation: raw.generation,
+        };
+        Ok((meta, managers))
+    }
+}
+
+// === impl RawMeta ===
+
+impl RawMeta {
+    /// Whatever of it has the right type.
+    fn lenient(raw: &str) -> Self {
+        let node = Node::from_json(raw.as_bytes()).unwrap_or(Node::Null);
+        let text = |key: &str| node.str_at(&[key]).unwrap_or_default().to_owned();
+        let texts = |key: &str| {
+            let entries = node.at(&[key]).and_then(Node::as_map).into_iter().flat_map(trueup_object::Map::iter);
+            entries.filter_map(|(key, value)| Some((key.to_owned(), value.as_str()?.to_owned()))).collect()
+        };
+        let manager = |entry: &Node| RawManager {
+            manager: entry.str_at(&["manager"]).unwrap_or_default().to_owned(),
+            time: entry.str_at(&["time"]).unwrap_or_default().to_owned(),
+        };
+        Self {
+            name: text("name"),
+            namespace: text("namespace"),
+            uid: text("uid"),
+            resource_version: text("resourceVersion"),
+            annotations: texts("annotations"),
+            labels: texts("labels"),
+            finalizers: node.list_at(&["finalizers"]).iter().filter_map(|item| Some(item.as_str()?.to_owned())).collect(),
+            deletion_timestamp: node.str_at(&["deletionTimestamp"]).map(ToOwned::to_owned),
+            generation: node.i64_at(&["generation"]).unwrap_or_default(),
+            managed_fields: node.list_at(&["managedFields"]).iter().map(manager).collect(),
+        }
+    }
+}
+
+// === impl Operation ===
+
+impl Operation {
+    /// Reads an operation; one that does not decode says so, so that it is neither run nor overlooked.
+    fn read(raw: &str) -> Self {
+        let node = Node::from_json(raw.as_bytes()).unwrap_or(Node::Null);
+        decode(raw, &node, "operation", crd::application_operation)
+            .unwrap_or_else(|errors| Self { unreadable: Some(errors.to_string()), ..Self::default() })
+    }
+}
+
+// === impl Meta ===
+
+impl Meta {
+    /// Whether somebody wants a look at it now.
+    pub fn refresh(&self) -> Option<Refresh> {
+        let value = self.annotations.get(annotations::REFRESH)?;
+        Some(if value == "hard" { Refresh::Hard } else { Refresh::Normal })
+    }
+
+    /// Whether it is to be left alone.
+    pub fn skip_reconcile(&self) -> bool {
+        // As Go's ParseBool.
+        let value = self.annotations.get(annotations::SKIP_RECONCILE).map(String::as_str);
+        matches!(value, Some("1" | "t" | "T" | "true" | "TRUE" | "True"))
+    }
+
+    /// Whether, and how, its objects are deleted with it.
+    pub fn cascade(&self) -> Option<Cascade> {
+        self.finalizers.iter().find_map(|finalizer| match finalizer.as_str() {
+            annotations::RESOURCES_FINALIZER | annotations::FOREGROUND_FINALIZER => Some(Cascade::Foreground),
+            annotations::BACKGROUND_FINALIZER => Some(Cascade::Background),
+            _ => None,
+        })
+    }
+
+    /// The name by which its objects are tracked.
+    pub fn app_instance(&self, controller_namespace: &str) -> String {
+        if self.namespace.is_empty() || self.namespace == controller_namespace {
+            self.name.clone()
+        } else {
+            format!("{}_{}", self.namespace, self.name)
+        }
+    }
+}
+
+/// The name and the specification of a part that is read like an Application.
+pub(crate) fn name_and_spec<T: for<'de> Deserialize<'de>>(
+    json: &[u8],
+    schema: fn() -> &'static serde_json::Value,
+) -> Result<(String, T), ReadError> {
+    let parts = Parts::read(json)?;
+    let (meta, _) = parts.meta()?;
+    let raw = parts.spec.map_or("{}", RawValue::get);
+    let node = Node::from_json(raw.as_bytes()).unwrap_or(Node::Null);
+    Ok((meta.name, decode(raw, &node, "spec", schema).map_err(ReadError::Spec)?))
+}

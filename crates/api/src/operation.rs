@@ -1,0 +1,137 @@
+//! What somebody asks of an Application: the top-level `operation`, a mailbox that anyone who may patch the object may use.
+//!
+//! Entry point: [`Operation`]. What of it is not honoured: [`crate::operation_unsupported`].
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::source::{ApplicationSource, NameValue};
+use crate::spec::{RetryStrategy, is_zero};
+
+/// What somebody asks of an Application.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Operation {
+    /// Bring the cluster into line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync: Option<SyncOperation>,
+    /// Who asks.
+    #[serde(skip_serializing_if = "OperationInitiator::is_empty")]
+    pub initiated_by: OperationInitiator,
+    /// Facts to show.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub info: Vec<NameValue>,
+    /// How often and when it is tried again if it fails.
+    #[serde(skip_serializing_if = "RetryStrategy::is_empty")]
+    pub retry: RetryStrategy,
+    /// Why the operation cannot be read, if so; then nothing else is set, and it must not run.
+    #[serde(skip)]
+    pub unreadable: Option<String>,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct OperationInitiator {
+    /// The user's name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub username: String,
+    /// The controller asks itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub automated: bool,
+}
+
+/// Bring the cluster into line.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SyncOperation {
+    /// The revision; empty is the Application's own.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub revision: String,
+    /// Objects that Git no longer has are deleted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub prune: bool,
+    /// Nothing is changed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// How objects are applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync_strategy: Option<SyncStrategy>,
+    /// Only these objects.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<SyncResource>,
+    /// The source instead of the Application's own: a rollback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<ApplicationSource>,
+    /// Manifests instead of those in Git.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub manifests: Vec<String>,
+    /// Options instead of the Application's own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sync_options: Vec<String>,
+    /// The sources instead of the Application's own: a rollback.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<ApplicationSource>,
+    /// The revisions of several sources.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revisions: Vec<String>,
+    /// How often the same change was undone already.
+    #[serde(skip_serializing_if = "is_zero", rename = "autoHealAttemptsCount")]
+    pub auto_heal_attempts_count: i64,
+}
+
+/// How objects are applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct SyncStrategy {
+    /// Without hooks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apply: Option<SyncStrategyApply>,
+    /// With hooks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook: Option<SyncStrategyApply>,
+}
+
+/// Options of a strategy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct SyncStrategyApply {
+    /// Objects that cannot be changed are deleted and made anew.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
+}
+
+/// One object of a sync that does not take all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("required" = ["kind", "name"]))]
+pub struct SyncResource {
+    /// The API group.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// The kind.
+    pub kind: String,
+    /// The name.
+    pub name: String,
+    /// The namespace.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+}
+
+// === impl OperationInitiator ===
+
+impl OperationInitiator {
+    /// Whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        self.username.is_empty() && !self.automated
+    }
+}
+
+// === impl RetryStrategy ===
+
+impl RetryStrategy {
+    /// Whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}

@@ -1,0 +1,204 @@
+//! What the Applications of a project may deploy, from where, to where.
+//!
+//! Lists are globs; with `!` in front they forbid, and a prohibition always wins. Cluster-scoped kinds are forbidden unless
+//! listed, namespaced ones permitted unless there is a list. A pattern that is malformed permits nothing. Entry points:
+//! [`Project::read`], [`Project::default_project`], and the `permits_…` questions.
+
+use crate::application::{ReadError, name_and_spec};
+use crate::crd;
+use crate::file_match;
+use crate::git_url;
+use crate::glob::Glob;
+use crate::project_spec::{AppProjectSpec, NamedKind, ProjectKind};
+use crate::spec::ApplicationDestination;
+use crate::unsupported::{Unsupported, project_unsupported};
+
+/// A project.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// The name.
+    pub name: String,
+    sources: Vec<Pattern>,
+    destinations: Vec<DestinationPattern>,
+    /// Those of the namespaces that are globs; regular expressions are not evaluated and permit nothing.
+    namespaces: Vec<Glob>,
+    cluster_allowed: Vec<NamedKind>,
+    cluster_denied: Vec<NamedKind>,
+    namespaced_allowed: Option<Vec<ProjectKind>>,
+    namespaced_denied: Vec<ProjectKind>,
+    unsupported: Vec<Unsupported>,
+}
+
+/// A glob that permits, or with `!` in front forbids.
+#[derive(Clone, Debug)]
+struct Pattern {
+    denies: bool,
+    /// `None`: the pattern is malformed.
+    glob: Option<Glob>,
+}
+
+#[derive(Clone, Debug)]
+struct DestinationPattern {
+    server: Pattern,
+    name: Pattern,
+    namespace: Pattern,
+}
+
+// === impl Project ===
+
+impl Project {
+    /// Reads a project. One whose specification does not decode permits nothing: it is an error.
+    pub fn read(json: &[u8]) -> Result<Self, ReadError> {
+        let (name, spec) = name_and_spec(json, crd::app_project_spec)?;
+        Ok(Self::new(name, spec))
+    }
+
+    /// The project `default` as every installation begins with it: everything is allowed.
+    pub fn default_project() -> Self {
+        let any = || "*".to_owned();
+        let spec = AppProjectSpec {
+            source_repos: vec![any()],
+            destinations: vec![ApplicationDestination { server: any(), namespace: any(), name: String::new() }],
+            cluster_resource_whitelist: vec![NamedKind { group: any(), kind: any(), name: String::new() }],
+            ..AppProjectSpec::default()
+        };
+        Self::new(crate::DEFAULT_PROJECT.to_owned(), spec)
+    }
+
+    fn new(name: String, spec: AppProjectSpec) -> Self {
+        let mut unsupported = project_unsupported(&spec);
+        let sources: Vec<Pattern> = spec.source_repos.iter().map(|pattern| Pattern::of_url(pattern)).collect();
+        if sources.iter().any(|pattern| pattern.glob.is_none()) {
+            unsupported.push(malformed("spec.sourceRepos"));
+        }
+        let destinations: Vec<DestinationPattern> = spec.destinations.iter().map(DestinationPattern::new).collect();
+        if destinations.iter().any(DestinationPattern::is_malformed) {
+            unsupported.push(malformed("spec.destinations"));
+        }
+        let is_expression = |text: &&String| text.len() > 2 && text.starts_with('/') && text.ends_with('/');
+        let namespaces = spec.source_namespaces.iter().filter(|text| !is_expression(text));
+        Self {
+            name,
+            sources,
+            destinations,
+            namespaces: namespaces.filter_map(|pattern| Glob::new(pattern, &[]).ok()).collect(),
+            cluster_allowed: spec.cluster_resource_whitelist,
+            cluster_denied: spec.cluster_resource_blacklist,
+            namespaced_allowed: spec.namespace_resource_whitelist,
+            namespaced_denied: spec.namespace_resource_blacklist,
+            unsupported,
+        }
+    }
+
+    /// What of the project is not evaluated.
+    pub fn unsupported(&self) -> &[Unsupported] {
+        &self.unsupported
+    }
+
+    /// Whether a repository may be deployed from.
+    pub fn permits_source(&self, url: &str) -> bool {
+        let url = git_url::normalized(url);
+        let mut permitted = false;
+        for pattern in &self.sources {
+            match pattern.judge(&url) {
+                Some(matched) => permitted |= matched,
+                None => return false,
+            }
+        }
+        permitted
+    }
+
+    /// Whether a namespace of a cluster may be deployed to. The cluster's URL and name count both, whichever the Application has.
+    pub fn permits_destination(&self, server: &str, name: &str, namespace: &str) -> bool {
+        let mut permitted = false;
+        for pattern in &self.destinations {
+            // An unknown server or name matches nothing, neither to permit nor to forbid by it.
+            let server_matched = !server.is_empty() && pattern.server.matches(server);
+            let name_matched = !name.is_empty() && pattern.name.matches(name);
+            let namespace_matched = pattern.namespace.matches(namespace);
+            let cluster_denied = (!name_matched && pattern.name.denies) || (!server_matched && pattern.server.denies);
+            if (server_matched || name_matched) && namespace_matched {
+                permitted = true;
+            } else if (cluster_denied && namespace_matched) || (!namespace_matched && pattern.namespace.denies && server_matched) {
+                return false;
+            }
+        }
+        permitted
+    }
+
+    /// Whether a kind may be deployed; of cluster-scoped kinds the name may count too.
+    pub fn permits_kind(&self, group: &str, kind: &str, name: &str, namespaced: bool) -> bool {
+        if namespaced {
+            let listed = |list: &[ProjectKind]| list.iter().any(|item| kind_matches(&item.group, &item.kind, group, kind));
+            self.namespaced_allowed.as_deref().is_none_or(listed) && !listed(&self.namespaced_denied)
+        } else {
+            let listed = |list: &[NamedKind]| {
+                list.iter().any(|item| {
+                    kind_matches(&item.group, &item.kind, group, kind) && (item.name.is_empty() || file_match::matches(&item.name, name))
+                })
+            };
+            listed(&self.cluster_allowed) && !listed(&self.cluster_denied)
+        }
+    }
+
+    /// Whether Applications of a namespace may be in the project. Those of the controller's own always may.
+    pub fn permits_application_namespace(&self, namespace: &str, controller_namespace: &str) -> bool {
+        namespace.is_empty() || namespace == controller_namespace || self.namespaces.iter().any(|glob| glob.matches(namespace))
+    }
+}
+
+fn kind_matches(group_pattern: &str, kind_pattern: &str, group: &str, kind: &str) -> bool {
+    file_match::matches(kind_pattern, kind) && file_match::matches(group_pattern, group)
+}
+
+fn malformed(field: &str) -> Unsupported {
+    let message = "one of the patterns is not a valid glob, and whatever it was to forbid is not known: correct it".to_owned();
+    Unsupported::new(field, true, message)
+}
+
+// === impl Pattern ===
+
+impl Pattern {
+    fn new(pattern: &str, separators: &'static [char]) -> Self {
+        let (denies, glob) = pattern.strip_prefix('!').map_or((false, pattern), |rest| (true, rest));
+        // A lone star matches separators too.
+        let separators = if glob == "*" && !denies { &[] } else { separators };
+        Self { denies, glob: Glob::new(glob, separators).ok() }
+    }
+
+    fn of_url(pattern: &str) -> Self {
+        let normalized = match pattern.strip_prefix('!') {
+            Some(rest) => format!("!{}", git_url::normalized(rest)),
+            None => git_url::normalized(pattern),
+        };
+        Self::new(&normalized, &['/'])
+    }
+
+    /// Whether the text passes: what a prohibition does not name passes it. A malformed pattern lets nothing pass.
+    fn matches(&self, text: &str) -> bool {
+        self.glob.as_ref().is_some_and(|glob| glob.matches(text) != self.denies)
+    }
+
+    /// Whether the text passes; nothing if it is forbidden.
+    fn judge(&self, text: &str) -> Option<bool> {
+        let matched = self.matches(text);
+        (matched || !self.denies).then_some(matched)
+    }
+}
+
+// === impl DestinationPattern ===
+
+impl DestinationPattern {
+    fn new(destination: &ApplicationDestination) -> Self {
+        let pattern = |text: &str| Pattern::new(text, &[]);
+        Self {
+            server: pattern(&destination.server),
+            name: pattern(&destination.name),
+            namespace: pattern(&destination.namespace),
+        }
+    }
+
+    fn is_malformed(&self) -> bool {
+        [&self.server, &self.name, &self.namespace].into_iter().any(|pattern| pattern.glob.is_none())
+    }
+}

@@ -1,0 +1,467 @@
+//! What we say of an Application: the status of Argo CD, field by field, and our own `drift`.
+//!
+//! Reading never fails: a field that does not decode is as if it were absent, so that one bad entry, written by whomever,
+//! costs that entry. Times are RFC 3339. Entry point: [`Status::read`].
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use trueup_object::ObjectKey;
+
+use crate::drift::Drift;
+use crate::operation::{Operation, OperationInitiator};
+use crate::source::ApplicationSource;
+use crate::spec::{ApplicationDestination, IgnoreDifferences, NamespaceMetadata, is_zero};
+
+/// What we say of an Application.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Status {
+    /// Each object: the inventory.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<ResourceStatus>,
+    /// Whether the cluster is as Git says.
+    pub sync: SyncStatus,
+    /// Whether the objects work.
+    pub health: HealthStatus,
+    /// The successful syncs, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<RevisionHistory>,
+    /// Errors and warnings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// When it was last compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconciled_at: Option<String>,
+    /// The operation that runs, or the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation_state: Option<OperationState>,
+    /// Deprecated upstream; kept as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<String>,
+    /// What renders the source: `Directory`, `Helm`, `Kustomize`, `Plugin`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub source_type: String,
+    /// What the objects have to show.
+    #[serde(skip_serializing_if = "Summary::is_empty")]
+    pub summary: Summary,
+    /// Where the health of objects is kept; not written by us: it stands with each object.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub resource_health_source: String,
+    /// What renders each of several sources.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub source_types: Vec<String>,
+    /// The namespace of the controller that wrote this.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub controller_namespace: String,
+    /// What the cluster has otherwise than at the last sync, and who did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
+}
+
+/// Whether the cluster is as Git says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SyncStatus {
+    /// The answer.
+    pub status: SyncCode,
+    /// What was compared with what.
+    #[serde(skip_serializing_if = "ComparedTo::is_empty")]
+    pub compared_to: ComparedTo,
+    /// The commit that was compared.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub revision: String,
+    /// The commits of several sources.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revisions: Vec<String>,
+}
+
+/// Whether something is as Git says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum SyncCode {
+    /// It is.
+    Synced,
+    /// It is not.
+    OutOfSync,
+    /// It cannot be said.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+/// What was compared with what.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ComparedTo {
+    /// The source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<ApplicationSource>,
+    /// The destination.
+    pub destination: ApplicationDestination,
+    /// Several sources.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<ApplicationSource>,
+    /// The fields that did not count.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignore_differences: Vec<IgnoreDifferences>,
+}
+
+/// Whether something works.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct HealthStatus {
+    /// The answer.
+    pub status: HealthCode,
+    /// Why.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// When the answer changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_transition_time: Option<String>,
+}
+
+/// Whether something works, in the words of Argo CD.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum HealthCode {
+    /// It works.
+    Healthy,
+    /// Somebody put it on hold.
+    Suspended,
+    /// It does not work yet.
+    Progressing,
+    /// It is not there.
+    Missing,
+    /// It does not work.
+    Degraded,
+    /// It cannot be said.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+/// One object of the inventory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ResourceStatus {
+    /// The API group; empty for the core group.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// The version.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// The kind.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// The namespace; empty for cluster-scoped objects.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// The name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Whether it is as Git says.
+    pub status: SyncCode,
+    /// Whether it works; none for kinds of which that cannot be said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthStatus>,
+    /// It is a hook.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub hook: bool,
+    /// Git no longer has it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub requires_pruning: bool,
+    /// Its wave.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub sync_wave: i64,
+    /// It is deleted only after somebody approves.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub requires_deletion_confirmation: bool,
+}
+
+/// One successful sync.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct RevisionHistory {
+    /// Its number, growing.
+    pub id: i64,
+    /// The commit.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub revision: String,
+    /// The commits of several sources.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revisions: Vec<String>,
+    /// The source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<ApplicationSource>,
+    /// Several sources.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<ApplicationSource>,
+    /// When it started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deploy_started_at: Option<String>,
+    /// When it ended.
+    pub deployed_at: String,
+    /// Who asked.
+    #[serde(skip_serializing_if = "OperationInitiator::is_empty")]
+    pub initiated_by: OperationInitiator,
+}
+
+/// An error or a warning. Types: [`crate::condition`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Condition {
+    /// The type; its end says how bad it is.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What and where.
+    pub message: String,
+    /// Since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_transition_time: Option<String>,
+}
+
+/// The operation that runs, or the last one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct OperationState {
+    /// What was asked for.
+    pub operation: Operation,
+    /// How far it is. A retry that waits is `Running` with a [`Self::finished_at`].
+    pub phase: OperationPhase,
+    /// What it waits for, or how it ended.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// What it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync_result: Option<SyncResult>,
+    /// When it started.
+    pub started_at: String,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+    /// How often it was tried again.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub retry_count: i64,
+}
+
+/// How far an operation is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum OperationPhase {
+    /// It goes on.
+    #[default]
+    Running,
+    /// Somebody wants it to end.
+    Terminating,
+    /// It ended, and something of it failed.
+    Failed,
+    /// It ended because it could not go on.
+    Error,
+    /// It ended, and all is done.
+    Succeeded,
+}
+
+/// What a sync did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SyncResult {
+    /// Each object.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<ResourceResult>,
+    /// The commit.
+    pub revision: String,
+    /// The source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<ApplicationSource>,
+    /// Several sources.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<ApplicationSource>,
+    /// The commits of several sources.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revisions: Vec<String>,
+    /// Labels and annotations of the namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed_namespace_metadata: Option<NamespaceMetadata>,
+}
+
+/// What a sync did to one object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ResourceResult {
+    /// The API group; empty for the core group.
+    pub group: String,
+    /// The version.
+    pub version: String,
+    /// The kind.
+    pub kind: String,
+    /// The namespace; empty for cluster-scoped objects.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+    /// How it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<ResultCode>,
+    /// The words that go with it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The kind of hook.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub hook_type: String,
+    /// How far it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook_phase: Option<OperationPhase>,
+    /// The phase of the sync: `PreSync`, `Sync`, `PostSync`, `SyncFail`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub sync_phase: String,
+    /// The images that it runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<String>,
+}
+
+/// How the sync of one object ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ResultCode {
+    /// It is as Git says.
+    Synced,
+    /// It could not be brought into line.
+    SyncFailed,
+    /// It is deleted.
+    Pruned,
+    /// It should be deleted, but was not.
+    PruneSkipped,
+}
+
+/// What the objects have to show.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Summary {
+    /// URLs under which they can be reached.
+    #[serde(skip_serializing_if = "Vec::is_empty", rename = "externalURLs")]
+    pub external_urls: Vec<String>,
+    /// The images that they run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<String>,
+    /// There are Applications among them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_app_of_apps: bool,
+}
+
+// === impl Status ===
+
+impl Status {
+    /// Reads a status. What does not decode is as if it were absent.
+    pub fn read(json: &[u8]) -> Self {
+        if let Ok(status) = serde_json::from_slice(json) {
+            return status;
+        }
+        let Ok(fields) = serde_json::from_slice::<HashMap<&str, &RawValue>>(json) else { return Self::default() };
+        let fields = Fields(fields);
+        Self {
+            resources: fields.items("resources"),
+            sync: fields.value("sync"),
+            health: fields.value("health"),
+            history: fields.items("history"),
+            conditions: fields.items("conditions"),
+            reconciled_at: fields.value("reconciledAt"),
+            operation_state: fields.value("operationState"),
+            observed_at: fields.value("observedAt"),
+            source_type: fields.value("sourceType"),
+            summary: fields.value("summary"),
+            resource_health_source: fields.value("resourceHealthSource"),
+            source_types: fields.items("sourceTypes"),
+            controller_namespace: fields.value("controllerNamespace"),
+            drift: fields.value("drift"),
+        }
+    }
+}
+
+/// The fields of a status that does not decode as a whole.
+struct Fields<'a>(HashMap<&'a str, &'a RawValue>);
+
+// === impl Fields ===
+
+impl Fields<'_> {
+    fn value<T: DeserializeOwned + Default>(&self, name: &str) -> T {
+        self.0.get(name).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+    }
+
+    /// A list, item by item.
+    fn items<T: DeserializeOwned>(&self, name: &str) -> Vec<T> {
+        let items: Vec<&RawValue> = self.0.get(name).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        items.into_iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()
+    }
+}
+
+// === impl ComparedTo ===
+
+impl ComparedTo {
+    /// Whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+// === impl SyncCode ===
+
+impl std::fmt::Display for SyncCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Synced => "Synced",
+            Self::OutOfSync => "OutOfSync",
+            Self::Unknown => "Unknown",
+        })
+    }
+}
+
+// === impl HealthCode ===
+
+impl std::fmt::Display for HealthCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Healthy => "Healthy",
+            Self::Suspended => "Suspended",
+            Self::Progressing => "Progressing",
+            Self::Missing => "Missing",
+            Self::Degraded => "Degraded",
+            Self::Unknown => "Unknown",
+        })
+    }
+}
+
+// === impl OperationPhase ===
+
+impl OperationPhase {
+    /// Whether it has ended. A `Running` operation that waits for a retry has not.
+    pub fn completed(self) -> bool {
+        matches!(self, Self::Failed | Self::Error | Self::Succeeded)
+    }
+}
+
+impl std::fmt::Display for OperationPhase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Running => "Running",
+            Self::Terminating => "Terminating",
+            Self::Failed => "Failed",
+            Self::Error => "Error",
+            Self::Succeeded => "Succeeded",
+        })
+    }
+}
+
+// === impl ResourceStatus ===
+
+impl ResourceStatus {
+    /// What tells the object from every other.
+    pub fn key(&self) -> ObjectKey {
+        ObjectKey::new(&self.group, &self.kind, &self.namespace, &self.name)
+    }
+}
+
+// === impl Summary ===
+
+impl Summary {
+    /// Whether there is nothing to show.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
