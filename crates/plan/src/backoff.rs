@@ -1,64 +1,118 @@
-//! How long the next attempt waits.
+//! How long is waited before something is tried again.
+//!
+//! Keeps nothing. Entry points: [`retry_wait`], [`heal_wait`], [`failure_wait`].
 
 use std::time::Duration;
 
-/// After the first healing of the same leaves, the next one waits so long; each further one three times as long.
+/// The wait before the second heal of the same drift, as upstream.
 const HEAL_FIRST: Duration = Duration::from_secs(2);
+/// By what the waits between heals grow, as upstream.
 const HEAL_FACTOR: u32 = 3;
-/// No healing waits longer.
-const HEAL_MAX: Duration = Duration::from_secs(300);
+/// The longest wait between heals, as upstream.
+const HEAL_MAX: Duration = Duration::from_mins(5);
+/// How long automation leaves a revision alone whose sync failed for good: as long as upstream takes to look again at all.
+const FAILURE_FIRST: Duration = Duration::from_mins(3);
+/// By what that grows.
+const FAILURE_FACTOR: u32 = 2;
+/// The longest: whoever mends the cause outside Git is served within half an hour.
+const FAILURE_MAX: Duration = Duration::from_mins(30);
 
-/// How a failed sync is repeated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How a failed operation is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// Attempts after the first one; none if 0, without end if negative.
+    /// How often at most; below zero without end.
     pub limit: i64,
     /// The wait before the first repetition.
     pub duration: Duration,
-    /// By how much each wait is longer than the one before.
+    /// By what each further wait grows.
     pub factor: u32,
-    /// No wait is longer.
+    /// The longest wait.
     pub max_duration: Duration,
 }
 
-/// How long to wait after so many repetitions (0: after the first attempt); none if there are no more.
-pub fn retry_wait(retry: &Retry, repeated: u32) -> Option<Duration> {
-    if retry.limit >= 0 && i64::from(repeated) >= retry.limit {
-        return None;
-    }
-    Some(grown(retry.duration, retry.factor, repeated, retry.max_duration))
-}
-
-/// How long to wait after so many healings of the same leaves: nothing before the first.
-pub fn heal_wait(healed: u32) -> Duration {
-    match healed.checked_sub(1) {
-        None => Duration::ZERO,
-        Some(before) => grown(HEAL_FIRST, HEAL_FACTOR, before, HEAL_MAX),
+/// As upstream where nothing is said: five times, after 5, 10, 20, 40 and 80 seconds.
+impl Default for Retry {
+    fn default() -> Self {
+        Self { limit: 5, duration: Duration::from_secs(5), factor: 2, max_duration: Duration::from_mins(3) }
     }
 }
 
-fn grown(first: Duration, factor: u32, times: u32, max: Duration) -> Duration {
-    let growth = factor.checked_pow(times).unwrap_or(u32::MAX);
-    first.checked_mul(growth).map_or(max, |wait| wait.min(max))
+/// The wait before the next attempt of an operation that was repeated `attempt` times; none if it has had them all.
+pub fn retry_wait(retry: &Retry, attempt: u32) -> Option<Duration> {
+    let spent = retry.limit >= 0 && i64::from(attempt) >= retry.limit;
+    (!spent).then(|| grown(retry.duration, retry.factor, retry.max_duration, attempt))
+}
+
+/// The wait before drift is healed that was healed `attempt` times before: none, then 2 s, 6 s, 18 s up to 5 minutes.
+pub fn heal_wait(attempt: u32) -> Duration {
+    attempt.checked_sub(1).map_or(Duration::ZERO, |grows| grown(HEAL_FIRST, HEAL_FACTOR, HEAL_MAX, grows))
+}
+
+/// The wait before a revision is tried again whose sync, with all its retries, failed `failures` times.
+///
+/// Upstream never tries again; but the cause may be mended outside Git.
+pub fn failure_wait(failures: u32) -> Duration {
+    grown(FAILURE_FIRST, FAILURE_FACTOR, FAILURE_MAX, failures.saturating_sub(1))
+}
+
+/// `first × factor^times`, at most `max`.
+fn grown(first: Duration, factor: u32, max: Duration, times: u32) -> Duration {
+    let mut wait = first.min(max);
+    for _ in 0..times {
+        // It stops to move after a few rounds, however many are asked for.
+        let next = wait.saturating_mul(factor.max(1)).min(max);
+        if next == wait {
+            break;
+        }
+        wait = next;
+    }
+    wait
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[test]
-    fn healing_waits_as_upstream() {
-        let waits: Vec<u64> = (0..8).map(|healed| heal_wait(healed).as_secs()).collect();
-        assert_eq!(waits, [0, 2, 6, 18, 54, 162, 300, 300]);
-        assert_eq!(heal_wait(u32::MAX), HEAL_MAX);
+    fn retries_grow_and_end() {
+        let waits: Vec<_> = (0..7).map(|attempt| retry_wait(&Retry::default(), attempt)).collect();
+        let seconds = [Some(5), Some(10), Some(20), Some(40), Some(80), None, None];
+        assert_eq!(waits, seconds.map(|wait| wait.map(Duration::from_secs)));
     }
 
     #[test]
-    fn a_sync_is_repeated_as_often_as_it_says() {
-        let retry = |limit| Retry { limit, duration: Duration::from_secs(5), factor: 2, max_duration: Duration::from_secs(180) };
-        let waits = |limit| (0..4).map(|repeated| retry_wait(&retry(limit), repeated).map(|wait| wait.as_secs())).collect::<Vec<_>>();
-        assert_eq!(waits(3), [Some(5), Some(10), Some(20), None]);
-        assert_eq!(waits(0), [None; 4]);
-        assert_eq!(retry_wait(&retry(-1), 100), Some(Duration::from_secs(180)));
+    fn retries_without_end_stay_below_the_longest_wait() {
+        let retry = Retry { limit: -1, ..Retry::default() };
+        assert_eq!(retry_wait(&retry, 6), Some(180 * SECOND));
+        assert_eq!(retry_wait(&retry, u32::MAX), Some(180 * SECOND));
+    }
+
+    #[test]
+    fn no_retries() {
+        assert_eq!(retry_wait(&Retry { limit: 0, ..Retry::default() }, 0), None);
+    }
+
+    #[test]
+    fn strange_policies_are_obeyed_as_far_as_they_go() {
+        let still = Retry { factor: 0, ..Retry::default() };
+        assert_eq!(retry_wait(&still, 3), Some(5 * SECOND));
+        let none = Retry { duration: Duration::ZERO, ..Retry::default() };
+        assert_eq!(retry_wait(&none, 3), Some(Duration::ZERO));
+        let huge = Retry { limit: -1, duration: Duration::MAX, factor: u32::MAX, max_duration: Duration::MAX };
+        assert_eq!(retry_wait(&huge, 9), Some(Duration::MAX));
+    }
+
+    #[test]
+    fn heals_as_upstream() {
+        let waits: Vec<u64> = (0..8).map(|attempt| heal_wait(attempt).as_secs()).collect();
+        assert_eq!(waits, [0, 2, 6, 18, 54, 162, 300, 300]);
+    }
+
+    #[test]
+    fn failures_are_tried_again_ever_more_rarely() {
+        let waits: Vec<u64> = (1..7).map(|failures| failure_wait(failures).as_secs() / 60).collect();
+        assert_eq!(waits, [3, 6, 12, 24, 30, 30]);
     }
 }

@@ -1,10 +1,15 @@
-//! A comparison and a policy become an ordered sync plan.
+//! A comparison and a policy become an ordered sync plan. Pure: the clock is passed in.
 //!
-//! Takes values and returns values. Entry points: [`steps`] orders what is applied and pruned, [`retry_wait`] and
-//! [`heal_wait`] say when to try again.
+//! Keeps nothing. Entry points: [`steps`] puts objects in order, [`auto_sync`] decides whether automation acts, [`retry_wait`]
+//! and [`heal_wait`] say when it acts again.
 
-pub mod backoff;
-pub mod order;
+mod backoff;
+mod decision;
+mod order;
+mod steps;
+pub mod words;
 
-pub use backoff::{Retry, heal_wait, retry_wait};
-pub use order::{Item, Step, kind_rank, steps};
+pub use backoff::{Retry, failure_wait, heal_wait, retry_wait};
+pub use decision::{AutoSync, Decision, Last, LastPhase, Reason, SyncState, auto_sync};
+pub use order::kind_rank;
+pub use steps::{Item, Step, steps};
