@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use trueup_api::annotations;
 use trueup_object::{Manifest, Node, yaml};
 
 use crate::files::Files;
@@ -20,7 +21,7 @@ const OBJECTS_MAX: usize = 15_000;
 /// A file that has this text anywhere is passed over.
 const SKIP: &[u8] = b"+argocd:skip-file-rendering";
 /// What makes a generated name harmless: a hook is created once per sync on purpose.
-const HOOKS: [&str; 2] = ["argocd.argoproj.io/hook", "helm.sh/hook"];
+const HOOKS: [&str; 2] = [annotations::HOOK, annotations::HELM_HOOK];
 
 /// Reads the chosen files.
 pub(crate) fn read<S: Files>(files: &S, choice: Choice<S::File>) -> Result<Rendered, RenderError> {

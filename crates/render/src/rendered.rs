@@ -2,10 +2,13 @@
 //!
 //! Invariant: it depends on the files and the options alone, so that applications which read the same share it.
 
+use std::fmt;
+
 use trueup_object::{Digest, Manifest};
 
-/// What the files of a directory say, before it is placed anywhere.
-#[derive(Debug, Clone, PartialEq)]
+/// What the files of a directory say, before it is placed anywhere. Its `Debug` names the objects, not what they hold: there
+/// may be Secrets among them.
+#[derive(Clone, PartialEq)]
 pub struct Rendered {
     /// The objects, in the order of the files' names and of the documents in each.
     pub manifests: Vec<Manifest>,
@@ -27,5 +30,16 @@ impl Rendered {
         let json = manifests.iter().map(|manifest| manifest.node().to_json()).inspect(|json| bytes += json.len());
         let digest = Digest::of_parts(json);
         Self { manifests, warnings, digest, overridden, bytes }
+    }
+}
+
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<String> = self.manifests.iter().map(|manifest| manifest.key().to_string()).collect();
+        f.debug_struct("Rendered")
+            .field("keys", &keys)
+            .field("warnings", &self.warnings)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Pure. Entry point: [`strip`].
 
+use trueup_api::annotations;
 use trueup_object::{Gvk, Manifest, Map, Node};
 
 /// Fields of `metadata` that the server alone writes.
@@ -60,8 +61,6 @@ const TEMPLATES: [&[&str]; 3] =
     [&["spec", "template"], &["spec", "jobTemplate"], &["spec", "jobTemplate", "spec", "template"]];
 /// The groups of the kinds that [`STRING_MAPS`] and [`TEMPLATES`] are about.
 const STRING_MAP_GROUPS: [&str; 5] = ["", "apps", "batch", "networking.k8s.io", "policy"];
-/// Written by Argo CD where several of them share a cluster. We are not one of these.
-const INSTALLATION_ID: &str = "argocd.argoproj.io/installation-id";
 
 /// Takes out of an object what is not sent.
 pub(crate) fn strip(manifest: Manifest, gvk: &Gvk) -> Manifest {
@@ -69,7 +68,8 @@ pub(crate) fn strip(manifest: Manifest, gvk: &Gvk) -> Manifest {
     if let Some(metadata) = node.as_map_mut().and_then(|map| map.get_mut("metadata")?.as_map_mut()) {
         metadata.retain(|key, _| !METADATA.contains(&key));
     }
-    node.remove_at(&["metadata", "annotations", INSTALLATION_ID]);
+    // Written by Argo CD where several of them share a cluster. We are not one of these.
+    node.remove_at(&["metadata", "annotations", annotations::INSTALLATION_ID]);
     let has_status = |(group, kinds): &(&str, &[&str])| *group == gvk.group && kinds.contains(&gvk.kind.as_str());
     if STATUS.iter().any(has_status) {
         node.remove_at(&["status"]);

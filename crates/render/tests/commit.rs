@@ -1,6 +1,7 @@
 //! Directories of commits: what is rendered once, what is rendered again, and where links may lead.
 //!
 //! Commits come into a store by a fetch process, which is this very program started with [`FETCH`]: hence its own `main`.
+#![allow(clippy::unwrap_used, reason = "a test, which the lint does not see without a harness")]
 
 use std::fs;
 use std::os::unix::fs::symlink;
