@@ -1,0 +1,152 @@
+//! The arguments of the program. Each command's own are in its file.
+
+use clap::{Parser, Subcommand};
+
+use crate::command_error::{CommandError, EXIT_CODES, Outcome};
+use crate::commands::app::AppCommand;
+use crate::commands::controller::ControllerArgs;
+use crate::commands::health::HealthArgs;
+use crate::commands::render::RenderArgs;
+use crate::commands::version::VersionArgs;
+use crate::commands::{controller, crds, health, render, version};
+use crate::output::style::ColorChoice;
+
+/// The hidden subcommand that is a fetch process. It is handled before arguments are read.
+pub(crate) const GIT_FETCH: &str = "git-fetch";
+
+/// Keeps Kubernetes clusters exactly as Git says.
+#[derive(Debug, Parser)]
+#[command(
+    name = "trueup",
+    version,
+    about,
+    long_about = "Trueup keeps Kubernetes clusters exactly as Git says. It understands the Applications of Argo CD.\n\n\
+                  'trueup controller' is the operator. The other commands need no server: they talk to the cluster of your \
+                  kubeconfig, or to nobody at all.",
+    after_help = EXIT_CODES,
+    arg_required_else_help = true,
+    max_term_width = 110
+)]
+pub(crate) struct Cli {
+    /// When to use colours; 'auto' means on a terminal, unless NO_COLOR is set.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub(crate) color: ColorChoice,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs the operator.
+    #[command(long_about = controller::ABOUT, after_long_help = controller::EXAMPLES)]
+    Controller(ControllerArgs),
+    /// Lists, compares, syncs and waits for Applications.
+    #[command(subcommand)]
+    App(AppCommand),
+    /// Prints what a directory renders to.
+    #[command(long_about = render::ABOUT, after_long_help = render::EXAMPLES)]
+    Render(RenderArgs),
+    /// Prints how healthy objects are.
+    #[command(long_about = health::ABOUT, after_long_help = health::EXAMPLES)]
+    Health(HealthArgs),
+    /// Prints the CustomResourceDefinitions of Trueup.
+    #[command(long_about = crds::ABOUT, after_long_help = crds::EXAMPLES)]
+    Crds,
+    /// Prints the version of this program.
+    #[command(after_long_help = version::EXAMPLES)]
+    Version(VersionArgs),
+}
+
+// === impl Command ===
+
+impl Command {
+    /// Does it.
+    pub(crate) fn run(self) -> Result<Outcome, CommandError> {
+        match self {
+            Self::Controller(args) => controller::run(args),
+            Self::App(command) => command.run(),
+            Self::Render(args) => render::run(&args),
+            Self::Health(args) => health::run(&args),
+            Self::Crds => crds::run(),
+            Self::Version(args) => version::run(&args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::CommandFactory as _;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Command, ErrorKind> {
+        let arguments = std::iter::once("trueup").chain(arguments.iter().copied());
+        Cli::try_parse_from(arguments).map(|cli| cli.command).map_err(|error| error.kind())
+    }
+
+    fn controller(arguments: &[&str]) -> ControllerArgs {
+        match parse(&[&["controller"], arguments].concat()) {
+            Ok(Command::Controller(args)) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_controller_has_its_defaults() {
+        let args = controller(&[]);
+        assert_eq!(args.namespace, "argocd");
+        assert_eq!(args.listen.to_string(), "0.0.0.0:8080");
+        assert_eq!(args.resync, Duration::from_mins(2));
+        assert_eq!(args.lease_duration, Duration::from_secs(15));
+        assert!(!args.no_lease);
+    }
+
+    #[test]
+    fn the_controller_takes_its_flags() {
+        let args = controller(&[
+            "--namespace=gitops",
+            "--kubeconfig=/k",
+            "--listen=127.0.0.1:0",
+            "--cache-dir=/c",
+            "--resync=10s",
+            "--no-lease",
+            "--lease-duration=20s",
+        ]);
+        assert_eq!(args.namespace, "gitops");
+        assert_eq!(args.kubeconfig.as_deref(), Some(std::path::Path::new("/k")));
+        assert_eq!(args.listen.to_string(), "127.0.0.1:0");
+        assert_eq!(args.cache_dir.as_deref(), Some(std::path::Path::new("/c")));
+        assert_eq!(args.resync, Duration::from_secs(10));
+        assert_eq!(args.lease_duration, Duration::from_secs(20));
+        assert!(args.no_lease);
+    }
+
+    #[test]
+    fn wrong_arguments_are_refused() {
+        let cases: [(&[&str], ErrorKind); 10] = [
+            (&["controller", "--resync=soon"], ErrorKind::ValueValidation),
+            (&["controller", "--resync=1ms"], ErrorKind::ValueValidation),
+            (&["controller", "--listen=8080"], ErrorKind::ValueValidation),
+            (&["controllers"], ErrorKind::InvalidSubcommand),
+            (&["render"], ErrorKind::MissingRequiredArgument),
+            (&["health"], ErrorKind::MissingRequiredArgument),
+            (&["app", "sync"], ErrorKind::MissingRequiredArgument),
+            (&["app", "list", "-o", "xml"], ErrorKind::InvalidValue),
+            (&["app", "diff", "a", "--local=.", "--revision=main"], ErrorKind::ArgumentConflict),
+            (&["version", "--verbose"], ErrorKind::UnknownArgument),
+        ];
+        for (arguments, kind) in cases {
+            assert_eq!(parse(arguments).map(|_| ()), Err(kind), "{arguments:?}");
+        }
+    }
+}

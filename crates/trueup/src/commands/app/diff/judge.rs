@@ -1,0 +1,258 @@
+//! One object: what a sync would change of it, and who changed what it is now. Entry points: [`Frame::judge`] for what Git has,
+//! [`Frame::judge_leaving`] for what it no longer has.
+
+use std::collections::{HashMap, HashSet};
+
+use trueup_api::{App, Application, annotations, object_options, prunes_explicitly};
+use trueup_cluster::{Apply, Kind, Live};
+use trueup_diff::{Comparison, Difference, Input, Projection, Schema, compare, masked, masked_pair};
+use trueup_object::{Gvk, Node, ObjectKey, yaml};
+use trueup_render::{Target, Targets};
+
+use crate::access;
+use crate::command_error::CommandError;
+use crate::commands::app::client::Client;
+use crate::commands::app::diff::corrected::corrected;
+use crate::output::style::one_line;
+use crate::output::talk;
+
+/// What only the server writes and nobody wants to read in a diff.
+const SERVER_FIELDS: [&[&str]; 8] = [
+    &["metadata", "managedFields"],
+    &["metadata", "resourceVersion"],
+    &["metadata", "uid"],
+    &["metadata", "creationTimestamp"],
+    &["metadata", "generation"],
+    &["metadata", "selfLink"],
+    &["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"],
+    &["status"],
+];
+
+/// What a sync would do to one object.
+pub(super) struct Change {
+    pub(super) object: ObjectKey,
+    /// Who did it, and what else is worth saying.
+    pub(super) remarks: Vec<String>,
+    /// As it is, in YAML; empty if it is not there.
+    pub(super) live: String,
+    /// As it would be; empty if it would be deleted.
+    pub(super) wanted: String,
+}
+
+/// An object of the inventory that Git no longer has.
+pub(super) struct Leaving {
+    gvk: Gvk,
+    key: ObjectKey,
+}
+
+/// What is the same for all objects.
+pub(super) struct Frame<'a> {
+    client: &'a Client,
+    application: &'a Application,
+    app: &'a App,
+    targets: &'a Targets,
+    tracking_name: &'a str,
+    kinds: &'a HashMap<Gvk, Kind>,
+    scalers: Vec<&'a str>,
+    migration_manager: Option<&'a str>,
+    pending: bool,
+    never_synced: bool,
+}
+
+// === impl Frame ===
+
+impl<'a> Frame<'a> {
+    pub(super) fn new(
+        client: &'a Client,
+        application: &'a Application,
+        app: &'a App,
+        targets: &'a Targets,
+        tracking_name: &'a str,
+        kinds: &'a HashMap<Gvk, Kind>,
+    ) -> Self {
+        let annotation = |key: &str| application.meta.annotations.get(key).map(String::as_str);
+        let scalers = annotation(annotations::SCALERS)
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .collect();
+        let baseline = application
+            .status
+            .drift
+            .as_ref()
+            .map(|drift| drift.baseline.as_str())
+            .filter(|baseline| !baseline.is_empty());
+        Self {
+            client,
+            application,
+            app,
+            targets,
+            tracking_name,
+            kinds,
+            scalers,
+            migration_manager: annotation(annotations::MIGRATION_MANAGER),
+            pending: baseline != Some(targets.digest.to_string().as_str()),
+            never_synced: baseline.is_none(),
+        }
+    }
+
+    /// Compares one object with the cluster; nothing if it is in line.
+    pub(super) async fn judge(&self, target: &Target) -> Result<Option<Change>, CommandError> {
+        if object_options(target.manifest.node()).skip {
+            return Ok(None);
+        }
+        let Some(kind) = self.kinds.get(&target.gvk) else { return Ok(Some(added(target))) };
+        let Some(live) = self.fetch(kind, &target.key).await? else { return Ok(Some(added(target))) };
+        let node = live.node();
+        let comparison = self.compare(kind, target, &node).await;
+        if comparison.in_line() {
+            return Ok(None);
+        }
+        let mut remarks: Vec<String> = comparison.differences.iter().map(remark).collect();
+        if let Some(other) = live.claimed_by().filter(|app| *app != self.tracking_name) {
+            remarks.insert(
+                0,
+                format!("it belongs to application {other}: a sync leaves it alone while that one holds it"),
+            );
+        }
+        let wanted = corrected(&node, target.manifest.node(), &comparison.differences);
+        let (wanted, live) = masked_pair(kind_of(&target.gvk), &wanted, &node);
+        Ok(Some(Change { object: target.key.clone(), remarks, live: text(live), wanted: text(wanted) }))
+    }
+
+    /// Objects of the inventory that Git no longer has.
+    pub(super) fn leaving(&self) -> Vec<Leaving> {
+        let wanted: HashSet<&ObjectKey> = self.targets.objects.iter().map(|target| &target.key).collect();
+        let inventory = self.application.status.resources.iter().map(|resource| Leaving {
+            gvk: Gvk {
+                group: resource.group.as_str().into(),
+                version: resource.version.as_str().into(),
+                kind: resource.kind.as_str().into(),
+            },
+            key: ObjectKey::new(&resource.group, &resource.kind, &resource.namespace, &resource.name),
+        });
+        // Definitions are let go, never deleted: all objects of their kind would go with them.
+        inventory
+            .filter(|leaving| leaving.key.kind != "CustomResourceDefinition" && !wanted.contains(&leaving.key))
+            .collect()
+    }
+
+    /// Shows an object that Git no longer has as going, if it is there, is ours and may be deleted.
+    pub(super) async fn judge_leaving(&self, leaving: Leaving) -> Result<Option<Change>, CommandError> {
+        let Leaving { gvk, key } = leaving;
+        // A kind that is not served any more has no objects.
+        let Ok(kind) = self.client.cluster().kind(&gvk).await else { return Ok(None) };
+        let Some(live) = self.fetch(&kind, &key).await? else { return Ok(None) };
+        if live.owned || live.deleting || live.claimed_by() != Some(self.tracking_name) {
+            return Ok(None);
+        }
+        let node = live.node();
+        let options = object_options(&node);
+        if options.ignore_extraneous {
+            return Ok(None);
+        }
+        if !options.prune || options.keep || !(self.app.options.prune || prunes_explicitly(&node)) {
+            talk::note(&format!("{key} is no longer in Git, and kept: its options forbid to prune it"));
+            return Ok(None);
+        }
+        let remarks = vec!["no longer in Git: a sync that prunes deletes it".to_owned()];
+        let live = text(masked(kind_of(&gvk), &node));
+        Ok(Some(Change { object: key, remarks, live, wanted: String::new() }))
+    }
+
+    async fn fetch(&self, kind: &Kind, key: &ObjectKey) -> Result<Option<std::sync::Arc<Live>>, CommandError> {
+        let found = self.client.cluster().fetch(kind, key).await;
+        found.map_err(|error| access::explained(&format!("cannot read {key}"), error))
+    }
+
+    /// The controller's comparison: with the kind's schema where lists want it, with the server's word where there is doubt.
+    async fn compare(&self, kind: &Kind, target: &Target, live: &Node) -> Comparison {
+        let rules = self.app.ignore.iter().filter(|rule| rule.matches(&target.key));
+        let ignore: Vec<&str> = rules.flat_map(|rule| rule.pointers.iter().map(String::as_str)).collect();
+        let unknown = Schema::unknown();
+        let mut known = None;
+        let input = Input {
+            desired: target.manifest.node(),
+            live,
+            base: None,
+            schema: &unknown,
+            projection: None,
+            ignore: &ignore,
+            scalers: &self.scalers,
+            migration_manager: self.migration_manager,
+            built_in: is_built_in(&target.gvk.group),
+            pending: self.pending,
+            never_synced: self.never_synced,
+        };
+        let mut comparison = compare(&input);
+        if comparison.needs_schema {
+            match self.client.cluster().openapi(&target.gvk).await {
+                Ok(schema) => comparison = compare(&Input { schema: known.insert(schema), ..input }),
+                Err(error) => talk::warning(&format!(
+                    "the schema of {} cannot be read, its lists are compared as a whole: {error}",
+                    target.gvk
+                )),
+            }
+        }
+        if !comparison.doubtful() {
+            return comparison;
+        }
+        let schema = known.as_deref().unwrap_or(&unknown);
+        let body = trueup_diff::to_send(target.manifest.node(), Some(live), &self.scalers);
+        let validate = self.app.options.validate && object_options(target.manifest.node()).validate;
+        match self.client.cluster().apply(kind, &body, Apply { dry_run: true, resource_version: None, validate }).await
+        {
+            Ok(answer) => {
+                let projection = Projection::from_answer(target.manifest.node(), &answer.node(), schema);
+                compare(&Input { schema, projection: Some(&projection), ..input })
+            }
+            Err(error) => {
+                talk::warning(&format!("{}: the API server would not say what it makes of it: {error}", target.key));
+                comparison
+            }
+        }
+    }
+}
+
+/// An object that is not there yet.
+fn added(target: &Target) -> Change {
+    let node = masked(kind_of(&target.gvk), target.manifest.node());
+    Change { object: target.key.clone(), remarks: Vec::new(), live: String::new(), wanted: text(node) }
+}
+
+/// Whether a group's kinds are the API server's own: theirs are the quantities that it stores in one form.
+fn is_built_in(group: &str) -> bool {
+    !group.contains('.') || group.ends_with(".k8s.io")
+}
+
+/// The kind as the masks want it: another group's Secret is no Secret.
+fn kind_of(gvk: &Gvk) -> &str {
+    if gvk.group.is_empty() { &gvk.kind } else { "" }
+}
+
+/// Who made a leaf what it is.
+fn remark(difference: &Difference) -> String {
+    let path = &difference.path;
+    let who = match &difference.owner {
+        Some(owner) => {
+            let through =
+                if owner.subresource.is_empty() { String::new() } else { format!(" through {}", owner.subresource) };
+            let when = if owner.time.is_empty() { String::new() } else { format!(" at {}", owner.time) };
+            format!("set by {}{through}{when}", owner.manager)
+        }
+        None => "nobody knows who set it".to_owned(),
+    };
+    let why = if difference.drift { "drift" } else { "not synced yet" };
+    one_line(&format!("{path}: {why}, {who}"))
+}
+
+fn text(mut node: Node) -> String {
+    for path in SERVER_FIELDS {
+        node.remove_at(path);
+    }
+    if node.at(&["metadata", "annotations"]).and_then(Node::as_map).is_some_and(trueup_object::Map::is_empty) {
+        node.remove_at(&["metadata", "annotations"]);
+    }
+    yaml::print(&node)
+}

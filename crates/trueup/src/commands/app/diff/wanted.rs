@@ -1,0 +1,98 @@
+//! What Git says: fetched and rendered as the controller does it, or read from a directory. Entry point: [`load`].
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use trueup_api::App;
+use trueup_git::{FetchProgram, Limits, RepoUrl, Stores, StoresConfig};
+use trueup_render::{DirectoryOptions, Rendered, Renderer, render_directory};
+
+use crate::cache::CacheDir;
+use crate::cli::GIT_FETCH;
+use crate::command_error::{
+    CommandError, internal_error, internal_error_with_message, user_error, user_error_with_message,
+};
+use crate::commands::app::diff::DiffArgs;
+use crate::commands::app::view;
+use crate::output::progress::Progress;
+
+/// What Git says, and how the diff calls it.
+pub(super) struct Wanted {
+    pub(super) rendered: Arc<Rendered>,
+    pub(super) name: String,
+}
+
+/// Reads what Git, or the directory that stands for it, says.
+pub(super) async fn load(app: &App, args: &DiffArgs) -> Result<Wanted, CommandError> {
+    let directory = &app.source.directory;
+    let options = DirectoryOptions {
+        recurse: directory.recurse,
+        include: directory.include.clone(),
+        exclude: directory.exclude.clone(),
+    };
+    if app.source.path.is_empty() {
+        let fields: Vec<&str> = app.unsupported.iter().map(|unsupported| unsupported.field.as_str()).collect();
+        return Err(user_error(format!("the source of the Application cannot be rendered yet: {}", fields.join(", "))));
+    }
+    match &args.local {
+        Some(dir) => from_disk(dir, options).await,
+        None => from_git(app, args, options).await,
+    }
+}
+
+async fn from_disk(dir: &Path, options: DirectoryOptions) -> Result<Wanted, CommandError> {
+    let path = dir.to_path_buf();
+    let rendered = blocking(move || render_directory(&path, &options)).await?;
+    let rendered =
+        rendered.map_err(|error| user_error_with_message(format!("'{}' cannot be rendered", dir.display()), error))?;
+    Ok(Wanted { rendered: Arc::new(rendered), name: dir.display().to_string() })
+}
+
+async fn from_git(app: &App, args: &DiffArgs, options: DirectoryOptions) -> Result<Wanted, CommandError> {
+    let source = &app.source;
+    let revision = args.revision.as_deref().unwrap_or(&source.target_revision).to_owned();
+    let url = RepoUrl::parse(&source.repo_url)
+        .map_err(|error| user_error_with_message("the repository cannot be used", error))?;
+    let cache = CacheDir::open(args.cache_dir.clone(), "cli")?;
+    let mut progress = Progress::start_on_terminal();
+    progress.show("waiting for another trueup that uses the same cache");
+    let _lock = lock(&cache.path).await?;
+    progress.show(&format!("fetching {} of {url}", view::or(&revision, "HEAD")));
+    let exe = std::env::current_exe()
+        .map_err(|error| internal_error_with_message("cannot find the program's own file", error))?;
+    let fetch_program = FetchProgram { exe, args: vec![GIT_FETCH.to_owned()] };
+    let config = StoresConfig { cache_dir: cache.path.join("git"), fetch_program, limits: Limits::default() };
+    let failed = |error| user_error_with_message("Git cannot be read", error);
+    let store = Stores::new(config).and_then(|stores| stores.store(&url)).map_err(failed)?;
+    let resolved = store.resolve(std::slice::from_ref(&revision)).await.map_err(failed)?;
+    let commit =
+        resolved.into_iter().next().ok_or_else(|| internal_error("a revision was not looked up"))?.map_err(failed)?;
+    store.fetch(&[commit]).await.map_err(failed)?;
+    progress.end();
+    let path = source.path.clone();
+    let rendered = blocking(move || Renderer::new(None).render(&store, &commit, &path, &options)).await?;
+    let what = format!("'{}' cannot be rendered at commit {commit}", source.path);
+    let rendered = rendered.map_err(|error| user_error_with_message(what, error))?;
+    let id = commit.to_string();
+    Ok(Wanted { rendered, name: format!("git {} ({})", view::or(&revision, "HEAD"), view::short_revision(&id)) })
+}
+
+/// One process at a time: stores are made for one.
+async fn lock(dir: &Path) -> Result<File, CommandError> {
+    let path = dir.join("lock");
+    let failed = |error: std::io::Error| internal_error_with_message("cannot lock the cache directory", error);
+    blocking(move || {
+        let file = File::create(&path)?;
+        file.lock()?;
+        Ok(file)
+    })
+    .await?
+    .map_err(failed)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, CommandError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| internal_error_with_message("a worker ended without an answer", error))
+}

@@ -1,0 +1,299 @@
+//! `trueup app get`.
+
+use std::collections::HashMap;
+
+use clap::Args;
+use trueup_object::{Node, ObjectKey};
+
+use crate::access::AccessArgs;
+use crate::command_error::{CommandError, Outcome};
+use crate::commands::app::client::Client;
+use crate::commands::app::view::{self, View};
+use crate::output::style::{self, Palette, one_line};
+use crate::output::table::{Cell, Table};
+use crate::output::{DataFormat, Output};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  trueup app get shop-dev
+  trueup app get shop-dev -o yaml
+  trueup app get team-a/shop-dev";
+
+/// Where the values of the summary begin, in characters: as in Argo CD's command line.
+const VALUES_AT: usize = 20;
+
+/// The arguments of `trueup app get`.
+#[derive(Debug, Args)]
+pub(crate) struct GetArgs {
+    /// The Application, as NAME or NAMESPACE/NAME.
+    name: String,
+    #[command(flatten)]
+    access: AccessArgs,
+    /// Print the whole object instead of the summary.
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    output: Option<DataFormat>,
+}
+
+/// Prints one Application.
+pub(crate) async fn run(args: &GetArgs) -> Result<Outcome, CommandError> {
+    let (client, name) = Client::connect_for(&args.access, &args.name).await?;
+    let app = client.get(&name).await?;
+    let mut output = Output::stdout();
+    if let Some(format) = args.output {
+        output.data(&view::printable(&app), format)?;
+    } else {
+        let text = summary(View(&app), output.palette);
+        output.text(&text)?;
+    }
+    output.finish()?;
+    Ok(Outcome::Done)
+}
+
+/// The whole summary.
+pub(crate) fn summary(app: View<'_>, palette: Palette) -> String {
+    let mut text = head(app, palette);
+    for table in [conditions(app), drift(app), resources(app)] {
+        if !table.is_empty() {
+            text.push('\n');
+            text.push_str(&table.print(palette));
+        }
+    }
+    text
+}
+
+fn head(app: View<'_>, palette: Palette) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        let line = format!("{name:<VALUES_AT$}{value}");
+        text.push_str(line.trim_end());
+        text.push('\n');
+    };
+    let word = |word: &str| match style::of_word(word) {
+        Some(paint) => palette.paint(paint, &one_line(word)),
+        None => one_line(word),
+    };
+    line("Name:", &app.qualified_name());
+    line("Project:", &one_line(app.project()));
+    line("Server:", &one_line(app.cluster()));
+    line("Namespace:", &one_line(app.destination_namespace()));
+    for source in app.sources() {
+        let value = |key: &str| source.str_at(&[key]).unwrap_or_default();
+        line("Source:", &one_line(&view::redacted_url(value("repoURL"))));
+        line("  Target:", &one_line(view::or(value("targetRevision"), "HEAD")));
+        let (name, what) = if value("chart").is_empty() { ("  Path:", "path") } else { ("  Chart:", "chart") };
+        line(name, &one_line(value(what)));
+    }
+    line("Sync Policy:", &policy(app));
+    line("Sync Status:", &format!("{}{}", word(app.sync_status()), compared_to(app)));
+    line("Health Status:", &word(app.health_status()));
+    if !app.health_message().is_empty() {
+        line("", &one_line(app.health_message()));
+    }
+    if let Some(count) = app.drift_count() {
+        let since = app.text(&["status", "drift", "since"]);
+        let since = if since.is_empty() { String::new() } else { format!(" since {}", one_line(since)) };
+        line("Drift:", &format!("{count}{since}"));
+    }
+    if app.is_deleting() {
+        line("Deletion:", &format!("since {}", app.text(&["metadata", "deletionTimestamp"])));
+    }
+    for (name, value) in operation(app, &word) {
+        line(name, &value);
+    }
+    text
+}
+
+/// In Argo CD's words, and self-heal.
+fn policy(app: View<'_>) -> String {
+    let Some(automated) = app.automated() else { return "Manual".to_owned() };
+    let parts: Vec<&str> = [(automated.prune, "Prune"), (automated.self_heal, "Self-Heal")]
+        .into_iter()
+        .filter_map(|(on, word)| on.then_some(word))
+        .collect();
+    if parts.is_empty() { "Automated".to_owned() } else { format!("Automated ({})", parts.join(", ")) }
+}
+
+/// ` to main (0123456)`.
+fn compared_to(app: View<'_>) -> String {
+    if app.revision().is_empty() {
+        return String::new();
+    }
+    let preposition = if app.sync_status() == "Synced" { "to" } else { "from" };
+    let sources = app.sources();
+    let target = sources.first().and_then(|source| source.str_at(&["targetRevision"])).unwrap_or_default();
+    format!(
+        " {preposition} {} ({})",
+        one_line(view::or(target, "HEAD")),
+        one_line(view::short_revision(app.revision()))
+    )
+}
+
+fn operation(app: View<'_>, word: &dyn Fn(&str) -> String) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    let state = app.operation_state();
+    if app.operation().is_some() && state.is_none_or(view::has_ended) {
+        lines.push(("Operation:", "asked for, not started yet".to_owned()));
+    }
+    let Some(state) = state else { return lines };
+    let text = |path: &[&str]| one_line(state.str_at(path).unwrap_or_default());
+    let by = if state.at(&["operation", "initiatedBy", "automated"]).and_then(Node::as_bool) == Some(true) {
+        "automated".to_owned()
+    } else {
+        view::or(&text(&["operation", "initiatedBy", "username"]), "somebody").to_owned()
+    };
+    let revision = view::or(&text(&["syncResult", "revision"]), &text(&["operation", "sync", "revision"])).to_owned();
+    let revision = if revision.is_empty() { revision } else { format!(" of {}", view::short_revision(&revision)) };
+    lines.push(("Last Operation:", format!("{} sync{revision} by {by}", word(view::phase(state)))));
+    let (started, finished) = (text(&["startedAt"]), text(&["finishedAt"]));
+    lines.push((
+        "",
+        if finished.is_empty() { format!("since {started}") } else { format!("from {started} to {finished}") },
+    ));
+    let message = text(&["message"]);
+    if !message.is_empty() {
+        lines.push(("", message));
+    }
+    lines
+}
+
+fn conditions(app: View<'_>) -> Table {
+    let mut table = Table::new(&["CONDITION", "SINCE", "MESSAGE"]);
+    for condition in app.conditions() {
+        table.row(vec![condition.kind.into(), condition.since.into(), condition.message.into()]);
+    }
+    table
+}
+
+fn drift(app: View<'_>) -> Table {
+    let mut table = Table::new(&["DRIFT", "FIELD", "BY", "LAST SEEN", "TIMES", "OUTCOME", "GIT -> LIVE"]);
+    for event in app.drift_events() {
+        let text = |key: &str| event.str_at(&[key]).unwrap_or_default();
+        let object = view::key(event).to_string();
+        let by = view::or(text("manager"), "unknown");
+        let times = event.i64_at(&["count"]).unwrap_or(1).to_string();
+        let fields = event.list_at(&["fields"]);
+        // An event about a whole object that is gone has no fields.
+        let all: Vec<Option<&Node>> = if fields.is_empty() { vec![None] } else { fields.iter().map(Some).collect() };
+        for (at, field) in all.into_iter().enumerate() {
+            let value = |key: &str| field.and_then(|field| field.get(key)).map(value).unwrap_or_default();
+            let change = if field.is_some() { format!("{} -> {}", value("git"), value("live")) } else { String::new() };
+            let path = field.and_then(|field| field.str_at(&["path"])).unwrap_or_default();
+            let row: Vec<Cell> = if at == 0 {
+                vec![
+                    object.as_str().into(),
+                    path.into(),
+                    by.into(),
+                    text("lastDetectedAt").into(),
+                    times.as_str().into(),
+                    text("outcome").into(),
+                    change.into(),
+                ]
+            } else {
+                vec!["".into(), path.into(), "".into(), "".into(), "".into(), "".into(), change.into()]
+            };
+            table.row(row);
+        }
+    }
+    table
+}
+
+/// A value of a drift event: a text as it is, everything else as JSON.
+fn value(node: &Node) -> String {
+    node.as_str().map_or_else(|| node.to_string(), str::to_owned)
+}
+
+fn resources(app: View<'_>) -> Table {
+    let results: HashMap<ObjectKey, &Node> = app
+        .operation_state()
+        .map(|state| state.list_at(&["syncResult", "resources"]))
+        .unwrap_or_default()
+        .iter()
+        .map(|result| (view::key(result), result))
+        .collect();
+    let mut table = Table::new(&["GROUP", "KIND", "NAMESPACE", "NAME", "STATUS", "HEALTH", "HOOK", "MESSAGE"]);
+    for resource in app.0.list_at(&["status", "resources"]) {
+        let text = |path: &[&str]| resource.str_at(path).unwrap_or_default();
+        let result =
+            results.get(&view::key(resource)).and_then(|result| result.str_at(&["message"])).unwrap_or_default();
+        // Why it is not well tells more than that its apply worked.
+        let message = view::or(text(&["health", "message"]), result);
+        let hook = if resource.get("hook").and_then(Node::as_bool) == Some(true) { "true" } else { "" };
+        let prune = resource.get("requiresPruning").and_then(Node::as_bool) == Some(true);
+        let message = if prune && message.is_empty() { "no longer in Git: to be pruned" } else { message };
+        table.row(vec![
+            text(&["group"]).into(),
+            text(&["kind"]).into(),
+            text(&["namespace"]).into(),
+            text(&["name"]).into(),
+            Cell::word(text(&["status"])),
+            Cell::word(text(&["health", "status"])),
+            hook.into(),
+            message.into(),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const APP: &str = r#"{"metadata":{"name":"shop","namespace":"argocd"},
+        "spec":{"project":"default","source":{"repoURL":"http://git.example/shop","path":"dev","targetRevision":"main"},
+            "destination":{"server":"https://kubernetes.default.svc","namespace":"shop"},
+            "syncPolicy":{"automated":{"prune":true,"selfHeal":true}}},
+        "status":{"sync":{"status":"OutOfSync","revision":"0123456789abcdef0123456789abcdef01234567"},
+            "health":{"status":"Progressing","message":"Caused by apps/Deployment:shop/web"},
+            "drift":{"count":2,"since":"2026-11-24T10:00:00Z","events":[{"group":"apps","kind":"Deployment","namespace":"shop","name":"web",
+                "fields":[{"path":".spec.replicas","git":"2","live":"5"},{"path":".spec.paused","git":"","live":"true"}],
+                "manager":"kubectl-edit","operation":"Update","lastDetectedAt":"2026-11-24T10:00:00Z","count":3,"outcome":"Healed"}]},
+            "conditions":[{"type":"SyncError","message":"one\ntwo","lastTransitionTime":"2026-11-24T09:00:00Z"}],
+            "operationState":{"phase":"Succeeded","message":"1 object applied","startedAt":"2026-11-24T09:59:58Z","finishedAt":"2026-11-24T09:59:59Z",
+                "operation":{"initiatedBy":{"automated":true},"sync":{}},
+                "syncResult":{"revision":"0123456789abcdef0123456789abcdef01234567",
+                    "resources":[{"group":"apps","kind":"Deployment","namespace":"shop","name":"web","message":"applied"}]}},
+            "resources":[{"group":"apps","version":"v1","kind":"Deployment","namespace":"shop","name":"web","status":"OutOfSync","health":{"status":"Healthy"}},
+                {"version":"v1","kind":"ConfigMap","namespace":"shop","name":"old","status":"OutOfSync","requiresPruning":true}]}}"#;
+
+    #[test]
+    fn the_summary_tells_all_that_matters() {
+        let app = Node::from_json(APP.as_bytes()).unwrap();
+        let expected = "\
+Name:               argocd/shop
+Project:            default
+Server:             https://kubernetes.default.svc
+Namespace:          shop
+Source:             http://git.example/shop
+  Target:           main
+  Path:             dev
+Sync Policy:        Automated (Prune, Self-Heal)
+Sync Status:        OutOfSync from main (0123456)
+Health Status:      Progressing
+                    Caused by apps/Deployment:shop/web
+Drift:              2 since 2026-11-24T10:00:00Z
+Last Operation:     Succeeded sync of 0123456 by automated
+                    from 2026-11-24T09:59:58Z to 2026-11-24T09:59:59Z
+                    1 object applied
+
+CONDITION  SINCE                 MESSAGE
+SyncError  2026-11-24T09:00:00Z  one two
+
+DRIFT                     FIELD           BY            LAST SEEN             TIMES  OUTCOME  GIT -> LIVE
+apps/Deployment shop/web  .spec.replicas  kubectl-edit  2026-11-24T10:00:00Z  3      Healed   2 -> 5
+                          .spec.paused                                                        -> true
+
+GROUP  KIND        NAMESPACE  NAME  STATUS     HEALTH   HOOK  MESSAGE
+apps   Deployment  shop       web   OutOfSync  Healthy        applied
+       ConfigMap   shop       old   OutOfSync                 no longer in Git: to be pruned
+";
+        assert_eq!(summary(View(&app), Palette::PLAIN), expected);
+    }
+
+    #[test]
+    fn an_operation_that_waits_is_told() {
+        let app =
+            Node::from_json(br#"{"metadata":{"name":"a","namespace":"argocd"},"operation":{"sync":{}}}"#).unwrap();
+        let text = summary(View(&app), Palette::PLAIN);
+        assert!(text.contains("Operation:          asked for, not started yet\n"), "{text}");
+    }
+}

@@ -1,0 +1,268 @@
+//! An Application as it lies in the cluster, read leniently for people: what is missing or odd shows as nothing.
+//!
+//! One that this program cannot decode must still be listed, so nothing here goes through types that can fail.
+
+use std::collections::BTreeMap;
+
+use trueup_git::RepoUrl;
+use trueup_object::{Map, Node, ObjectKey};
+
+/// Digits of a commit id that are shown where space is short, as git does.
+const SHORT_COMMIT: usize = 7;
+
+/// One Application.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a>(pub(crate) &'a Node);
+
+/// One entry of `status.conditions`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Condition<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) message: &'a str,
+    pub(crate) since: &'a str,
+}
+
+// === impl View ===
+
+impl<'a> View<'a> {
+    /// The text at a path, or nothing.
+    pub(crate) fn text(self, path: &[&str]) -> &'a str {
+        self.0.str_at(path).unwrap_or_default()
+    }
+
+    pub(crate) fn name(self) -> &'a str {
+        self.text(&["metadata", "name"])
+    }
+
+    /// `namespace/name`, as Argo CD's command line names Applications.
+    pub(crate) fn qualified_name(self) -> String {
+        format!("{}/{}", self.text(&["metadata", "namespace"]), self.name())
+    }
+
+    pub(crate) fn resource_version(self) -> &'a str {
+        self.text(&["metadata", "resourceVersion"])
+    }
+
+    pub(crate) fn annotation(self, key: &str) -> Option<&'a str> {
+        self.0.at(&["metadata", "annotations"])?.get(key)?.as_str()
+    }
+
+    /// The project; Applications without one are in `default`.
+    pub(crate) fn project(self) -> &'a str {
+        or(self.text(&["spec", "project"]), "default")
+    }
+
+    /// The destination's cluster, by address or name.
+    pub(crate) fn cluster(self) -> &'a str {
+        or(self.text(&["spec", "destination", "server"]), self.text(&["spec", "destination", "name"]))
+    }
+
+    pub(crate) fn destination_namespace(self) -> &'a str {
+        self.text(&["spec", "destination", "namespace"])
+    }
+
+    /// Its sources: several, or the one.
+    pub(crate) fn sources(self) -> Vec<&'a Node> {
+        let several = self.0.list_at(&["spec", "sources"]);
+        if several.is_empty() { self.0.at(&["spec", "source"]).into_iter().collect() } else { several.iter().collect() }
+    }
+
+    pub(crate) fn sync_status(self) -> &'a str {
+        or(self.text(&["status", "sync", "status"]), "Unknown")
+    }
+
+    pub(crate) fn revision(self) -> &'a str {
+        self.text(&["status", "sync", "revision"])
+    }
+
+    pub(crate) fn health_status(self) -> &'a str {
+        or(self.text(&["status", "health", "status"]), "Unknown")
+    }
+
+    /// Why it is not healthy.
+    pub(crate) fn health_message(self) -> &'a str {
+        self.text(&["status", "health", "message"])
+    }
+
+    /// How many fields drifted; nothing if that is not known.
+    pub(crate) fn drift_count(self) -> Option<i64> {
+        self.0.i64_at(&["status", "drift", "count"])
+    }
+
+    pub(crate) fn drift_events(self) -> &'a [Node] {
+        self.0.list_at(&["status", "drift", "events"])
+    }
+
+    pub(crate) fn conditions(self) -> impl Iterator<Item = Condition<'a>> {
+        self.0.list_at(&["status", "conditions"]).iter().map(|node| Condition {
+            kind: node.str_at(&["type"]).unwrap_or_default(),
+            message: node.str_at(&["message"]).unwrap_or_default(),
+            since: node.str_at(&["lastTransitionTime"]).unwrap_or_default(),
+        })
+    }
+
+    /// The types of the conditions with their number, as `SyncError,ComparisonError(2)`.
+    pub(crate) fn conditions_summary(self) -> String {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for condition in self.conditions() {
+            *counts.entry(condition.kind).or_default() += 1;
+        }
+        let one = |(kind, count): (&str, usize)| if count > 1 { format!("{kind}({count})") } else { kind.to_owned() };
+        let all: Vec<String> = counts.into_iter().map(one).collect();
+        if all.is_empty() { "<none>".to_owned() } else { all.join(",") }
+    }
+
+    /// Whether and how it syncs by itself.
+    pub(crate) fn automated(self) -> Option<Automated> {
+        let node = self.0.at(&["spec", "syncPolicy", "automated"]).filter(|node| !node.is_null())?;
+        let flag = |key: &str| node.get(key).and_then(Node::as_bool);
+        let on = flag("enabled").unwrap_or(true);
+        on.then(|| Automated { prune: flag("prune") == Some(true), self_heal: flag("selfHeal") == Some(true) })
+    }
+
+    /// The operation that is asked for or runs.
+    pub(crate) fn operation(self) -> Option<&'a Node> {
+        self.0.get("operation").filter(|node| !node.is_null())
+    }
+
+    /// The operation that runs or has run last.
+    pub(crate) fn operation_state(self) -> Option<&'a Node> {
+        self.0.at(&["status", "operationState"]).filter(|node| !node.is_null())
+    }
+
+    pub(crate) fn is_deleting(self) -> bool {
+        !self.text(&["metadata", "deletionTimestamp"]).is_empty()
+    }
+}
+
+/// `spec.syncPolicy.automated`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Automated {
+    pub(crate) prune: bool,
+    pub(crate) self_heal: bool,
+}
+
+/// The phase of an operation, if it has one.
+pub(crate) fn phase(state: &Node) -> &str {
+    state.str_at(&["phase"]).unwrap_or_default()
+}
+
+/// Whether an operation in this state has ended. One that waits for its next attempt is Running with an end.
+pub(crate) fn has_ended(state: &Node) -> bool {
+    matches!(phase(state), "Succeeded" | "Failed" | "Error")
+}
+
+/// The first text, or the second if it is empty.
+pub(crate) fn or<'a>(first: &'a str, second: &'a str) -> &'a str {
+    if first.is_empty() { second } else { first }
+}
+
+/// A revision as people call it: a commit id is cut, a name is not.
+pub(crate) fn short_revision(revision: &str) -> &str {
+    let commit = revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if commit { &revision[..SHORT_COMMIT] } else { revision }
+}
+
+/// The key of an object that an entry of the status names.
+pub(crate) fn key(entry: &Node) -> ObjectKey {
+    let text = |key: &str| entry.str_at(&[key]).unwrap_or_default();
+    ObjectKey::new(text("group"), text("kind"), text("namespace"), text("name"))
+}
+
+/// A repository's URL without the credentials it may carry.
+pub(crate) fn redacted_url(url: &str) -> String {
+    if let Ok(parsed) = RepoUrl::parse(url) {
+        return parsed.to_string();
+    }
+    // Not one that we can read: take out whatever stands before an '@' of the authority.
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
+/// The whole object for `-o json|yaml`: without managedFields, as kubectl prints it, and without credentials in URLs.
+pub(crate) fn printable(node: &Node) -> Node {
+    let mut node = node.clone();
+    node.remove_at(&["metadata", "managedFields"]);
+    redact(&mut node);
+    node
+}
+
+fn redact(node: &mut Node) {
+    match node {
+        Node::Map(map) => redact_map(map),
+        Node::List(items) => items.iter_mut().for_each(redact),
+        _ => {}
+    }
+}
+
+fn redact_map(map: &mut Map) {
+    for (key, value) in map.iter_mut() {
+        match value.as_str() {
+            Some(url) if key == "repoURL" => *value = redacted_url(url).into(),
+            // The client-side kubectl keeps the whole object here as text.
+            Some(_) if key == "kubectl.kubernetes.io/last-applied-configuration" => *value = "<left out>".into(),
+            _ => redact(value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(json: &str) -> Node {
+        Node::from_json(json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn an_empty_application_shows_what_is_known() {
+        let empty = node(r#"{"metadata":{"name":"web","namespace":"argocd"},"spec":[],"status":"odd"}"#);
+        let view = View(&empty);
+        assert_eq!(view.qualified_name(), "argocd/web");
+        assert_eq!((view.project(), view.sync_status(), view.health_status()), ("default", "Unknown", "Unknown"));
+        assert_eq!((view.drift_count(), view.automated()), (None, None));
+        assert_eq!(view.conditions_summary(), "<none>");
+        assert!(view.sources().is_empty());
+    }
+
+    #[test]
+    fn automated_can_be_present_and_off() {
+        let with = |automated: &str| node(&format!(r#"{{"spec":{{"syncPolicy":{{"automated":{automated}}}}}}}"#));
+        assert_eq!(View(&with("null")).automated(), None);
+        assert_eq!(View(&with(r#"{"enabled":false,"prune":true}"#)).automated(), None);
+        assert_eq!(View(&with("{}")).automated(), Some(Automated { prune: false, self_heal: false }));
+        let both = with(r#"{"prune":true,"selfHeal":true,"enabled":true}"#);
+        assert_eq!(View(&both).automated(), Some(Automated { prune: true, self_heal: true }));
+    }
+
+    #[test]
+    fn conditions_are_counted_by_type() {
+        let app =
+            node(r#"{"status":{"conditions":[{"type":"SyncError"},{"type":"ComparisonError"},{"type":"SyncError"}]}}"#);
+        assert_eq!(View(&app).conditions_summary(), "ComparisonError,SyncError(2)");
+    }
+
+    #[test]
+    fn no_credential_is_shown() {
+        for url in
+            ["https://user:hunter2@git.example/a", "ssh://user:hunter2@git.example/a", "oci://hunter2@reg.example"]
+        {
+            assert!(!redacted_url(url).contains("hunter2"), "{url}");
+        }
+        assert_eq!(redacted_url("git@github.com:org/repo.git"), "git@github.com:org/repo.git");
+        assert_eq!(redacted_url("ssh://git@h.example:22/a@b"), "ssh://h.example:22/a@b");
+        let app = r#"{"metadata":{"managedFields":[1],"annotations":{"kubectl.kubernetes.io/last-applied-configuration":"hunter2"}},
+            "spec":{"sources":[{"repoURL":"http://u:hunter2@h/a"}]},"status":{"history":[{"source":{"repoURL":"http://u:hunter2@h/a"}}]}}"#;
+        let shown = printable(&node(app)).to_string();
+        assert!(!shown.contains("hunter2") && !shown.contains("managedFields"), "{shown}");
+    }
+
+    #[test]
+    fn only_commit_ids_are_cut() {
+        assert_eq!(short_revision("0123456789abcdef0123456789abcdef01234567"), "0123456");
+        assert_eq!(short_revision("release-2026-11-long-name"), "release-2026-11-long-name");
+    }
+}

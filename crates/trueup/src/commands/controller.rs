@@ -1,0 +1,131 @@
+//! `trueup controller`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::BoolishValueParser;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use trueup_git::FetchProgram;
+
+use crate::cache::CacheDir;
+use crate::cli::GIT_FETCH;
+use crate::command_error::{CommandError, Outcome, internal_error_with_message};
+use crate::commands::version::VERSION;
+use crate::duration;
+use crate::logging::{self, LogFormat};
+
+pub(crate) const ABOUT: &str = "\
+Runs the operator: watches the Applications of its namespace and the objects that they name, reads their Git repositories, and \
+keeps the cluster as they say.
+
+Its log goes to stderr, filtered by RUST_LOG (default 'info'). SIGTERM and SIGINT end it after what it is just writing; a second \
+one ends it at once.";
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  trueup controller
+  trueup controller --kubeconfig ~/.kube/config --listen 127.0.0.1:8080 --resync 10s --no-lease
+  RUST_LOG=info,trueup_controller=debug trueup controller --namespace gitops";
+
+/// The exit status of a program that a signal ended, less the signal's number.
+const SIGNALLED: i32 = 128;
+/// The shortest interval: each is a listing of every repository, and a slip such as '10ms' would be an attack on their servers.
+const RESYNC_MIN: Duration = Duration::from_millis(100);
+
+/// The arguments of `trueup controller`.
+#[derive(Debug, Args)]
+pub(crate) struct ControllerArgs {
+    /// The namespace of the Applications and AppProjects.
+    #[arg(long, env = "TRUEUP_NAMESPACE", default_value = "argocd")]
+    pub(crate) namespace: String,
+    /// The kubeconfig; without it $KUBECONFIG, then the pod's own account, then ~/.kube/config.
+    #[arg(long, env = "TRUEUP_KUBECONFIG", value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Where to serve /health/live, /health/ready, /health/startup and /metrics.
+    #[arg(long, env = "TRUEUP_LISTEN", value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Where to keep what can be fetched and rendered again; the user's cache, or a temporary directory, if not given.
+    #[arg(long, env = "TRUEUP_CACHE_DIR", value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// How often repositories are asked for new commits, and failed things are tried again; as 10s, 1m30s or 2m.
+    #[arg(long, env = "TRUEUP_RESYNC", value_name = "DURATION", default_value = "120s", value_parser = resync)]
+    pub(crate) resync: Duration,
+    /// Do not take part in the election of one active controller.
+    #[arg(long, env = "TRUEUP_NO_LEASE", value_parser = BoolishValueParser::new())]
+    pub(crate) no_lease: bool,
+    /// How long a controller that died is waited for before another takes over.
+    #[arg(long, env = "TRUEUP_LEASE_DURATION", value_name = "DURATION", default_value = "15s", value_parser = duration::parse)]
+    pub(crate) lease_duration: Duration,
+    /// How logs are written.
+    #[arg(long, env = "TRUEUP_LOG_FORMAT", value_enum, value_name = "FORMAT", default_value_t)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// Runs until a signal or an error that ends all.
+pub(crate) fn run(args: ControllerArgs) -> Result<Outcome, CommandError> {
+    logging::start(args.log_format, "info")?;
+    let cache = CacheDir::open(args.cache_dir, "controller")?;
+    let exe = std::env::current_exe().map_err(|error| {
+        internal_error_with_message("cannot find the program's own file, which fetches run as", error)
+    })?;
+    let config = trueup_controller::Config {
+        namespace: args.namespace,
+        kubeconfig: args.kubeconfig,
+        listen: args.listen,
+        cache_dir: cache.path.clone(),
+        resync: args.resync,
+        fetch_program: FetchProgram { exe, args: vec![GIT_FETCH.to_owned()] },
+        version: VERSION,
+    };
+    tracing::debug!(no_lease = args.no_lease, lease_duration = ?args.lease_duration, "one controller per namespace is not yet ensured by a Lease");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("trueup").build();
+    let runtime = runtime.map_err(|error| internal_error_with_message("cannot start the runtime", error))?;
+    runtime.block_on(async {
+        let shutdown =
+            Shutdown::new().map_err(|error| internal_error_with_message("cannot listen to signals", error))?;
+        trueup_controller::run(config, shutdown.wait()).await.map_err(|error| {
+            internal_error_with_message("the controller ended", error)
+                .hinted("check --kubeconfig and --listen; RUST_LOG=debug tells more")
+        })
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn resync(text: &str) -> Result<Duration, String> {
+    let every = duration::parse(text).map_err(|error| error.to_string())?;
+    if every < RESYNC_MIN { Err(format!("less than {RESYNC_MIN:?} would overrun the Git servers")) } else { Ok(every) }
+}
+
+/// The signals that end the program.
+struct Shutdown {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+// === impl Shutdown ===
+
+impl Shutdown {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Ends at the first signal. A second one ends the program at once: somebody does not want to wait.
+    async fn wait(mut self) {
+        let kind = self.next().await;
+        tracing::info!(signal = kind.as_raw_value(), "ending");
+        tokio::spawn(async move {
+            let kind = self.next().await;
+            tracing::warn!(signal = kind.as_raw_value(), "ending at once");
+            std::process::exit(SIGNALLED + kind.as_raw_value());
+        });
+    }
+
+    async fn next(&mut self) -> SignalKind {
+        tokio::select! {
+            _ = self.terminate.recv() => SignalKind::terminate(),
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The commands, one file each: its arguments, its help, and `run`.
+
+pub(crate) mod app;
+pub(crate) mod controller;
+pub(crate) mod crds;
+pub(crate) mod health;
+pub(crate) mod render;
+pub(crate) mod version;

@@ -1,0 +1,78 @@
+//! Logs: text or JSON on stderr, filtered by `RUST_LOG`.
+
+use std::io;
+
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::command_error::{CommandError, user_error_with_message};
+use crate::output::style::Palette;
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    /// One line of text per event.
+    #[default]
+    Text,
+    /// One JSON object per event.
+    Json,
+}
+
+/// The client of the API server: it prints whole bodies, Secrets among them, when it cannot read an answer.
+const CLIENT: &str = "kube_client";
+
+/// Starts logging for the whole program. `default` is the filter where `RUST_LOG` is not set.
+pub(crate) fn start(format: LogFormat, default: &str) -> Result<(), CommandError> {
+    let text = std::env::var("RUST_LOG").unwrap_or_default();
+    let text = if text.trim().is_empty() { default } else { &text };
+    let filter = EnvFilter::try_new(text)
+        .map_err(|error| user_error_with_message(format!("RUST_LOG '{text}' is not a log filter"), error))
+        .map_err(|error| {
+            error.hinted("write a level ('info', 'debug') or pairs as in 'info,trueup_controller=debug'")
+        })?;
+    let layer = fmt::layer().with_writer(io::stderr);
+    let layer = match format {
+        LogFormat::Text => layer.with_ansi(Palette::stderr().is_on()).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    };
+    // The cap stands beside the user's filter, not in it: nothing that the filter says can lift it.
+    let started =
+        tracing_subscriber::registry().with(layer.with_filter(filter)).with(filter_fn(may_be_logged)).try_init();
+    // Another subscriber exists only where this was called twice: the first one stays.
+    let _ = started;
+    Ok(())
+}
+
+/// Whether an event may reach the log at all, whatever the filter says.
+fn may_be_logged(metadata: &Metadata<'_>) -> bool {
+    is_allowed(metadata.target(), *metadata.level())
+}
+
+fn is_allowed(target: &str, level: Level) -> bool {
+    let client = target.strip_prefix(CLIENT).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    // Levels are ordered from ERROR, the least, to TRACE.
+    !client || level <= Level::ERROR
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_of_the_api_server_says_only_errors() {
+        let cases = [
+            ("kube_client", Level::WARN, false),
+            ("kube_client::client", Level::WARN, false),
+            ("kube_client::client", Level::DEBUG, false),
+            ("kube_client::client", Level::ERROR, true),
+            ("kube_clients", Level::WARN, true),
+            ("trueup_cluster", Level::TRACE, true),
+        ];
+        for (target, level, allowed) in cases {
+            assert_eq!(is_allowed(target, level), allowed, "{target} {level}");
+        }
+    }
+}

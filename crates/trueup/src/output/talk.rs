@@ -1,0 +1,38 @@
+//! What is said beside the data: on stderr, whoever listens. That nobody does is no error.
+
+use std::io::{self, Write as _};
+
+use crate::command_error::CommandError;
+use crate::output::style::{Paint, Palette, one_line};
+
+/// Something that the user should do something about.
+pub(crate) fn warning(text: &str) {
+    say(&format!("{} {}", Palette::stderr().paint(Paint::Warning, "warning:"), one_line(text)));
+}
+
+/// What to do next.
+pub(crate) fn hint(text: &str) {
+    say(&format!("{} {text}", Palette::stderr().paint(Paint::Moving, "hint:")));
+}
+
+/// What happens.
+pub(crate) fn note(text: &str) {
+    say(&one_line(text));
+}
+
+/// Why the command ends without success.
+pub(crate) fn error(error: &CommandError) {
+    let lines = error.lines();
+    let (first, causes) = lines.split_first().map_or(("", &lines[..]), |(first, causes)| (first.as_str(), causes));
+    say(&format!("{} {}", Palette::stderr().paint(Paint::Bad, "error:"), first.trim_end()));
+    for cause in causes {
+        say(&format!("  caused by: {}", cause.trim_end()));
+    }
+    for text in &error.hints {
+        hint(text);
+    }
+}
+
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
