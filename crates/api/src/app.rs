@@ -162,12 +162,14 @@ impl App {
             unsupported.extend(retry.warnings("spec.syncPolicy.retry"));
             retry.read()
         });
-        let automated = policy.automated.filter(|automated| automated.enabled.unwrap_or(true)).map(|automated| Automated {
-            prune: automated.prune.unwrap_or_default(),
-            self_heal: automated.self_heal.unwrap_or_default(),
-            allow_empty: automated.allow_empty.unwrap_or_default(),
-        });
-        let history_limit = spec.revision_history_limit.map_or(HISTORY_DEFAULT, |limit| usize::try_from(limit).unwrap_or(0));
+        let automated =
+            policy.automated.filter(|automated| automated.enabled.unwrap_or(true)).map(|automated| Automated {
+                prune: automated.prune.unwrap_or_default(),
+                self_heal: automated.self_heal.unwrap_or_default(),
+                allow_empty: automated.allow_empty.unwrap_or_default(),
+            });
+        let history_limit =
+            spec.revision_history_limit.map_or(HISTORY_DEFAULT, |limit| usize::try_from(limit).unwrap_or(0));
         Ok(Self {
             project: if spec.project.is_empty() { DEFAULT_PROJECT.to_owned() } else { spec.project.clone() },
             source,
@@ -200,7 +202,8 @@ fn source(spec: &ApplicationSpec, errors: &mut Vec<SpecError>) -> Source {
     let source = spec.source.as_ref().unwrap_or(&empty);
     if source.repo_url.trim().is_empty() || (source.path.is_empty() && source.chart.is_empty()) {
         let field = if source.repo_url.trim().is_empty() { "spec.source.repoURL" } else { "spec.source.path" };
-        let message = format!("spec.source.repoURL and either spec.source.path or spec.source.chart are required: set {field}");
+        let message =
+            format!("spec.source.repoURL and either spec.source.path or spec.source.chart are required: set {field}");
         errors.push(SpecError { field, message });
         return Source::unread("");
     }
@@ -217,7 +220,10 @@ fn source(spec: &ApplicationSpec, errors: &mut Vec<SpecError>) -> Source {
     let path = match clean(&source.path) {
         Ok(path) => path,
         Err(why) => {
-            let message = format!("{}: {why}: name a directory of the repository, relative to its root", source.path.escape_debug());
+            let message = format!(
+                "{}: {why}: name a directory of the repository, relative to its root",
+                source.path.escape_debug()
+            );
             errors.push(SpecError { field: "spec.source.path", message });
             String::new()
         }
@@ -239,7 +245,9 @@ fn source(spec: &ApplicationSpec, errors: &mut Vec<SpecError>) -> Source {
 /// Several sources are not read; that they are complete is checked all the same.
 fn sources(sources: &[ApplicationSource], errors: &mut Vec<SpecError>) -> Source {
     for (at, source) in sources.iter().enumerate() {
-        if source.repo_url.is_empty() || (source.path.is_empty() && source.chart.is_empty() && source.reference.is_empty()) {
+        if source.repo_url.is_empty()
+            || (source.path.is_empty() && source.chart.is_empty() && source.reference.is_empty())
+        {
             let message = format!(
                 "spec.source.repoURL and either source.path, source.chart, or source.ref are required for source {}",
                 at + 1
@@ -291,7 +299,9 @@ fn destination(destination: &ApplicationDestination, errors: &mut Vec<SpecError>
             "application destination can't have both name and server defined: {name} {}: remove one of them",
             Redacted(server)
         )),
-        (true, true) => Some("Destination server missing from app spec: set spec.destination.server or spec.destination.name".to_owned()),
+        (true, true) => Some(
+            "Destination server missing from app spec: set spec.destination.server or spec.destination.name".to_owned(),
+        ),
         _ => None,
     };
     errors.extend(message.map(|message| SpecError { field: "spec.destination", message }));

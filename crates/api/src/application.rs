@@ -221,7 +221,8 @@ fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(deserial
 
 impl<'a> Parts<'a> {
     fn read(json: &'a [u8]) -> Result<Self, ReadError> {
-        serde_json::from_slice(json).map_err(|error| ReadError::NotAnObject { line: error.line(), column: error.column() })
+        serde_json::from_slice(json)
+            .map_err(|error| ReadError::NotAnObject { line: error.line(), column: error.column() })
     }
 
     fn meta(&self) -> Result<(Meta, Vec<Manager>), ReadError> {
@@ -230,7 +231,8 @@ impl<'a> Parts<'a> {
         if raw.name.is_empty() {
             return Err(ReadError::NoName);
         }
-        let managers = raw.managed_fields.into_iter().map(|raw| Manager { name: raw.manager, time: raw.time }).collect();
+        let managers =
+            raw.managed_fields.into_iter().map(|raw| Manager { name: raw.manager, time: raw.time }).collect();
         let meta = Meta {
             name: raw.name,
             namespace: raw.namespace,
@@ -268,7 +270,11 @@ impl RawMeta {
             resource_version: text("resourceVersion"),
             annotations: texts("annotations"),
             labels: texts("labels"),
-            finalizers: node.list_at(&["finalizers"]).iter().filter_map(|item| Some(item.as_str()?.to_owned())).collect(),
+            finalizers: node
+                .list_at(&["finalizers"])
+                .iter()
+                .filter_map(|item| Some(item.as_str()?.to_owned()))
+                .collect(),
             deletion_timestamp: node.str_at(&["deletionTimestamp"]).map(ToOwned::to_owned),
             generation: node.i64_at(&["generation"]).unwrap_or_default(),
             managed_fields: node.list_at(&["managedFields"]).iter().map(manager).collect(),

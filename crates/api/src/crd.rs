@@ -43,11 +43,16 @@ pub fn application() -> Value {
     if let Some(sync) = operation.pointer_mut("/properties/sync") {
         *sync = open(sync.take());
     }
-    let mut definition = definition("Application", &["app", "apps"], "What is deployed, from where, to where, and how it stands.", json!({
-        "spec": *APPLICATION_SPEC,
-        "operation": operation,
-        "status": status(),
-    }));
+    let mut definition = definition(
+        "Application",
+        &["app", "apps"],
+        "What is deployed, from where, to where, and how it stands.",
+        json!({
+            "spec": *APPLICATION_SPEC,
+            "operation": operation,
+            "status": status(),
+        }),
+    );
     definition["spec"]["versions"][0]["additionalPrinterColumns"] = columns;
     definition["spec"]["versions"][0]["subresources"] = json!({});
     definition
@@ -137,7 +142,9 @@ fn status() -> Value {
     let text = |about: &str| json!({"type": "string", "description": about});
     let time = |about: &str| json!({"type": "string", "format": "date-time", "description": about});
     let texts = |about: &str| json!({"type": "array", "items": {"type": "string"}, "description": about});
-    let part = |about: &str, properties: Value| open(json!({"type": "object", "description": about, "properties": properties}));
+    let part = |about: &str, properties: Value| {
+        open(json!({"type": "object", "description": about, "properties": properties}))
+    };
     let parts = |about: &str| json!({"type": "array", "items": open(json!({"type": "object"})), "description": about});
     let mut sync = part(
         "Whether the cluster is as Git says.",
@@ -214,7 +221,11 @@ fn make_structural(schema: &mut Value) {
         map.remove(word);
     }
     // An optional type is the type: absent is how users say nothing.
-    let optional = if map.contains_key("x-kubernetes-int-or-string") { None } else { map.remove("anyOf").or_else(|| map.remove("allOf")) };
+    let optional = if map.contains_key("x-kubernetes-int-or-string") {
+        None
+    } else {
+        map.remove("anyOf").or_else(|| map.remove("allOf"))
+    };
     if let Some(Value::Array(choices)) = optional {
         let chosen = choices.into_iter().find(|choice| choice["type"].as_str().is_some_and(|kind| kind != "null"));
         if let Some(Value::Object(chosen)) = chosen {

@@ -5,16 +5,8 @@
 use std::time::Duration;
 
 /// Units and their length in nanoseconds. Longer names first, so that `ms` is not read as `m`.
-const UNITS: [(&str, f64); 8] = [
-    ("ns", 1.0),
-    ("us", 1e3),
-    ("µs", 1e3),
-    ("μs", 1e3),
-    ("ms", 1e6),
-    ("s", 1e9),
-    ("m", 60e9),
-    ("h", 3600e9),
-];
+const UNITS: [(&str, f64); 8] =
+    [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("μs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
 
 /// The longest duration, in seconds: what Go's 63 bits of nanoseconds hold.
 const SECONDS_MAX: f64 = 9_223_372_036.0;
@@ -33,7 +25,8 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, after) = rest.split_at(end);
         // Without a digit there is no number: "." would be read as nothing.
-        let number: f64 = if number.bytes().any(|b| b.is_ascii_digit()) { format!("0{number}").parse().ok()? } else { return None };
+        let number: f64 =
+            if number.bytes().any(|b| b.is_ascii_digit()) { format!("0{number}").parse().ok()? } else { return None };
         let (unit, length) = UNITS.iter().find(|(unit, _)| after.starts_with(unit))?;
         seconds += number * length / 1e9;
         rest = &after[unit.len()..];

@@ -16,7 +16,8 @@ pub(crate) fn normalized(url: &str) -> String {
 fn is_ssh(url: &str) -> bool {
     let rest = url.strip_prefix("ssh://").unwrap_or(url);
     let one = |rest: &str| {
-        rest.split_once('@').is_some_and(|(user, host)| !user.contains(['/', ':']) && !host.is_empty() && !host.contains('@'))
+        rest.split_once('@')
+            .is_some_and(|(user, host)| !user.contains(['/', ':']) && !host.is_empty() && !host.contains('@'))
     };
     one(rest)
 }

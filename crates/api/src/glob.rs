@@ -24,7 +24,10 @@ enum Code {
     Single,
     /// Any character at all.
     Anything,
-    Class { negated: bool, ranges: Vec<(char, char)> },
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
     /// Go on at both places.
     Split(usize, usize),
     Jump(usize),

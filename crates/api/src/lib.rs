@@ -27,7 +27,9 @@ mod type_check;
 pub mod unsupported;
 mod version;
 
-pub use app::{App, Automated, DEFAULT_PROJECT, Destination, Directory, IgnoreRule, Retry, Source, SpecError, SpecErrors};
+pub use app::{
+    App, Automated, DEFAULT_PROJECT, Destination, Directory, IgnoreRule, Retry, Source, SpecError, SpecErrors,
+};
 pub use application::{Application, Cascade, Manager, Meta, ReadError, Refresh};
 pub use drift::{Drift, DriftEvent, DriftField};
 pub use operation::{Operation, OperationInitiator, SyncOperation, SyncResource};
@@ -36,8 +38,8 @@ pub use project::Project;
 pub use source::{ApplicationSource, NameValue};
 pub use spec::{ApplicationDestination, ApplicationSpec, Backoff, IgnoreDifferences, RetryStrategy};
 pub use status::{
-    ComparedTo, Condition, HealthCode, HealthStatus, OperationPhase, OperationState, ResourceResult, ResourceStatus, ResultCode,
-    RevisionHistory, Status, Summary, SyncCode, SyncResult, SyncStatus,
+    ComparedTo, Condition, HealthCode, HealthStatus, OperationPhase, OperationState, ResourceResult, ResourceStatus,
+    ResultCode, RevisionHistory, Status, Summary, SyncCode, SyncResult, SyncStatus,
 };
 pub use tracking::TrackingId;
 pub use unsupported::{Unsupported, object_unsupported, operation_unsupported};

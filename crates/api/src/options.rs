@@ -66,13 +66,23 @@ impl SyncOptions {
 
 impl Default for ObjectOptions {
     fn default() -> Self {
-        Self { skip: false, prune: true, delete: true, validate: true, ignore_healthcheck: false, keep: false, ignore_extraneous: false }
+        Self {
+            skip: false,
+            prune: true,
+            delete: true,
+            validate: true,
+            ignore_healthcheck: false,
+            keep: false,
+            ignore_extraneous: false,
+        }
     }
 }
 
 /// The options of a desired or live object.
 pub fn object_options(node: &Node) -> ObjectOptions {
-    let Some(found) = node.at(&["metadata", "annotations"]).and_then(Node::as_map) else { return ObjectOptions::default() };
+    let Some(found) = node.at(&["metadata", "annotations"]).and_then(Node::as_map) else {
+        return ObjectOptions::default();
+    };
     let text = |key: &str| found.get(key).and_then(Node::as_str).unwrap_or_default();
     let sync = text(annotations::SYNC_OPTIONS);
     ObjectOptions {
@@ -97,7 +107,8 @@ pub fn deletes_explicitly(node: &Node) -> bool {
 }
 
 fn says_explicitly(node: &Node, option: &str) -> bool {
-    node.str_at(&["metadata", "annotations", annotations::SYNC_OPTIONS]).is_some_and(|text| parts(text).any(|other| other == option))
+    node.str_at(&["metadata", "annotations", annotations::SYNC_OPTIONS])
+        .is_some_and(|text| parts(text).any(|other| other == option))
 }
 
 /// The parts of an annotation that is separated by commas.
@@ -159,13 +170,24 @@ mod tests {
     #[test]
     fn reads_the_options_of_an_application() {
         let list = ["CreateNamespace=true", "Validate=false"].map(str::to_owned);
-        assert_eq!(SyncOptions::read(&list), SyncOptions { create_namespace: true, validate: false, ..SyncOptions::default() });
+        assert_eq!(
+            SyncOptions::read(&list),
+            SyncOptions { create_namespace: true, validate: false, ..SyncOptions::default() }
+        );
         assert_eq!(SyncOptions::read(&["createnamespace=true".to_owned()]), SyncOptions::default());
     }
 
     #[test]
     fn skip_is_skip_only_alone() {
-        for (hook, skip) in [("Skip", true), (" Skip ", true), ("Skip,Nonsense", true), ("Skip,PreSync", false), ("PreSync", false), ("skip", false), ("", false)] {
+        for (hook, skip) in [
+            ("Skip", true),
+            (" Skip ", true),
+            ("Skip,Nonsense", true),
+            ("Skip,PreSync", false),
+            ("PreSync", false),
+            ("skip", false),
+            ("", false),
+        ] {
             assert_eq!(object_options(&annotated(annotations::HOOK, hook)).skip, skip, "{hook}");
         }
     }
@@ -174,8 +196,14 @@ mod tests {
     fn reads_the_other_annotations_of_an_object() {
         assert!(object_options(&annotated(annotations::IGNORE_HEALTHCHECK, "true")).ignore_healthcheck);
         assert!(object_options(&annotated(annotations::HELM_RESOURCE_POLICY, "keep")).keep);
-        assert!(object_options(&annotated(annotations::COMPARE_OPTIONS, "IgnoreExtraneous,ServerSideDiff=true")).ignore_extraneous);
-        assert!(!object_options(&annotated(annotations::SYNC_OPTIONS, "SkipDryRunOnMissingResource=true,Validate=false")).validate);
+        assert!(
+            object_options(&annotated(annotations::COMPARE_OPTIONS, "IgnoreExtraneous,ServerSideDiff=true"))
+                .ignore_extraneous
+        );
+        assert!(
+            !object_options(&annotated(annotations::SYNC_OPTIONS, "SkipDryRunOnMissingResource=true,Validate=false"))
+                .validate
+        );
         assert_eq!(object_options(&Node::map()), ObjectOptions::default());
         let mut odd = Node::map();
         odd.set_at(&["metadata", "annotations"], "text".into());

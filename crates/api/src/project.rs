@@ -119,7 +119,9 @@ impl Project {
             let cluster_denied = (!name_matched && pattern.name.denies) || (!server_matched && pattern.server.denies);
             if (server_matched || name_matched) && namespace_matched {
                 permitted = true;
-            } else if (cluster_denied && namespace_matched) || (!namespace_matched && pattern.namespace.denies && server_matched) {
+            } else if (cluster_denied && namespace_matched)
+                || (!namespace_matched && pattern.namespace.denies && server_matched)
+            {
                 return false;
             }
         }
@@ -129,12 +131,14 @@ impl Project {
     /// Whether a kind may be deployed; of cluster-scoped kinds the name may count too.
     pub fn permits_kind(&self, group: &str, kind: &str, name: &str, namespaced: bool) -> bool {
         if namespaced {
-            let listed = |list: &[ProjectKind]| list.iter().any(|item| kind_matches(&item.group, &item.kind, group, kind));
+            let listed =
+                |list: &[ProjectKind]| list.iter().any(|item| kind_matches(&item.group, &item.kind, group, kind));
             self.namespaced_allowed.as_deref().is_none_or(listed) && !listed(&self.namespaced_denied)
         } else {
             let listed = |list: &[NamedKind]| {
                 list.iter().any(|item| {
-                    kind_matches(&item.group, &item.kind, group, kind) && (item.name.is_empty() || file_match::matches(&item.name, name))
+                    kind_matches(&item.group, &item.kind, group, kind)
+                        && (item.name.is_empty() || file_match::matches(&item.name, name))
                 })
             };
             listed(&self.cluster_allowed) && !listed(&self.cluster_denied)
@@ -143,7 +147,9 @@ impl Project {
 
     /// Whether Applications of a namespace may be in the project. Those of the controller's own always may.
     pub fn permits_application_namespace(&self, namespace: &str, controller_namespace: &str) -> bool {
-        namespace.is_empty() || namespace == controller_namespace || self.namespaces.iter().any(|glob| glob.matches(namespace))
+        namespace.is_empty()
+            || namespace == controller_namespace
+            || self.namespaces.iter().any(|glob| glob.matches(namespace))
     }
 }
 
@@ -152,7 +158,8 @@ fn kind_matches(group_pattern: &str, kind_pattern: &str, group: &str, kind: &str
 }
 
 fn malformed(field: &str) -> Unsupported {
-    let message = "one of the patterns is not a valid glob, and whatever it was to forbid is not known: correct it".to_owned();
+    let message =
+        "one of the patterns is not a valid glob, and whatever it was to forbid is not known: correct it".to_owned();
     Unsupported::new(field, true, message)
 }
 

@@ -386,7 +386,8 @@ impl Fields<'_> {
 
     /// A list, item by item.
     fn items<T: DeserializeOwned>(&self, name: &str) -> Vec<T> {
-        let items: Vec<&RawValue> = self.0.get(name).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        let items: Vec<&RawValue> =
+            self.0.get(name).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
         items.into_iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()
     }
 }

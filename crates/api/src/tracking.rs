@@ -84,7 +84,15 @@ mod tests {
 
     #[test]
     fn refuses_other_forms() {
-        for value in ["", "shop", "shop:apps/Deployment", "shop:Deployment:shop/web", "shop:apps/v1/Deployment:shop/web", "shop:apps/Deployment:web", "a:b/c:d/e/f"] {
+        for value in [
+            "",
+            "shop",
+            "shop:apps/Deployment",
+            "shop:Deployment:shop/web",
+            "shop:apps/v1/Deployment:shop/web",
+            "shop:apps/Deployment:web",
+            "a:b/c:d/e/f",
+        ] {
             assert_eq!(TrackingId::parse(value), None, "{value}");
         }
     }

@@ -7,7 +7,9 @@
 
 use trueup_object::Manifest;
 
-use crate::annotations::{HELM_HOOK, HELM_HOOK_WEIGHT, HOOK, POST_DELETE_FINALIZER, PRE_DELETE_FINALIZER, SYNC_OPTIONS, SYNC_WAVE};
+use crate::annotations::{
+    HELM_HOOK, HELM_HOOK_WEIGHT, HOOK, POST_DELETE_FINALIZER, PRE_DELETE_FINALIZER, SYNC_OPTIONS, SYNC_WAVE,
+};
 use crate::condition;
 use crate::operation::{Operation, SyncOperation, SyncStrategyApply};
 use crate::options::{is_skipped, parts};
@@ -87,19 +89,27 @@ const SPEC: &[Row<ApplicationSpec>] = &[
         field: "spec.source.directory.jsonnet",
         stops: true,
         message: "Jsonnet is not supported yet: commit the rendered manifests to Git",
-        found: |spec| of_source(spec, |source| source.directory.as_ref().is_some_and(|directory| !directory.jsonnet.is_empty())),
+        found: |spec| {
+            of_source(spec, |source| source.directory.as_ref().is_some_and(|directory| !directory.jsonnet.is_empty()))
+        },
     },
     Row {
         field: "spec.source.directory.disableExtensionFilter",
         stops: true,
         message: "files without the extension yaml, yml or json are not read yet: rename them, or remove the field",
-        found: |spec| of_source(spec, |source| source.directory.as_ref().is_some_and(|directory| directory.disable_extension_filter)),
+        found: |spec| {
+            of_source(spec, |source| {
+                source.directory.as_ref().is_some_and(|directory| directory.disable_extension_filter)
+            })
+        },
     },
     Row {
         field: "spec.source.targetRevision",
         stops: true,
         message: "ranges of versions are not supported yet: name a branch, a tag or a commit",
-        found: |spec| of_source(spec, |source| source.chart.is_empty() && version::is_range(source.target_revision.trim())),
+        found: |spec| {
+            of_source(spec, |source| source.chart.is_empty() && version::is_range(source.target_revision.trim()))
+        },
     },
     Row {
         field: "spec.source.tagPrefix",
@@ -257,7 +267,10 @@ const OBJECT: &[Row<Manifest>] = &[
         stops: true,
         message: "hooks are not run yet: remove the annotation to apply the object",
         // Argo CD's own annotation beats Helm's, and a crd-install is an object like any other.
-        found: |manifest| manifest.annotation(HELM_HOOK).is_some_and(|hook| hook != "crd-install") && manifest.annotation(HOOK).is_none(),
+        found: |manifest| {
+            manifest.annotation(HELM_HOOK).is_some_and(|hook| hook != "crd-install")
+                && manifest.annotation(HOOK).is_none()
+        },
     },
     Row {
         field: SYNC_WAVE,
@@ -369,10 +382,31 @@ const OPTIONS: &[OptionRow] = &[
         message: "has no effect yet: an object that another Application holds is left alone, with a warning",
     },
     OptionRow { name: "CreateNamespace", on_objects: false, values: BOOLEAN, refused: &[], stops: false, message: "" },
-    OptionRow { name: "SkipDryRunOnMissingResource", on_objects: true, values: BOOLEAN, refused: &[], stops: false, message: "" },
+    OptionRow {
+        name: "SkipDryRunOnMissingResource",
+        on_objects: true,
+        values: BOOLEAN,
+        refused: &[],
+        stops: false,
+        message: "",
+    },
     OptionRow { name: "Validate", on_objects: true, values: BOOLEAN, refused: &[], stops: false, message: "" },
-    OptionRow { name: "Prune", on_objects: true, values: &["true", "false", "confirm"], refused: &[], stops: false, message: "" },
-    OptionRow { name: "Delete", on_objects: true, values: &["true", "false", "confirm"], refused: &[], stops: false, message: "" },
+    OptionRow {
+        name: "Prune",
+        on_objects: true,
+        values: &["true", "false", "confirm"],
+        refused: &[],
+        stops: false,
+        message: "",
+    },
+    OptionRow {
+        name: "Delete",
+        on_objects: true,
+        values: &["true", "false", "confirm"],
+        refused: &[],
+        stops: false,
+        message: "",
+    },
 ];
 
 /// What of an Application's specification and finalizers is not honoured.
@@ -383,7 +417,9 @@ pub(crate) fn application_unsupported(spec: &ApplicationSpec, finalizers: &[Stri
         rows.map(|row| Unsupported::new("metadata.finalizers", row.stops, format!("{}: {}", row.field, row.message)))
     }));
     let options = spec.sync_policy.iter().flat_map(|policy| &policy.sync_options);
-    found.extend(options.filter_map(|option| option_unsupported(option, "spec.syncPolicy.syncOptions", Level::Application)));
+    found.extend(
+        options.filter_map(|option| option_unsupported(option, "spec.syncPolicy.syncOptions", Level::Application)),
+    );
     found
 }
 
@@ -397,9 +433,12 @@ pub fn operation_unsupported(operation: &Operation) -> Vec<Unsupported> {
     if let Some(why) = &operation.unreadable {
         return vec![Unsupported::new("operation", true, format!("cannot be read: {why}"))];
     }
-    let Some(sync) = &operation.sync else { return vec![Unsupported::new("operation", true, condition::NO_OPERATION.to_owned())] };
+    let Some(sync) = &operation.sync else {
+        return vec![Unsupported::new("operation", true, condition::NO_OPERATION.to_owned())];
+    };
     let options = sync.sync_options.iter();
-    let options = options.filter_map(|option| option_unsupported(option, "operation.sync.syncOptions", Level::Application));
+    let options =
+        options.filter_map(|option| option_unsupported(option, "operation.sync.syncOptions", Level::Application));
     apply(OPERATION, sync).chain(options).collect()
 }
 
@@ -427,10 +466,18 @@ fn option_unsupported(option: &str, field: &str, level: Level) -> Option<Unsuppo
     };
     if !row.values.contains(&value) {
         let values = row.values.join(", ");
-        return Some(Unsupported::new(field, false, format!("{shown}: this value has no effect, it may be one of {values}")));
+        return Some(Unsupported::new(
+            field,
+            false,
+            format!("{shown}: this value has no effect, it may be one of {values}"),
+        ));
     }
     if level == Level::Object && !row.on_objects {
-        return Some(Unsupported::new(field, false, format!("{shown}: has no effect on one object, only on an Application")));
+        return Some(Unsupported::new(
+            field,
+            false,
+            format!("{shown}: has no effect on one object, only on an Application"),
+        ));
     }
     row.refused.contains(&value).then(|| Unsupported::new(field, row.stops, format!("{shown}: {}", row.message)))
 }

@@ -36,7 +36,8 @@ fn is_group(group: &str) -> bool {
             }
             rest = separated.unwrap_or(trimmed).trim_start();
         }
-        let operator = OPERATORS.iter().find(|operator| rest.starts_with(**operator)).map_or(0, |operator| operator.len());
+        let operator =
+            OPERATORS.iter().find(|operator| rest.starts_with(**operator)).map_or(0, |operator| operator.len());
         may_span = operator == 0;
         let Some(after) = constraint_version(rest[operator..].trim_start()) else { return false };
         rest = after;
@@ -78,17 +79,23 @@ fn suffix(text: &str, mark: char) -> Option<&str> {
     let Some(after) = text.strip_prefix(mark) else { return Some(text) };
     let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '.').unwrap_or(after.len());
     let parts = &after[..end];
-    let good = parts.split('.').all(|part| !part.is_empty() && (mark == '+' || is_number(part) || !part.bytes().all(|b| b.is_ascii_digit())));
+    let good = parts
+        .split('.')
+        .all(|part| !part.is_empty() && (mark == '+' || is_number(part) || !part.bytes().all(|b| b.is_ascii_digit())));
     good.then(|| &after[end..])
 }
 
 fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0')) && text.parse::<u64>().is_ok()
+    !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_digit())
+        && (text == "0" || !text.starts_with('0'))
+        && text.parse::<u64>().is_ok()
 }
 
 /// An exact version: `1`, `v1.2`, `1.2.3-rc.1+5`.
 fn is_version(text: &str) -> bool {
-    let has_wild = |text: &str| text.split(['-', '+']).next().is_some_and(|numbers| numbers.contains(['x', 'X', '*', '|']));
+    let has_wild =
+        |text: &str| text.split(['-', '+']).next().is_some_and(|numbers| numbers.contains(['x', 'X', '*', '|']));
     !has_wild(text) && constraint_version(text) == Some("")
 }
 
