@@ -9,7 +9,7 @@ use crate::Cluster;
 use crate::counters::Verb;
 use crate::error::ClusterError;
 use crate::kind::Kind;
-use crate::live::Live;
+use crate::live::{Live, answered};
 use crate::request::{APPLY_PATCH, Call};
 
 /// How an object is applied.
@@ -46,7 +46,11 @@ impl Cluster {
         };
         let verb = if how.dry_run { Verb::DryRun } else { Verb::Apply };
         let call = Call::new(verb, kind, address).with_body(APPLY_PATCH, json, kind.is_secret());
+        if how.dry_run {
+            return answered(kind, self.requests().send(&call).await?);
+        }
+        let _writing = self.writing(kind, kind.key(namespace, name));
         let answer = self.requests().send(&call).await?;
-        if how.dry_run { crate::live::answered(kind, answer) } else { self.enter(kind, answer) }
+        self.enter(kind, answer)
     }
 }

@@ -198,6 +198,12 @@ impl Cluster {
         }
     }
 
+    /// Announces a write of an object, until the answer's drop: see [`Index::begin_write`].
+    pub(crate) fn writing(&self, kind: &Kind, key: ObjectKey) -> Writing<'_> {
+        self.shared().index().begin_write(&kind.gvk, &key);
+        Writing { shared: self.shared(), gvk: kind.gvk.clone(), key }
+    }
+
     /// Puts the answer of a request of our own into the index.
     pub(crate) fn enter(&self, kind: &Kind, answer: Vec<u8>) -> Result<Arc<Live>, ClusterError> {
         let live = answered(kind, answer)?;
@@ -214,6 +220,20 @@ impl Cluster {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.inner.shared
+    }
+}
+
+/// A write under way.
+pub(crate) struct Writing<'a> {
+    shared: &'a Shared,
+    gvk: Gvk,
+    key: ObjectKey,
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        let changes = self.shared.index().end_write(&self.gvk, &self.key);
+        self.shared.outbox.push(changes);
     }
 }
 

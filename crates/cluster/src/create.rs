@@ -19,6 +19,8 @@ impl Cluster {
         let mut address = kind.collection(Some(namespace))?;
         address.push_str(&format!("?fieldManager={MANAGER}"));
         let call = Call::new(Verb::Create, kind, address).with_body(JSON, body.to_json(), kind.is_secret());
+        let name = body.str_at(&["metadata", "name"]).unwrap_or_default();
+        let _writing = self.writing(kind, kind.key(namespace, name));
         let answer = self.requests().send(&call).await?;
         self.enter(kind, answer)
     }

@@ -6,6 +6,7 @@
 //! it names the object that bears it and no owner will remove that object anyway. Entry points: [`Index::see`],
 //! [`Index::gone`] and the two ends of a listing; all answer who is to be told.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use trueup_object::{Gvk, ObjectKey};
 
 use crate::change::Change;
 use crate::head::{Head, number};
-use crate::live::Live;
+use crate::live::{Live, key};
+use crate::tracking::Claim;
 
 /// So many failures in a row make a failed kind of one that was ready: the API server refuses for moments while it
 /// starts or stops, and a comparison against what was seen a second ago is still a good one.
@@ -46,6 +48,8 @@ pub enum WatchState {
 pub(crate) struct Index {
     kinds: HashMap<Gvk, KindIndex>,
     apps: HashMap<CompactString, AppIndex>,
+    /// The objects that are being written.
+    writes: HashMap<(Gvk, Name), Writing>,
     hash: (RandomState, RandomState),
 }
 
@@ -72,6 +76,15 @@ struct AppIndex {
     known: bool,
     wants: HashSet<(Gvk, Name)>,
     tracked: HashSet<(Gvk, Name)>,
+}
+
+/// Holds back what the watch tells of an object that is being written: the event of a write may come before its answer.
+#[derive(Default)]
+struct Writing {
+    writers: usize,
+    /// The newest version that a write was answered with, and who claims it.
+    answered: Option<(u64, Option<CompactString>)>,
+    held_back: Vec<(Option<u64>, Change)>,
 }
 
 /// Tells an object from others of its kind.
@@ -272,6 +285,29 @@ impl Index {
         changes
     }
 
+    /// A write of an object begins: events of it are held back until it ends.
+    pub(crate) fn begin_write(&mut self, gvk: &Gvk, key: &ObjectKey) {
+        self.writes.entry((gvk.clone(), Name::of(key))).or_default().writers += 1;
+    }
+
+    /// A write has been answered or has failed. The answer is who is to be told of what was held back: the writer only of
+    /// what is newer than its answer.
+    pub(crate) fn end_write(&mut self, gvk: &Gvk, key: &ObjectKey) -> Vec<Change> {
+        let Entry::Occupied(mut entry) = self.writes.entry((gvk.clone(), Name::of(key))) else { return Vec::new() };
+        entry.get_mut().writers -= 1;
+        if entry.get().writers > 0 {
+            return Vec::new();
+        }
+        let Writing { answered, held_back, .. } = entry.remove();
+        let echo = |version: Option<u64>, change: &Change| match (&answered, change) {
+            (Some((answered, writer)), Change::Object { app, .. }) => {
+                version.is_some_and(|version| version <= *answered) && writer.as_ref() == Some(app)
+            }
+            _ => false,
+        };
+        held_back.into_iter().filter(|(version, change)| !echo(*version, change)).map(|(_, change)| change).collect()
+    }
+
     /// An object was seen. `text` is called only if it is to be kept. The answer is who is to be told; nobody if
     /// this version is known, or a newer one.
     pub(crate) fn see(
@@ -281,6 +317,26 @@ impl Index {
         sight: Sight,
         text: impl FnOnce() -> Arc<Live>,
     ) -> Vec<Change> {
+        let changes = self.take_in(gvk, head, sight, text);
+        if self.writes.is_empty() {
+            return changes;
+        }
+        let key = key(gvk, head);
+        let version = number(&head.resource_version);
+        let Some(writing) = self.writes.get_mut(&(gvk.clone(), Name::of(&key))) else { return changes };
+        if sight == Sight::Answer {
+            let newest = writing.answered.as_ref().map(|(version, _)| *version);
+            if let Some(version) = version.filter(|version| newest.is_none_or(|newest| newest < *version)) {
+                let claim = head.tracking_id().and_then(Claim::read).filter(|claim| claim.names(&key));
+                writing.answered = Some((version, claim.map(|claim| claim.app.into())));
+            }
+            return changes;
+        }
+        writing.held_back.extend(changes.into_iter().map(|change| (version, change)));
+        Vec::new()
+    }
+
+    fn take_in(&mut self, gvk: &Gvk, head: &Head<'_>, sight: Sight, text: impl FnOnce() -> Arc<Live>) -> Vec<Change> {
         let name = Name { namespace: head.namespace.as_ref().into(), name: head.name.as_ref().into() };
         let hash = self.hash_of(&name);
         let Some(kind) = self.kinds.get_mut(gvk).filter(|kind| kind.watched) else { return Vec::new() };

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use trueup_object::Gvk;
+use trueup_object::{Gvk, ObjectKey};
 
 use crate::error::ClusterError;
 
@@ -45,6 +45,12 @@ impl Kind {
     /// Whether this is the kind whose values are secret.
     pub fn is_secret(&self) -> bool {
         self.gvk.group.is_empty() && self.gvk.kind == "Secret"
+    }
+
+    /// The key of an object of this kind.
+    pub fn key(&self, namespace: &str, name: &str) -> ObjectKey {
+        let namespace = if self.namespaced { namespace } else { "" };
+        ObjectKey::new(&self.gvk.group, &self.gvk.kind, namespace, name)
     }
 
     /// The address of all its objects, or of those in one namespace.

@@ -33,6 +33,7 @@ impl Cluster {
         address.push_str(&format!("?fieldManager={MANAGER}"));
         let call = Call::new(Verb::Patch, kind, address);
         let call = call.with_body(JSON_PATCH, patch.to_string().into_bytes(), kind.is_secret());
+        let _writing = self.writing(kind, key.clone());
         let answer = self.requests().send(&call).await?;
         self.enter(kind, answer)
     }

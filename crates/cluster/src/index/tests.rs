@@ -144,6 +144,30 @@ fn a_write_tells_the_others_that_want_the_object() {
 }
 
 #[test]
+fn the_event_of_a_write_that_comes_before_its_answer_is_silent_too() {
+    let mut bench = Bench::listed(&[ours("a", 1)], 5);
+    bench.want("other", &["a"]);
+    let gvk = bench.gvk.clone();
+    let mut write = |events: &[u64], answer: Option<u64>| {
+        bench.index.begin_write(&gvk, &config_map("a"));
+        for version in events {
+            assert_eq!(bench.event(&ours("a", *version)), []);
+        }
+        if let Some(version) = answer {
+            assert_eq!(bench.answer(&ours("a", version)), []);
+        }
+        bench.index.end_write(&gvk, &config_map("a"))
+    };
+    assert_eq!(write(&[10], Some(10)), [told("other", "a")]);
+    // Somebody else was faster than our write, and then faster again.
+    assert_eq!(write(&[11, 12], Some(12)), [told("other", "a"), told("other", "a")]);
+    assert_eq!(write(&[13, 14], Some(13)).iter().filter(|change| **change == told("shop", "a")).count(), 1);
+    // A write that failed says nothing about the events.
+    assert_eq!(write(&[15], None), [told("other", "a"), told("shop", "a")]);
+    assert_eq!(bench.event(&ours("a", 16)), [told("other", "a"), told("shop", "a")]);
+}
+
+#[test]
 fn the_answer_that_comes_after_the_deletion_raises_nobody_from_the_dead() {
     let mut bench = Bench::listed(&[], 5);
     bench.event(&ours("a", 10));
