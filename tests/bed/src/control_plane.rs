@@ -42,6 +42,7 @@ pub struct ControlPlane {
     up: Child,
     orders: Option<Mutex<Orders>>,
     summary: Summary,
+    keep: bool,
 }
 
 /// What `up` says when all is ready.
@@ -58,13 +59,22 @@ impl ControlPlane {
     /// Starts a control plane that knows the given users, each of whom may do everything. `NAME:GROUP` puts a user into
     /// that group instead, where RBAC decides.
     pub async fn start(users: &[&str]) -> Result<Self> {
+        Self::launch(users, env::var_os("TRUEUP_KEEP").is_some()).await
+    }
+
+    /// Starts a control plane whose directory, with data and logs, outlives it.
+    pub async fn start_kept(users: &[&str]) -> Result<Self> {
+        Self::launch(users, true).await
+    }
+
+    async fn launch(users: &[&str], keep: bool) -> Result<Self> {
         let binary = tokio::task::spawn_blocking(tools::controlplane_binary)
             .await
             .map_err(|error| Error::ControlPlane(format!("build panicked: {error}")))??;
         let dir =
             tempfile::Builder::new().prefix("trueup-bed-").tempdir().map_err(Error::file(env::temp_dir()))?.keep();
         let log = dir.join("up.log");
-        let mut up = spawn(&binary, &dir, &log, users)?;
+        let mut up = spawn(&binary, &dir, &log, users, keep)?;
         let (Some(stdin), Some(stdout)) = (up.stdin.take(), up.stdout.take()) else {
             return Err(Error::ControlPlane("has no pipes".to_owned()));
         };
@@ -74,15 +84,20 @@ impl ControlPlane {
             serde_json::from_value(line.clone()).map_err(|_| Error::ControlPlane(format!("reported '{line}'")))
         });
         match summary {
-            Ok(summary) => Ok(Self { dir, binary, up, orders: Some(Mutex::new(orders)), summary }),
+            Ok(summary) => Ok(Self { dir, binary, up, orders: Some(Mutex::new(orders)), summary, keep }),
             Err(error) => {
                 let said = fs::read_to_string(&log).unwrap_or_default();
                 drop(orders);
                 end(&mut up);
-                forget(&dir);
+                forget(&dir, keep);
                 Err(Error::ControlPlane(format!("did not start ({error}): {said}")))
             }
         }
+    }
+
+    /// The kubectl that belongs to it.
+    pub fn kubectl_binary(&self) -> PathBuf {
+        self.binary.with_file_name("kubectl")
     }
 
     /// The directory with data, kubeconfigs and logs.
@@ -137,7 +152,7 @@ impl ControlPlane {
 
     /// Runs kubectl as the administrator with something on its standard input.
     pub async fn kubectl_with_input(&self, args: &[&str], input: &str) -> Result<Output> {
-        let program = self.binary.with_file_name("kubectl");
+        let program = self.kubectl_binary();
         let mut child = tokio::process::Command::new(&program)
             .args(args)
             .env("KUBECONFIG", self.kubeconfig())
@@ -196,15 +211,15 @@ impl Drop for ControlPlane {
         // Closes the pipe: the order to stop.
         self.orders = None;
         end(&mut self.up);
-        forget(&self.dir);
+        forget(&self.dir, self.keep);
     }
 }
 
-fn spawn(binary: &Path, dir: &Path, log: &Path, users: &[&str]) -> Result<Child> {
+fn spawn(binary: &Path, dir: &Path, log: &Path, users: &[&str], keep: bool) -> Result<Child> {
     let out = File::create(log).map_err(Error::file(log))?;
     let mut command = Command::new(binary);
     command.args(["up", "--parent-stdin", "--dir"]).arg(dir);
-    if !keep() {
+    if !keep {
         // Ours to remove too; but if this process is killed, only `up` is left to do it.
         command.arg("--ephemeral");
     }
@@ -228,12 +243,8 @@ fn end(up: &mut Child) {
     let _ = up.wait();
 }
 
-fn keep() -> bool {
-    env::var_os("TRUEUP_KEEP").is_some()
-}
-
-fn forget(dir: &Path) {
-    if keep() {
+fn forget(dir: &Path, keep: bool) {
+    if keep {
         eprintln!("kept {}", dir.display());
     } else {
         let _ = fs::remove_dir_all(dir);

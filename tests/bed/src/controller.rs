@@ -138,10 +138,10 @@ impl Controller {
         }
     }
 
-    /// Waits until `/readyz` answers 200. The error ends with the log, if that does not happen.
+    /// Waits until `/health/ready` answers 200. The error ends with the log, if that does not happen.
     pub async fn wait_ready(&mut self) -> Result<()> {
         let ready = until("the controller to be ready", Deadline::LONG, async || {
-            metrics::get(self.port, "/readyz").await.map_err(|error| error.to_string())
+            metrics::get(self.port, "/health/ready").await.map_err(|error| error.to_string())
         });
         match ready.await {
             Ok(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! One plain HTTP request on loopback: enough for `/metrics` and `/readyz`.
+//! One plain HTTP request on loopback: enough for `/metrics` and `/health/…`.
 
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;

@@ -4,6 +4,8 @@ use std::env;
 use std::fmt::Write;
 use std::fs;
 use std::fs::File;
+use std::io::BufRead as _;
+use std::io::BufReader;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
@@ -22,6 +24,9 @@ const LDFLAGS: &str = "-s -w \
     -X k8s.io/component-base/version.gitMajor=1 \
     -X k8s.io/component-base/version.gitMinor=36";
 
+/// How many packages a build of the control plane from nothing compiles, roughly: for progress only.
+pub const CONTROLPLANE_PACKAGES: usize = 2800;
+
 /// The directory of the workspace.
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).to_path_buf()
@@ -32,6 +37,18 @@ pub fn workspace() -> PathBuf {
 /// It is built once per state of its sources (4 to 7 minutes on two cores) and found again afterwards, under
 /// `$TRUEUP_TOOLS_DIR` or `target/tools`. Who comes while another process builds it waits for that one.
 pub fn controlplane_binary() -> Result<PathBuf> {
+    let mut told = false;
+    controlplane_binary_with(|_| {
+        if !told {
+            eprintln!("building the control plane (minutes, but only once)");
+            told = true;
+        }
+    })
+}
+
+/// As [`controlplane_binary`], and reports how many packages the build has compiled so far: from nothing it is some
+/// [`CONTROLPLANE_PACKAGES`]. Nothing is reported if there is nothing to build.
+pub fn controlplane_binary_with(report: impl FnMut(usize)) -> Result<PathBuf> {
     let sources = workspace().join("tools/controlplane");
     let name = format!("controlplane-{}", fingerprint(&sources)?);
     let tools = env::var_os("TRUEUP_TOOLS_DIR").map_or_else(|| workspace().join("target/tools"), PathBuf::from);
@@ -45,8 +62,7 @@ pub fn controlplane_binary() -> Result<PathBuf> {
     let held = File::create(&lock).map_err(Error::file(&lock))?;
     held.lock().map_err(Error::file(&lock))?;
     if !binary.exists() {
-        eprintln!("building the control plane into {} (minutes, but only once)", dir.display());
-        build(&sources, &dir, &binary)?;
+        build(&sources, &dir, &binary, report)?;
     }
     Ok(binary)
 }
@@ -94,20 +110,33 @@ fn fingerprint(sources: &Path) -> Result<String> {
 }
 
 /// Builds beside the place and renames, so that a killed build leaves nothing that looks finished.
-fn build(sources: &Path, dir: &Path, binary: &Path) -> Result<()> {
+fn build(sources: &Path, dir: &Path, binary: &Path, mut report: impl FnMut(usize)) -> Result<()> {
+    report(0);
     let unfinished = dir.join("unfinished");
-    let status = Command::new("go")
-        // The state of our own repository is no part of what is built.
-        .args(["build", "-buildvcs=false", "-trimpath", "-ldflags", LDFLAGS, "-o"])
+    let mut child = Command::new("go")
+        // Verbose is one line per package. The state of our own repository is no part of what is built.
+        .args(["build", "-v", "-buildvcs=false", "-trimpath", "-ldflags", LDFLAGS, "-o"])
         .arg(&unfinished)
         .arg(".")
         .current_dir(sources)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .status()
+        .stderr(Stdio::piped())
+        .spawn()
         .map_err(Error::spawn("go"))?;
+    let (mut compiled, mut complaints) = (0, Vec::new());
+    let lines = child.stderr.take().into_iter().flat_map(|stderr| BufReader::new(stderr).lines());
+    for line in lines.map_while(std::result::Result::ok) {
+        if is_package(&line) {
+            compiled += 1;
+            report(compiled);
+        } else {
+            complaints.push(line);
+        }
+    }
+    let status = child.wait().map_err(Error::spawn("go"))?;
     if !status.success() {
-        let stderr = "see above".to_owned();
+        let stderr = complaints.join("\n");
         return Err(Error::Failed { program: "go build".into(), status: status.to_string(), stderr });
     }
     let link = dir.join("kubectl");
@@ -115,4 +144,21 @@ fn build(sources: &Path, dir: &Path, binary: &Path) -> Result<()> {
         std::os::unix::fs::symlink("controlplane", &link).map_err(Error::file(&link))?;
     }
     fs::rename(&unfinished, binary).map_err(Error::file(binary))
+}
+
+/// Tells the name of a package from whatever else a build says: downloads, headlines (`# package`) and errors.
+fn is_package(line: &str) -> bool {
+    !line.is_empty() && !line.contains([' ', ':', '#'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_package;
+
+    #[test]
+    fn tells_packages_from_complaints() {
+        assert!(is_package("k8s.io/api/core/v1") && is_package("fmt"));
+        let others = ["", "# k8s.io/api", "./up.go:3:5: undefined: x", "go: downloading k8s.io/api v0.36.3"];
+        assert!(!others.into_iter().any(is_package));
+    }
 }
