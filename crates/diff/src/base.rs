@@ -58,6 +58,7 @@ enum Wanted<'a> {
 }
 
 /// A leaf that we are responsible for and that live has.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one leaf, read by two callers")]
 pub(crate) struct Leaf<'w> {
     pub(crate) path: &'w Path,
     pub(crate) pointer: &'w str,
@@ -76,6 +77,12 @@ pub(crate) struct Leaf<'w> {
     /// Whether it is a list of a kind that is not known.
     pub(crate) unsure: bool,
     kinds: Kinds<'w>,
+}
+
+/// How a walk went.
+pub(crate) struct Walked {
+    /// Whether items could not be told apart without a schema.
+    pub(crate) unsure: bool,
 }
 
 /// What is to become of a leaf that Git no longer has.
@@ -110,9 +117,19 @@ pub(crate) fn is_secret(node: &Node) -> bool {
     node.str_at(&["kind"]) == Some("Secret") && node.str_at(&["apiVersion"]) == Some("v1")
 }
 
-/// The places of the items of a map list by key. Of several with one key the last one stays.
-pub(crate) fn by_key(kinds: Kinds<'_>, items: &[Node], keys: &[compact_str::CompactString]) -> BTreeMap<Step, usize> {
-    items.iter().enumerate().filter_map(|(at, item)| Some((kinds.key_of(item, keys)?, at))).collect()
+/// The places of items by their steps. Of several with one step the last one stays.
+pub(crate) fn places(steps: &[Option<Step>]) -> BTreeMap<&Step, usize> {
+    steps.iter().enumerate().filter_map(|(at, step)| Some((step.as_ref()?, at))).collect()
+}
+
+/// Whether `part` names only some of the key fields of `whole`, and agrees in those.
+fn is_part_of(part: &Step, whole: &Step) -> bool {
+    match (part, whole) {
+        (Step::Key(part), Step::Key(whole)) => {
+            part.len() < whole.len() && part.iter().all(|field| whole.contains(field))
+        }
+        _ => false,
+    }
 }
 
 // === impl Base ===
@@ -160,14 +177,15 @@ impl<'a> Base<'a> {
         desired: &Node,
         live: &Node,
         visit: &mut dyn FnMut(&Leaf<'_>),
-    ) {
+    ) -> Walked {
         let nodes: Vec<_> = self.nodes.iter().map(Cow::as_ref).collect();
         let held = Branch { member: false, below: self.held.clone() };
-        let mut walk = Walk { base: self, path: Path::default(), pointer: String::new(), visit };
+        let mut walk = Walk { base: self, path: Path::default(), pointer: String::new(), unsure: false, visit };
         walk.go(
             &Here { kinds, ignore, wanted: Wanted::Node(desired), values: &nodes, held: Some(&held), inside: false },
             live,
         );
+        Walked { unsure: walk.unsure }
     }
 
     /// What is to become of a leaf that Git no longer has.
@@ -226,6 +244,7 @@ struct Walk<'w> {
     base: &'w Base<'w>,
     path: Path,
     pointer: String,
+    unsure: bool,
     visit: &'w mut dyn FnMut(&Leaf<'_>),
 }
 
@@ -286,30 +305,48 @@ impl Walk<'_> {
     }
 
     fn map_list(&mut self, at: &Here<'_>, items: &[Node], keys: &[compact_str::CompactString]) {
-        let places = by_key(at.kinds, items, keys);
-        let lists = |node: &Node| node.as_list().map(|items| by_key(at.kinds, items, keys)).unwrap_or_default();
-        let values_by_key: Vec<_> = at.values.iter().map(|value| (*value, lists(value))).collect();
-        let (desired, desired_by_key) = match at.wanted {
-            Wanted::Node(node) => (node.as_list(), lists(node)),
-            _ => (None, BTreeMap::new()),
+        let steps = at.kinds.keyed(items, keys, items).kind;
+        let mut keyed = |node: &Node| {
+            let keyed = at.kinds.keyed(node.as_list().unwrap_or_default(), keys, items);
+            self.unsure |= !keyed.sure;
+            keyed.kind
         };
-        for (step, place) in places {
-            let values: Vec<_> =
-                values_by_key.iter().filter_map(|(list, by_key)| list.as_list()?.get(*by_key.get(&step)?)).collect();
-            let held = at.held.and_then(|branch| branch.below.child(&step));
+        let value_steps: Vec<_> = at.values.iter().map(|value| keyed(value)).collect();
+        let value_places: Vec<_> = value_steps.iter().map(|steps| places(steps)).collect();
+        let desired = match at.wanted {
+            Wanted::Node(node) => node.as_list(),
+            _ => None,
+        };
+        let desired_steps = match at.wanted {
+            Wanted::Node(node) => keyed(node),
+            _ => Vec::new(),
+        };
+        let desired_places = places(&desired_steps);
+        for (step, place) in places(&steps) {
+            let values: Vec<_> = at
+                .values
+                .iter()
+                .zip(&value_places)
+                .filter_map(|(list, places)| list.as_list()?.get(*places.get(step)?))
+                .collect();
+            let held = at.held.and_then(|branch| branch.below.child(step));
             if values.is_empty() && held.is_none() {
                 continue;
             }
-            let desired_place = desired_by_key.get(&step).copied();
+            let desired_place = desired_places.get(step).copied();
             let wanted = match (at.wanted, desired, desired_place) {
                 (_, Some(items), Some(place)) => Wanted::Node(&items[place]),
+                // It may be one of those that Git names by part of their key only.
+                (Wanted::Node(_), _, _) if desired_steps.iter().flatten().any(|part| is_part_of(part, step)) => {
+                    Wanted::Covered
+                }
                 (Wanted::Node(Node::List(_)) | Wanted::Absent, _, _) => Wanted::Absent,
                 _ => Wanted::Covered,
             };
             let ignore = at.ignore.item(&[Some(place), desired_place]);
             let mut below =
                 Here { kinds: at.kinds.items(), ignore: &ignore, wanted, values: &values, held, inside: at.inside };
-            self.down(step, &place.to_string(), |walk| {
+            self.down(step.clone(), &place.to_string(), |walk| {
                 walk.leaf(&below, &items[place], true, false);
                 below.inside |= matches!(wanted, Wanted::Absent);
                 if items[place].as_map().is_some() {

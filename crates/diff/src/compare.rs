@@ -1,11 +1,9 @@
 //! One object: what Git wants against what is there.
 
-use std::collections::BTreeMap;
-
 use compact_str::CompactString;
 use trueup_object::{Map, Node, Path, Step};
 
-use crate::base::{Base, Verdict, by_key, is_aggregated, is_secret, is_servers};
+use crate::base::{Base, Verdict, is_aggregated, is_secret, is_servers, places};
 use crate::ignore::{self, Ignore, Pointers};
 use crate::kinds::{Evidence, Kinds};
 use crate::owners::{Entry, Owners};
@@ -182,6 +180,21 @@ fn differing(input: &Input, owners: &Owners, pointers: &Pointers, purpose: Purpo
     walk.comparison
 }
 
+/// Map lists whose order means something: init containers run in it, and a variable may use those before it. The server
+/// puts the items of an apply into the order of the apply; a moved item of any other list is no difference.
+const ORDERED: [&str; 2] = ["env", "initContainers"];
+
+/// What people call an item.
+fn name(step: &Step) -> Node {
+    match step {
+        Step::Key(fields) => match fields.as_slice() {
+            [(_, name)] => name.clone(),
+            fields => Node::Map(fields.iter().cloned().collect()),
+        },
+        other => other.to_fields_v1().into(),
+    }
+}
+
 /// Why desired is walked.
 #[derive(Clone, Copy, PartialEq)]
 enum Purpose {
@@ -275,30 +288,53 @@ impl Walk<'_> {
         keys: &[CompactString],
         live: Option<&Node>,
     ) -> Option<Found> {
-        let mut last = BTreeMap::new();
-        for (at, item) in items.iter().enumerate() {
-            if last.insert(here.kinds.key_of(item, keys)?, at).is_some() && self.purpose == Purpose::Verdict {
-                let step = here.kinds.key_of(item, keys)?;
-                self.comparison.notes.push(Note::Duplicate { path: self.path.with(step) });
-            }
-        }
-        let start = self.comparison.differences.len();
         let live_items = live.and_then(Node::as_list).unwrap_or_default();
-        let live_places = by_key(here.kinds, live_items, keys);
+        let keyed = here.kinds.keyed(items, keys, live_items);
+        if keyed.kind.contains(&None) {
+            return None;
+        }
+        if !keyed.sure {
+            self.ask_for_schema();
+        }
+        let live_steps = here.kinds.keyed(live_items, keys, live_items).kind;
+        let (last, live_places) = (places(&keyed.kind), places(&live_steps));
+        let start = self.comparison.differences.len();
         let mut missing = live.is_none();
-        for (at, item) in items.iter().enumerate() {
-            let step = here.kinds.key_of(item, keys)?;
-            if last.get(&step) != Some(&at) {
+        let mut order = Vec::new();
+        for (at, (item, step)) in items.iter().zip(keyed.kind.iter().flatten()).enumerate() {
+            if last.get(step) != Some(&at) {
+                if self.purpose == Purpose::Verdict {
+                    self.comparison.notes.push(Note::Duplicate { path: self.path.with(step.clone()) });
+                }
                 continue;
             }
-            let live_at = live_places.get(&step).copied();
+            let live_at = live_places.get(step).copied();
             let below = Here { kinds: here.kinds.items(), ignore: here.ignore.item(&[Some(at), live_at]) };
+            if !below.ignore.here() {
+                order.extend(live_at.map(|at| (at, step)));
+            }
             let token = live_at.unwrap_or(at).to_string();
             let live = live_at.map(|at| &live_items[at]);
-            let found = self.down(step, &token, |walk| walk.go(&below, item, live));
+            let found = self.down(step.clone(), &token, |walk| walk.go(&below, item, live));
             missing &= found == Found::Missing;
         }
+        self.order(&order);
         Some(self.fold(start, missing, || Node::List(items.to_vec())))
+    }
+
+    /// Compares the order of the items that both have, where it means something.
+    fn order(&mut self, wanted: &[(usize, &Step)]) {
+        let is_ordered = matches!(self.path.0.last(), Some(Step::Field(name)) if ORDERED.contains(&name.as_str()));
+        if !is_ordered || wanted.is_sorted_by_key(|(live_at, _)| *live_at) {
+            return;
+        }
+        let mut there = wanted.to_vec();
+        there.sort_by_key(|(live_at, _)| *live_at);
+        let names = |steps: &[(usize, &Step)]| Node::List(steps.iter().map(|(_, step)| name(step)).collect());
+        let (desired, live) = (names(wanted), names(&there));
+        if !self.input.projection.is_some_and(|projection| projection.holds(&self.path, &desired, Some(&live))) {
+            self.record(What::Changed, desired, Some(&live));
+        }
     }
 
     fn set(&mut self, here: &Here<'_>, items: &[Node], live: Option<&Node>) -> Found {
@@ -430,7 +466,7 @@ fn dropped(input: &Input, owners: &Owners, pointers: &Pointers, comparison: &mut
     let evidence = evidence(owners, input.live);
     let kinds = Kinds::root(&evidence, input.schema, input.built_in);
     let base = Base::of(input.desired, input.base, input.live, owners, input.migration_manager);
-    base.walk(kinds, &pointers.root(), input.desired, input.live, &mut |leaf| {
+    let walked = base.walk(kinds, &pointers.root(), input.desired, input.live, &mut |leaf| {
         if leaf.wanted || leaf.inside || leaf.ignored {
             return;
         }
@@ -442,10 +478,10 @@ fn dropped(input: &Input, owners: &Owners, pointers: &Pointers, comparison: &mut
             }
             Verdict::Remove => {
                 let owner = owners.culprit(leaf.path);
-                let live = match is_secret(input.live) {
-                    true => mask::masked_values(leaf.path, None, Some(leaf.live.clone())).1,
-                    false => Some(leaf.live.clone()),
-                };
+                let mut live = Some(leaf.live.clone());
+                if is_secret(input.live) {
+                    live = mask::masked_values(leaf.path, None, live).1;
+                }
                 comparison.differences.push(Difference {
                     path: leaf.path.clone(),
                     pointer: leaf.pointer.to_owned(),
@@ -459,6 +495,7 @@ fn dropped(input: &Input, owners: &Owners, pointers: &Pointers, comparison: &mut
             }
         }
     });
+    comparison.needs_schema |= walked.unsure && !input.schema.is_known();
 }
 
 /// Whether the cluster moved, not Git.

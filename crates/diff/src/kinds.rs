@@ -3,7 +3,7 @@
 //! What the API server wrote into `fieldsV1` for this very object comes first, then the schema of the kind, then the
 //! default: a list is one value, a map is not. Entry point: [`Kinds`], a place in both that moves along with a walk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use compact_str::CompactString;
 use trueup_object::{FieldSet, Node, Step};
@@ -14,8 +14,8 @@ use crate::{ListKind, Schema};
 /// What `fieldsV1` entries say about the kinds of lists and maps, whoever owns them. All items of a list are taken as one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Evidence {
-    fields: BTreeMap<CompactString, Evidence>,
-    items: Option<Box<Evidence>>,
+    fields: BTreeMap<CompactString, Self>,
+    items: Option<Box<Self>>,
     list: Option<ListKind>,
     /// Somebody owns the place as a whole. It may be one value, or have been empty.
     leaf: bool,
@@ -122,6 +122,33 @@ impl<'a> Kinds<'a> {
         (!fields.is_empty()).then(|| Step::key(fields))
     }
 
+    /// The items of a manifest by what tells them apart, as live knows them.
+    ///
+    /// An item may leave out a key that has a default. Where no schema says which, it is taken for the one live item that
+    /// agrees in all other keys; if there is not exactly one, the answer is not sure.
+    pub(crate) fn keyed(self, items: &[Node], keys: &[CompactString], live: &[Node]) -> Known<Vec<Option<Step>>> {
+        let mut steps: Vec<_> = items.iter().map(|item| self.key_of(item, keys)).collect();
+        let is_partial = |step: &Option<Step>| matches!(step, Some(Step::Key(fields)) if fields.len() < keys.len());
+        if self.schema.is_known() || !steps.iter().any(is_partial) {
+            return Known { kind: steps, sure: true };
+        }
+        let live: BTreeSet<_> = live.iter().filter_map(|item| self.key_of(item, keys)).collect();
+        let free: Vec<_> = live.into_iter().filter(|step| !steps.contains(&Some(step.clone()))).collect();
+        let mut sure = true;
+        for step in steps.iter_mut().filter(|step| is_partial(step)) {
+            let agrees = |other: &&Step| match (&*step, other) {
+                (Some(Step::Key(part)), Step::Key(whole)) => part.iter().all(|field| whole.contains(field)),
+                _ => false,
+            };
+            let mut agreeing = free.iter().filter(agrees);
+            match (agreeing.next(), agreeing.next()) {
+                (Some(only), None) => *step = Some(only.clone()),
+                _ => sure = false,
+            }
+        }
+        Known { kind: steps, sure }
+    }
+
     fn key_default(self, key: &str) -> Option<Node> {
         match self.schema.key_default(key) {
             Some(value) => Some(value.clone()),
@@ -194,5 +221,28 @@ mod tests {
         assert_eq!(key(true), r#"k:{"port":80,"protocol":"TCP"}"#);
         assert_eq!(key(false), r#"k:{"port":80}"#);
         assert_eq!(Kinds::root(&evidence, &schema, true).key_of(&"x".into(), &keys), None);
+    }
+
+    #[test]
+    fn a_key_whose_default_nobody_knows_is_taken_from_live() {
+        let (evidence, schema) = (Evidence::default(), Schema::unknown());
+        let kinds = Kinds::root(&evidence, &schema, false);
+        let list = |text: &str| Node::from_json(text.as_bytes()).unwrap().as_list().unwrap().to_vec();
+        let keys = ["name".into(), "zone".into()];
+        let live = list(r#"[{"name":"r","zone":"a"},{"name":"r","zone":"b"},{"name":"s","zone":"a"}]"#);
+        for (items, expected, sure) in [
+            (r#"[{"name":"s"}]"#, &[r#"k:{"name":"s","zone":"a"}"#][..], true),
+            (
+                r#"[{"name":"r"},{"name":"r","zone":"b"}]"#,
+                &[r#"k:{"name":"r","zone":"a"}"#, r#"k:{"name":"r","zone":"b"}"#],
+                true,
+            ),
+            (r#"[{"name":"r"}]"#, &[r#"k:{"name":"r"}"#], false),
+            (r#"[{"name":"t"}]"#, &[r#"k:{"name":"t"}"#], false),
+        ] {
+            let keyed = kinds.keyed(&list(items), &keys, &live);
+            let steps: Vec<_> = keyed.kind.iter().map(|step| step.as_ref().unwrap().to_fields_v1()).collect();
+            assert_eq!((steps, keyed.sure), (expected.iter().map(ToString::to_string).collect(), sure), "{items}");
+        }
     }
 }

@@ -43,8 +43,8 @@ pub(crate) fn masked_values(path: &Path, desired: Option<Node>, live: Option<Nod
     if !is_secret_path(path) {
         return (desired, live);
     }
-    let other = if desired.is_some() && desired != live { OTHER_MASK } else { MASK };
-    (desired.map(|value| mask(&value, None, MASK)), live.map(|value| mask(&value, None, other)))
+    let live = live.map(|value| mask(&value, desired.as_ref()));
+    (desired.map(|value| mask(&value, None)), live)
 }
 
 fn is_secret_path(path: &Path) -> bool {
@@ -59,21 +59,20 @@ fn is_secret_path(path: &Path) -> bool {
 fn hide(node: &mut Node, field: &str, beside: &Node) {
     let beside = beside.get(field);
     if let Some(value) = node.as_map_mut().and_then(|map| map.get_mut(field)) {
-        *value = mask(value, beside, OTHER_MASK);
+        *value = mask(value, beside);
     }
 }
 
-/// Everything but the keys. A value that differs from the one beside it gets the `other` mask.
-fn mask(value: &Node, beside: Option<&Node>, other: &str) -> Node {
+/// Everything but the keys. A value that differs from the one beside it gets the other mask.
+fn mask(value: &Node, beside: Option<&Node>) -> Node {
     match value {
         Node::Map(map) => {
-            let entries = map
-                .iter()
-                .map(|(key, value)| (key.into(), mask(value, beside.and_then(|beside| beside.get(key)), other)));
+            let entries =
+                map.iter().map(|(key, value)| (key.into(), mask(value, beside.and_then(|beside| beside.get(key)))));
             Node::Map(entries.collect())
         }
         value if beside.is_none_or(|beside| beside == value) => MASK.into(),
-        _ => other.into(),
+        _ => OTHER_MASK.into(),
     }
 }
 

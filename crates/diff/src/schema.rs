@@ -205,17 +205,18 @@ struct Components<'a> {
 }
 
 /// What is read of one type; everything else is skipped.
+#[expect(clippy::struct_field_names, reason = "the words of Kubernetes")]
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Type {
     #[serde(rename = "$ref")]
     reference: Option<String>,
     #[serde(rename = "allOf")]
-    all_of: Vec<Type>,
-    properties: BTreeMap<CompactString, Type>,
+    all_of: Vec<Self>,
+    properties: BTreeMap<CompactString, Self>,
     #[serde(rename = "additionalProperties")]
     values: Option<Values>,
-    items: Option<Box<Type>>,
+    items: Option<Box<Self>>,
     default: Option<Node>,
     #[serde(rename = "x-kubernetes-list-type")]
     list_type: Option<String>,

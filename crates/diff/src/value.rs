@@ -81,11 +81,7 @@ fn plain_numbers(value: &Node) -> Node {
 )]
 fn whole(float: f64) -> Number {
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    if float.abs() <= EXACT && (float as i64) as f64 == float {
-        Number::Int(float as i64)
-    } else {
-        Number::Float(float)
-    }
+    if float.abs() <= EXACT && float.fract() == 0.0 { Number::Int(float as i64) } else { Number::Float(float) }
 }
 
 #[cfg(test)]
