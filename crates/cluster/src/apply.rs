@@ -30,12 +30,10 @@ impl Cluster {
     pub async fn apply(&self, kind: &Kind, body: &Node, how: Apply) -> Result<Arc<Live>, ClusterError> {
         let namespace = body.str_at(&["metadata", "namespace"]).unwrap_or_default();
         let name = body.str_at(&["metadata", "name"]).unwrap_or_default();
-        let mut address = kind.object(namespace, name)?;
+        let address = kind.object(namespace, name)?;
         let validation = if how.validate { "Strict" } else { "Ignore" };
-        address.push_str(&format!("?fieldManager={MANAGER}&force=true&fieldValidation={validation}"));
-        if how.dry_run {
-            address.push_str("&dryRun=All");
-        }
+        let dry_run = if how.dry_run { "&dryRun=All" } else { "" };
+        let address = format!("{address}?fieldManager={MANAGER}&force=true&fieldValidation={validation}{dry_run}");
         let json = match how.resource_version {
             None => body.to_json(),
             Some(version) => {

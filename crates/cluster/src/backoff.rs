@@ -8,7 +8,7 @@ const FIRST: Duration = Duration::from_millis(500);
 /// The longest wait while the server cannot be reached: who waits is woken when somebody else reaches it.
 const NETWORK_MAX: Duration = Duration::from_secs(10);
 /// The longest wait after the server refused: a permission that is missing for an hour costs 30 requests.
-const REFUSED_MAX: Duration = Duration::from_secs(120);
+const REFUSED_MAX: Duration = Duration::from_mins(2);
 
 /// Doubles the wait from failure to failure.
 #[derive(Debug, Default)]

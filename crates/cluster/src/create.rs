@@ -16,8 +16,7 @@ impl Cluster {
     /// Creates an object; [`ClusterError::AlreadyExists`] if there is one of this name. The answer is in the index.
     pub async fn create(&self, kind: &Kind, body: &Node) -> Result<Arc<Live>, ClusterError> {
         let namespace = body.str_at(&["metadata", "namespace"]).unwrap_or_default();
-        let mut address = kind.collection(Some(namespace))?;
-        address.push_str(&format!("?fieldManager={MANAGER}"));
+        let address = format!("{}?fieldManager={MANAGER}", kind.collection(Some(namespace))?);
         let call = Call::new(Verb::Create, kind, address).with_body(JSON, body.to_json(), kind.is_secret());
         let name = body.str_at(&["metadata", "name"]).unwrap_or_default();
         let _writing = self.writing(kind, kind.key(namespace, name));

@@ -140,7 +140,7 @@ impl Sink for DefinitionSink {
                 if self.concerns(json) {
                     let (name, mark) = (head.name.to_string(), self.mark(head));
                     let before = self.known.insert(name.clone(), mark);
-                    self.publish();
+                    self.publish(|generations| generations.insert(name.clone(), mark));
                     if before != Some(mark) {
                         self.changed(&name, before.is_none());
                     }
@@ -148,7 +148,7 @@ impl Sink for DefinitionSink {
             }
             FeedEvent::Deleted(head, _) => {
                 if self.known.remove(head.name.as_ref()).is_some() {
-                    self.publish();
+                    self.publish(|generations| generations.remove(head.name.as_ref()));
                     self.gone(&head.name);
                 }
             }
@@ -182,7 +182,7 @@ impl DefinitionSink {
 
     fn complete(&mut self) {
         let before = std::mem::replace(&mut self.known, std::mem::take(&mut self.listing));
-        self.publish();
+        self.publish(|generations| generations.clone_from(&self.known));
         // What is there at the start is what discovery reads anyway.
         if !std::mem::replace(&mut self.listed_before, true) {
             return;
@@ -198,9 +198,9 @@ impl DefinitionSink {
         }
     }
 
-    fn publish(&self) {
+    fn publish<T>(&self, change: impl FnOnce(&mut HashMap<String, i64>) -> T) {
         if self.what == What::CustomResourceDefinitions {
-            lock(&self.shared.definitions.generations).clone_from(&self.known);
+            change(&mut lock(&self.shared.definitions.generations));
         }
     }
 
@@ -221,6 +221,11 @@ impl DefinitionSink {
         };
         expect(&self.shared, group, expected);
     }
+}
+
+/// Reads a group again because it does not seem to have a kind any more that it had.
+pub(crate) fn doubt(shared: &Arc<Shared>, group: &str) {
+    expect(shared, group, Expected::Readings(1));
 }
 
 /// Reads a group until it shows what is expected. One reading serves all that is expected of a group.

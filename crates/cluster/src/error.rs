@@ -128,7 +128,7 @@ pub(crate) fn classify(asked: Asked<'_>, code: u16, body: &[u8]) -> ClusterError
         let message = Words::of(asked, code, cut(&String::from_utf8_lossy(body)), &[]);
         return match code {
             404 => ClusterError::NotFound(Absent::Kind),
-            _ => by_code(code, "", message, Vec::new()),
+            _ => by_code(code, "", &message, Vec::new()),
         };
     };
     let details = status.details.unwrap_or_default();
@@ -154,7 +154,7 @@ pub(crate) fn classify(asked: Asked<'_>, code: u16, body: &[u8]) -> ClusterError
     if untyped.is_some() {
         return ClusterError::Refused { code, message: message.to_string(), fields };
     }
-    by_code(code, &status.reason, message, fields)
+    by_code(code, &status.reason, &message, fields)
 }
 
 /// How long the server asks to wait, from its header or else from its body.
@@ -166,7 +166,7 @@ pub(crate) fn retry_after(header: Option<&str>, body: &[u8]) -> Option<Duration>
     Some(Duration::from_secs(seconds))
 }
 
-fn by_code(code: u16, reason: &str, message: Words, fields: Vec<String>) -> ClusterError {
+fn by_code(code: u16, reason: &str, message: &Words, fields: Vec<String>) -> ClusterError {
     let message = message.to_string();
     match code {
         409 if reason == "AlreadyExists" => ClusterError::AlreadyExists,
@@ -223,10 +223,19 @@ fn cut(text: &str) -> String {
     format!("{}… ({} bytes)", &text[..end], text.len())
 }
 
+/// The verb that an account has no permission for, in the words of the server's own authorizer.
+fn denied(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("\" cannot ")?;
+    let (verb, rest) = rest.split_once(' ')?;
+    let plain = !verb.is_empty() && verb.len() <= 32 && verb.bytes().all(|byte| byte.is_ascii_lowercase());
+    (plain && rest.starts_with("resource \"secrets\"")).then_some(verb)
+}
+
 /// The words that an error is told in.
 enum Words {
     Server(String),
     Secret { at: String },
+    Denied { verb: String },
     JsonPatch { at: String },
     Silent { code: u16 },
 }
@@ -235,7 +244,10 @@ impl Words {
     fn of(asked: Asked<'_>, code: u16, message: String, fields: &[String]) -> Self {
         let at = if fields.is_empty() { String::new() } else { format!(" at {}", fields.join(", ")) };
         match () {
-            () if asked.secret => Self::Secret { at },
+            () if asked.secret => match denied(&message) {
+                Some(verb) if code == 403 => Self::Denied { verb: verb.to_owned() },
+                _ => Self::Secret { at },
+            },
             () if asked.json_patch && code == 422 => Self::JsonPatch { at },
             () if message.is_empty() => Self::Silent { code },
             () => Self::Server(message),
@@ -250,6 +262,7 @@ impl fmt::Display for Words {
             Self::Secret { at } => {
                 write!(f, "it does not take this Secret{at}; its words may quote secret values and are left out")
             }
+            Self::Denied { verb } => write!(f, "this account has no permission to {verb} secrets"),
             Self::JsonPatch { at } => {
                 write!(f, "the object has changed meanwhile, or the patched object is not valid{at}")
             }
@@ -379,6 +392,14 @@ mod tests {
         };
         assert_eq!((code, fields), (500, vec![".stringData.p".to_owned()]));
         assert!(message.contains(".stringData.p"), "{message}");
+    }
+
+    #[test]
+    fn a_missing_permission_for_secrets_is_named() {
+        let message = "secrets \"a\" is forbidden: User \"x\" cannot patch resource \"secrets\" in API group \"\"";
+        let error = classify(SECRET, 403, &status("Forbidden", message, &json!({})));
+        let message = "this account has no permission to patch secrets".to_owned();
+        assert_eq!(error, ClusterError::Forbidden { message });
     }
 
     #[test]

@@ -50,8 +50,7 @@ impl Cluster {
         };
         let namespace = event.home();
         let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let mut address = kind.collection(Some(namespace))?;
-        address.push_str(&format!("?fieldManager={MANAGER}"));
+        let address = format!("{}?fieldManager={MANAGER}", kind.collection(Some(namespace))?);
         let body = json!({
             "apiVersion": "v1",
             "kind": "Event",

@@ -27,6 +27,8 @@ use crate::request::{Broken, Call, Failure, JSON, METADATA, METADATA_LIST, REQUE
 
 /// How long one watch lasts, more or less: long enough to cost nothing at rest.
 const WATCH_TIME: Duration = Duration::from_mins(30);
+/// How long one page may take: only so many are read at once, and a server that hangs must not hold up the others.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A watch that lasted this long was a good one.
 const STEADY: Duration = Duration::from_secs(10);
 /// The most bytes of one event. No object in etcd is above a few MiB.
@@ -134,7 +136,7 @@ impl Feed {
         let mut page = PageSize::default();
         let mut position: Option<String> = None;
         loop {
-            let begun = Instant::now();
+            let mut steady = false;
             let end = match &mut position {
                 None => match self.list(requests, &mut page, sink).await {
                     Ok(version) => {
@@ -143,9 +145,13 @@ impl Feed {
                     }
                     Err(end) => end,
                 },
-                Some(position) => self.follow(requests, position, sink).await,
+                Some(position) => {
+                    let begun = Instant::now();
+                    let end = self.follow(requests, position, sink).await;
+                    steady = begun.elapsed() >= STEADY;
+                    end
+                }
             };
-            let steady = begun.elapsed() >= STEADY;
             if steady {
                 backoff.reset();
             }
@@ -199,9 +205,9 @@ impl Feed {
                 escape(&mut query, &from);
             }
             let call = self.call(Verb::List, &query);
-            let answer = tokio::time::timeout(REQUEST_TIMEOUT, requests.once(&call)).await;
+            let answer = tokio::time::timeout(PAGE_TIMEOUT, requests.once(&call)).await;
             let answer = answer.unwrap_or_else(|_| {
-                let message = format!("no answer within {} s", REQUEST_TIMEOUT.as_secs());
+                let message = format!("no answer within {} s", PAGE_TIMEOUT.as_secs());
                 Err(Failure::here(ClusterError::Unavailable { message }))
             });
             let answer = match answer {

@@ -8,6 +8,7 @@ use crate::error::ClusterError;
 
 /// A kind that the API server serves at one version, and how it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts that discovery tells")]
 pub struct Kind {
     /// Group, version and kind.
     pub gvk: Gvk,

@@ -84,11 +84,11 @@ impl Cluster {
             return Ok(schema);
         }
         if generation.is_some()
-            && let Some(schema) = self.from_definition(&kind).await?
+            && let Some(schema) = self.read_definition(&kind).await?
         {
             return Ok(shared.schemas.keep(gvk, schema, generation));
         }
-        self.from_document(gvk, &mut documents, generation).await
+        self.read_document(gvk, &mut documents, generation).await
     }
 
     /// Forgets all schemas: they are read again when they are next asked for. For a server that has been upgraded.
@@ -99,7 +99,7 @@ impl Cluster {
     }
 
     /// From the definition itself: the document shows it up to a second later.
-    async fn from_definition(&self, kind: &Kind) -> Result<Option<Schema>, ClusterError> {
+    async fn read_definition(&self, kind: &Kind) -> Result<Option<Schema>, ClusterError> {
         let mut address = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/".to_owned();
         escape(&mut address, &format!("{}.{}", kind.plural, kind.gvk.group));
         let answer = match self.requests().send(&Call::read(Verb::Discover, address)).await {
@@ -111,7 +111,7 @@ impl Cluster {
         Ok(Schema::from_crd(&definition, &kind.gvk.version))
     }
 
-    async fn from_document(
+    async fn read_document(
         &self,
         gvk: &Gvk,
         documents: &mut Option<HashMap<String, String>>,

@@ -27,9 +27,8 @@ impl PageSize {
 
     /// Learns from a page.
     pub(crate) fn learn(&mut self, bytes: usize, objects: usize) {
-        if objects > 0 {
-            let each = (bytes / objects).max(1);
-            self.0 = (PAGE_BYTES / each).clamp(LIMIT_MIN, LIMIT_MAX);
+        if let Some(each) = bytes.checked_div(objects) {
+            self.0 = (PAGE_BYTES / each.max(1)).clamp(LIMIT_MIN, LIMIT_MAX);
         }
     }
 }

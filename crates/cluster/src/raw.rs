@@ -76,7 +76,7 @@ impl Cluster {
                 Err(error) => {
                     let _ = sender.send(RawEvent::Error(error.to_string())).await;
                     // An address that cannot be asked for never can be: the promise not to end is kept by silence.
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
             }
         });
@@ -140,8 +140,7 @@ impl Cluster {
         name: &str,
         operations: &serde_json::Value,
     ) -> Result<Vec<u8>, ClusterError> {
-        let mut address = kind.object(namespace, name)?;
-        address.push_str(&format!("?fieldManager={MANAGER}"));
+        let address = format!("{}?fieldManager={MANAGER}", kind.object(namespace, name)?);
         let call = Call::new(Verb::Patch, kind, address);
         let call = call.with_body(JSON_PATCH, operations.to_string().into_bytes(), kind.is_secret());
         self.requests().send(&call).await

@@ -9,7 +9,7 @@ use trueup_object::Gvk;
 
 use crate::change::Change;
 use crate::cluster::{Shared, lock};
-use crate::error::ClusterError;
+use crate::error::{Absent, ClusterError};
 use crate::feed::{Feed, FeedEvent, Form, Sink};
 use crate::index::Sight;
 use crate::kind::Kind;
@@ -36,6 +36,8 @@ pub(crate) fn start(shared: &Arc<Shared>, kind: &Kind, tasks: &mut JoinSet<()>) 
     if !shared.index().watch(&kind.gvk) {
         return;
     }
+    // The tasks that ended since, so that they do not pile up.
+    while tasks.try_join_next().is_some() {}
     // The address of a whole collection holds nothing that came from Git but what discovery confirmed.
     let Ok(path) = kind.collection(None) else { return };
     let kick = Arc::new(Notify::new());
@@ -97,6 +99,9 @@ impl Sink for IndexSink {
                 // The connection as a whole tells of that.
                 FeedEvent::Failed(Failure { network: true, .. }) => Vec::new(),
                 FeedEvent::Failed(failure) => {
+                    if failure.error == ClusterError::NotFound(Absent::Kind) {
+                        crate::definitions::doubt(&self.shared, &gvk.group);
+                    }
                     let lasting = !matches!(failure.error, ClusterError::Unavailable { .. });
                     kind_changed = index.failed(gvk, &failure.error.to_string(), lasting);
                     Vec::new()
