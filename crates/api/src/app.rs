@@ -425,3 +425,181 @@ impl fmt::Display for SpecErrors {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(json: &str) -> ApplicationSpec {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn app(json: &str) -> Result<App, SpecErrors> {
+        App::new(&spec(json), &[])
+    }
+
+    fn with_source(source: &str) -> Result<App, SpecErrors> {
+        app(&format!(r#"{{"source": {source}, "destination": {{"name": "in-cluster"}}}}"#))
+    }
+
+    #[test]
+    fn the_plain_one_gets_its_defaults() {
+        let app = app(
+            r#"{"source": {"repoURL": " https://git/x ", "path": "./apps//shop/"}, "destination": {"server": "https://kubernetes.default.svc/", "namespace": "shop"}}"#,
+        )
+        .unwrap();
+        assert_eq!(app.project, "default");
+        assert_eq!(
+            (app.source.repo_url.as_str(), app.source.path.as_str(), app.source.target_revision.as_str()),
+            ("https://git/x", "apps/shop", "HEAD")
+        );
+        assert_eq!(
+            (app.destination.server.as_str(), app.destination.name.as_str()),
+            ("https://kubernetes.default.svc", "")
+        );
+        assert_eq!((app.automated, app.retry, app.history_limit), (None, None, 10));
+        assert_eq!(app.options, SyncOptions::default());
+        assert_eq!(app.unsupported, []);
+        // The status shows the source as it was written.
+        assert_eq!(app.compared_to.source.unwrap().path, "./apps//shop/");
+    }
+
+    #[test]
+    fn says_what_is_wrong_as_argo_cd_does() {
+        let source = r#"{"repoURL": "https://git/x", "path": "p"}"#;
+        let destination = r#"{"name": "in-cluster"}"#;
+        for (source, destination, message) in [
+            (
+                r#"{"path": "p"}"#,
+                destination,
+                "spec.source.repoURL and either spec.source.path or spec.source.chart are required",
+            ),
+            (
+                r#"{"repoURL": "https://git/x"}"#,
+                destination,
+                "spec.source.repoURL and either spec.source.path or spec.source.chart are required",
+            ),
+            ("null", destination, "spec.source.repoURL and either spec.source.path or spec.source.chart are required"),
+            (r#"{"repoURL": "https://git/x", "path": "/etc"}"#, destination, "/etc: app path is absolute"),
+            (r#"{"repoURL": "https://git/x", "path": "../x"}"#, destination, "../x: app path outside root"),
+            (r#"{"repoURL": "https://git/x", "path": "a/../../x"}"#, destination, "app path outside root"),
+            (r#"{"repoURL": "https://git/x", "path": "a\u0000b"}"#, destination, r"a\0b: app path holds a NUL byte"),
+            (
+                r#"{"repoURL": "https://git/x", "chart": "c"}"#,
+                destination,
+                "spec.source.targetRevision is required if the manifest source is a helm chart",
+            ),
+            (
+                r#"{"repoURL": "https://git/x", "path": "p", "helm": {"values": "x"}, "kustomize": {"namePrefix": "x"}}"#,
+                destination,
+                "multiple application sources defined: Kustomize,Helm",
+            ),
+            (
+                source,
+                r#"{"name": "in-cluster", "server": "https://u:secret@k"}"#,
+                "application destination can't have both name and server defined: in-cluster https://…@k",
+            ),
+            (source, r#"{"namespace": "x"}"#, "Destination server missing from app spec"),
+        ] {
+            let errors = app(&format!(r#"{{"source": {source}, "destination": {destination}}}"#)).unwrap_err();
+            assert!(errors.to_string().contains(message), "{errors}");
+            assert!(!errors.to_string().contains("secret"));
+            assert!(errors.0.iter().all(|error| error.field.starts_with("spec.")));
+        }
+    }
+
+    #[test]
+    fn says_all_that_is_wrong() {
+        let errors = app(r#"{"source": {"repoURL": "https://git/x", "path": "/etc"}, "destination": {}}"#).unwrap_err();
+        assert_eq!(errors.0.len(), 2);
+        assert!(errors.to_string().contains("; "));
+    }
+
+    #[test]
+    fn a_source_that_is_not_read_yet_is_no_error() {
+        for source in [
+            r#""source": {"repoURL": "https://git/x", "chart": "c", "targetRevision": "1.0.0"}"#,
+            r#""sources": [{"repoURL": "https://git/x", "ref": "values"}]"#,
+            r#""sourceHydrator": {"drySource": {"repoURL": "https://git/x"}}"#,
+        ] {
+            let app = app(&format!(r#"{{{source}, "destination": {{"name": "in-cluster"}}}}"#)).unwrap();
+            assert_eq!((app.source.repo_url.as_str(), app.source.path.as_str()), ("https://git/x", ""));
+            assert!(app.unsupported.iter().any(|unsupported| unsupported.stops));
+        }
+        let errors = app(r#"{"sources": [{"repoURL": "https://git/x", "path": "p"}, {"repoURL": "y"}], "destination": {"name": "x"}}"#).unwrap_err();
+        assert!(errors.to_string().contains("required for source 2"));
+    }
+
+    #[test]
+    fn the_root_is_a_path() {
+        for path in [".", "./", "a/.."] {
+            assert_eq!(with_source(&format!(r#"{{"repoURL": "x", "path": "{path}"}}"#)).unwrap().source.path, ".");
+        }
+    }
+
+    #[test]
+    fn reads_the_policy() {
+        let app = |policy: &str| {
+            app(&format!(r#"{{"source": {{"repoURL": "x", "path": "p"}}, "destination": {{"name": "n"}}, "syncPolicy": {policy}}}"#)).unwrap()
+        };
+        assert_eq!(app(r#"{"automated": {}}"#).automated, Some(Automated::default()));
+        assert_eq!(app(r#"{"automated": {"enabled": false, "prune": true}}"#).automated, None);
+        assert_eq!(
+            app(r#"{"automated": {"enabled": true, "prune": true, "selfHeal": true, "allowEmpty": true}}"#).automated,
+            Some(Automated { prune: true, self_heal: true, allow_empty: true })
+        );
+        let retry =
+            app(r#"{"retry": {"limit": 3, "backoff": {"duration": "10", "factor": 3, "maxDuration": "1m30s"}}}"#).retry;
+        assert_eq!(
+            retry,
+            Some(Retry {
+                limit: 3,
+                duration: Duration::from_secs(10),
+                factor: 3,
+                max_duration: Duration::from_secs(90)
+            })
+        );
+        assert_eq!(app(r#"{"retry": {}}"#).retry, Some(Retry { limit: 0, ..Retry::default() }));
+        let odd = app(r#"{"retry": {"limit": -1, "backoff": {"duration": "soon", "factor": -5, "maxDuration": "0"}}}"#);
+        assert_eq!(odd.retry, Some(Retry { limit: -1, factor: 1, max_duration: Duration::MAX, ..Retry::default() }));
+        assert_eq!(odd.unsupported.len(), 1);
+        assert!(!odd.unsupported[0].stops);
+        assert_eq!(odd.unsupported[0].field, "spec.syncPolicy.retry.backoff.duration");
+    }
+
+    #[test]
+    fn history_is_bounded() {
+        for (limit, kept) in [("0", 0), ("-5", 0), ("3", 3), ("9000000000", HISTORY_MAX)] {
+            let app = app(&format!(r#"{{"source": {{"repoURL": "x", "path": "p"}}, "destination": {{"name": "n"}}, "revisionHistoryLimit": {limit}}}"#)).unwrap();
+            assert_eq!(app.history_limit, kept);
+        }
+    }
+
+    #[test]
+    fn ignore_rules_match_by_glob() {
+        let rule = |json: &str| IgnoreRule::new(&serde_json::from_str(json).unwrap());
+        let web = ObjectKey::new("apps", "Deployment", "shop", "web");
+        for (json, matches) in [
+            (r#"{"group": "apps", "kind": "Deployment"}"#, true),
+            (r#"{"group": "*", "kind": "*"}"#, true),
+            (r#"{"group": "apps", "kind": "{Deployment,StatefulSet}", "name": "web", "namespace": "shop"}"#, true),
+            (r#"{"kind": "Deployment"}"#, false),
+            (r#"{"group": "apps", "kind": "Deployment", "name": "we*"}"#, false),
+            (r#"{"group": "apps", "kind": "Deployment", "namespace": "other"}"#, false),
+            (r#"{"group": "apps", "kind": "[a"}"#, false),
+        ] {
+            assert_eq!(rule(json).matches(&web), matches, "{json}");
+        }
+        let mut warned = Vec::new();
+        rule(r#"{"group": "apps", "kind": "[a", "jsonPointers": ["spec/replicas"]}"#).warn(&mut warned);
+        assert_eq!(warned.len(), 2);
+        assert!(warned.iter().all(|warning| !warning.stops));
+    }
+
+    #[test]
+    fn a_url_with_credentials_is_not_printed() {
+        let app = with_source(r#"{"repoURL": "https://u:hunter2@git/x", "path": "p", "helm": {"values": "hunter2"}}"#)
+            .unwrap();
+        assert!(!format!("{app:?}").contains("hunter2"));
+    }
+}

@@ -339,3 +339,175 @@ pub(crate) fn name_and_spec<T: for<'de> Deserialize<'de>>(
     let node = Node::from_json(raw.as_bytes()).unwrap_or(Node::Null);
     Ok((meta.name, decode(raw, &node, "spec", schema).map_err(ReadError::Spec)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: &str = r#"{
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
+        "metadata": {"name": "shop", "namespace": "argocd", "uid": "u", "resourceVersion": "7", "generation": 3,
+            "annotations": {"argocd.argoproj.io/refresh": "hard"}, "finalizers": ["resources-finalizer.argocd.argoproj.io"],
+            "managedFields": [{"manager": "kubectl", "operation": "Update", "time": "2026-11-24T10:00:00Z", "fieldsV1": {"f:spec": {}}}, {"manager": "trueup"}]},
+        "spec": {"project": "default", "source": {"repoURL": "http://git/x", "path": "p", "targetRevision": "main"},
+            "destination": {"server": "https://kubernetes.default.svc", "namespace": "shop"}, "syncPolicy": {"automated": {"prune": true, "selfHeal": true}}},
+        "status": {"sync": {"status": "Synced", "revision": "abc"}, "health": {"status": "Healthy"}, "resources": [{"kind": "ConfigMap", "version": "v1", "name": "a", "namespace": "shop", "status": "Synced"}]},
+        "operation": {"sync": {"revision": "main", "prune": true}, "initiatedBy": {"username": "me"}}
+    }"#;
+
+    fn read(json: &str) -> Application {
+        Application::read(json.as_bytes()).unwrap()
+    }
+
+    fn with(pointer: &str, value: serde_json::Value) -> Application {
+        let mut json: serde_json::Value = serde_json::from_str(PLAIN).unwrap();
+        *json.pointer_mut(pointer).unwrap() = value;
+        read(&json.to_string())
+    }
+
+    #[test]
+    fn reads_the_plain_one() {
+        let application = read(PLAIN);
+        let meta = &application.meta;
+        assert_eq!(
+            (meta.name.as_str(), meta.namespace.as_str(), meta.resource_version.as_str(), meta.generation),
+            ("shop", "argocd", "7", 3)
+        );
+        assert_eq!((meta.refresh(), meta.cascade()), (Some(Refresh::Hard), Some(Cascade::Foreground)));
+        assert_eq!(application.managers[0], Manager { name: "kubectl".into(), time: "2026-11-24T10:00:00Z".into() });
+        assert_eq!(application.managers[1].name, "trueup");
+        assert!(application.spec.unwrap().automated.unwrap().self_heal);
+        assert_eq!(application.status.sync.revision, "abc");
+        assert_eq!(application.status.resources.len(), 1);
+        assert_eq!(application.operation.unwrap().sync.unwrap().revision, "main");
+        assert_eq!(application.raw_operation.unwrap().str_at(&["sync", "revision"]), Some("main"));
+    }
+
+    #[test]
+    fn only_the_specification_changes_its_digest() {
+        let digest = |application: &Application| application.spec_digest;
+        let plain = read(PLAIN);
+        assert_eq!(digest(&plain), digest(&with("/status", serde_json::json!({}))));
+        assert_eq!(digest(&plain), digest(&with("/metadata/generation", 9.into())));
+        assert_ne!(digest(&plain), digest(&with("/spec/source/path", "q".into())));
+    }
+
+    #[test]
+    fn a_part_that_does_not_decode_costs_no_other() {
+        let application = with("/spec/source", "hunter2".into());
+        let error = application.spec.unwrap_err().to_string();
+        assert_eq!(error, "spec.source: must be a map, it is a string");
+        assert_eq!(application.status.sync.revision, "abc");
+
+        let application = with("/status/sync", 5.into());
+        assert!(application.spec.is_ok());
+        assert_eq!(application.status.sync.revision, "");
+        assert_eq!(application.status.resources.len(), 1);
+
+        let application = with("/operation/sync/prune", "hunter2".into());
+        let operation = application.operation.unwrap();
+        assert_eq!(
+            operation.unreadable.as_deref(),
+            Some("operation.sync.prune: must be true or false, it is a string")
+        );
+        assert!(crate::operation_unsupported(&operation)[0].stops);
+        assert!(application.spec.is_ok());
+    }
+
+    #[test]
+    fn names_every_wrong_type_and_no_value() {
+        let spec = serde_json::json!({
+            "project": 5, "destination": [], "syncPolicy": {"automated": {"prune": "hunter2"}, "syncOptions": "hunter2"},
+            "source": {"repoURL": "x", "helm": {"parameters": [{"name": "a", "value": 1}], "valueFiles": [true]}},
+            "revisionHistoryLimit": 1.5,
+        });
+        let error = with("/spec", spec).spec.unwrap_err().to_string();
+        for part in [
+            "spec.project: must be a string (quote it), it is a number",
+            "spec.destination: must be a map, it is a list",
+            "spec.syncPolicy.automated.prune: must be true or false, it is a string",
+            "spec.syncPolicy.syncOptions: must be a list, it is a string",
+            "spec.source.helm.parameters[0].value: must be a string (quote it), it is a number",
+            "spec.source.helm.valueFiles[0]: must be a string (quote it), it is true or false",
+            "spec.revisionHistoryLimit: must be a whole number, it is a number",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn null_is_absent() {
+        let application = with(
+            "/spec/syncPolicy",
+            serde_json::json!({"automated": {"prune": null}, "syncOptions": null, "retry": null}),
+        );
+        assert_eq!(application.spec.unwrap().automated, Some(crate::Automated::default()));
+        assert_eq!(with("/operation", serde_json::Value::Null).operation, None);
+        assert!(with("/spec", serde_json::Value::Null).spec.is_err());
+        let meta = with("/metadata/annotations", serde_json::Value::Null).meta;
+        assert_eq!((meta.name.as_str(), meta.finalizers.len()), ("shop", 1));
+        assert!(read(r#"{"metadata": {"name": "a"}}"#).spec.is_err());
+    }
+
+    #[test]
+    fn metadata_of_a_wrong_type_is_read_as_far_as_it_goes() {
+        let meta = with("/metadata/annotations", serde_json::json!({"a": 1, "b": "c"})).meta;
+        assert_eq!(
+            (meta.name.as_str(), meta.uid.as_str(), meta.annotations.len(), meta.finalizers.len()),
+            ("shop", "u", 1, 1)
+        );
+    }
+
+    #[test]
+    fn only_an_object_without_a_name_is_refused() {
+        for json in [
+            "",
+            "5",
+            "[]",
+            "null",
+            "{",
+            "\"x\"",
+            "{\"metadata\": 5}",
+            "{}",
+            r#"{"metadata": {"name": ""}}"#,
+            r#"{"metadata": {"name": 5}}"#,
+            "\u{feff}{}",
+        ] {
+            assert!(Application::read(json.as_bytes()).is_err(), "{json}");
+        }
+        assert!(Application::read(b"\xff\xfe").is_err());
+        assert!(Application::read(&[b'['; 100_000]).is_err());
+        let deep = format!(r#"{{"metadata": {{"name": "a"}}, "spec": {}{}}}"#, "[".repeat(1000), "]".repeat(1000));
+        assert!(read(&deep).spec.is_err());
+    }
+
+    #[test]
+    fn annotations_steer() {
+        let meta = |key: &str, value: &str| Meta {
+            annotations: BTreeMap::from([(key.to_owned(), value.to_owned())]),
+            ..Meta::default()
+        };
+        assert_eq!(meta(annotations::REFRESH, "normal").refresh(), Some(Refresh::Normal));
+        assert_eq!(meta(annotations::REFRESH, "").refresh(), Some(Refresh::Normal));
+        assert_eq!(Meta::default().refresh(), None);
+        for (value, skipped) in
+            [("true", true), ("1", true), ("T", true), ("false", false), ("yes", false), ("", false)]
+        {
+            assert_eq!(meta(annotations::SKIP_RECONCILE, value).skip_reconcile(), skipped, "{value}");
+        }
+        let finalized =
+            |finalizer: &str| Meta { finalizers: vec!["x/y".into(), finalizer.into()], ..Meta::default() }.cascade();
+        assert_eq!(finalized(annotations::FOREGROUND_FINALIZER), Some(Cascade::Foreground));
+        assert_eq!(finalized(annotations::BACKGROUND_FINALIZER), Some(Cascade::Background));
+        assert_eq!(finalized(annotations::POST_DELETE_FINALIZER), None);
+    }
+
+    #[test]
+    fn objects_are_tracked_by_name_and_foreign_namespace() {
+        let meta = |namespace: &str| Meta { name: "shop".into(), namespace: namespace.into(), ..Meta::default() };
+        assert_eq!(meta("argocd").app_instance("argocd"), "shop");
+        assert_eq!(meta("").app_instance("argocd"), "shop");
+        assert_eq!(meta("team").app_instance("argocd"), "team_shop");
+    }
+}

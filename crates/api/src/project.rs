@@ -209,3 +209,147 @@ impl DestinationPattern {
         [&self.server, &self.name, &self.namespace].into_iter().any(|pattern| pattern.glob.is_none())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(spec: &str) -> Project {
+        Project::read(format!(r#"{{"metadata": {{"name": "team"}}, "spec": {spec}}}"#).as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_default_project_allows_everything() {
+        let project = Project::default_project();
+        assert_eq!(project.name, "default");
+        assert!(project.permits_source("https://git/a/b/c"));
+        assert!(project.permits_destination("https://kubernetes.default.svc", "in-cluster", "any"));
+        assert!(project.permits_destination("https://kubernetes.default.svc", "in-cluster", ""));
+        assert!(project.permits_kind("rbac.authorization.k8s.io", "ClusterRole", "x", false));
+        assert!(project.permits_kind("", "ConfigMap", "x", true));
+        assert_eq!(project.unsupported(), []);
+    }
+
+    #[test]
+    fn an_empty_project_allows_nothing_but_namespaced_kinds() {
+        let project = project("{}");
+        assert!(!project.permits_source("https://git/x"));
+        assert!(!project.permits_destination("https://kubernetes.default.svc", "in-cluster", "x"));
+        assert!(!project.permits_kind("", "Namespace", "x", false));
+        assert!(project.permits_kind("", "ConfigMap", "x", true));
+    }
+
+    #[test]
+    fn sources() {
+        for (list, url, permitted) in [
+            (r#"["*"]"#, "https://git/a/b", true),
+            (r#"["https://github.com/org/*"]"#, "https://github.com/Org/Repo.git", true),
+            (r#"["https://github.com/org/*"]"#, "https://github.com/org/team/repo", false),
+            (r#"["https://github.com/org/**"]"#, "https://github.com/org/team/repo", true),
+            (r#"["git@github.com:org/*"]"#, "ssh://git@github.com/org/repo.git", true),
+            (r#"["*", "!https://github.com/org/secret"]"#, "https://github.com/org/secret.git", false),
+            (r#"["!https://github.com/org/secret", "*"]"#, "https://github.com/org/secret", false),
+            (r#"["*", "!https://github.com/org/secret"]"#, "https://github.com/org/open", true),
+            // As upstream: a prohibition alone permits the rest.
+            (r#"["!https://github.com/org/secret"]"#, "https://github.com/org/open", true),
+            (r#"["https://github.com/[a"]"#, "https://github.com/a", false),
+            (r#"["*", "!https://github.com/[a"]"#, "https://elsewhere/x", false),
+        ] {
+            assert_eq!(
+                project(&format!(r#"{{"sourceRepos": {list}}}"#)).permits_source(url),
+                permitted,
+                "{list} {url}"
+            );
+        }
+    }
+
+    #[test]
+    fn destinations() {
+        let server = "https://kubernetes.default.svc";
+        for (list, namespace, permitted) in [
+            (r#"[{"server": "*", "namespace": "*"}]"#, "shop", true),
+            (r#"[{"server": "https://kubernetes.default.svc", "namespace": "shop-*"}]"#, "shop-dev", true),
+            (r#"[{"server": "https://kubernetes.default.svc", "namespace": "shop-*"}]"#, "other", false),
+            (r#"[{"name": "in-cluster", "namespace": "shop"}]"#, "shop", true),
+            (r#"[{"name": "elsewhere", "namespace": "shop"}]"#, "shop", false),
+            (r#"[{"server": "https://other", "namespace": "*"}]"#, "shop", false),
+            (
+                r#"[{"server": "*", "namespace": "*"}, {"server": "*", "namespace": "!kube-system"}]"#,
+                "kube-system",
+                false,
+            ),
+            (r#"[{"server": "*", "namespace": "*"}, {"server": "*", "namespace": "!kube-system"}]"#, "shop", true),
+            (
+                r#"[{"server": "*", "namespace": "*"}, {"server": "!https://kubernetes.default.svc", "namespace": "*"}]"#,
+                "shop",
+                false,
+            ),
+            (r#"[{"server": "*", "namespace": "*"}, {"name": "!in-cluster", "namespace": "shop"}]"#, "shop", false),
+            (r#"[{"server": "*", "namespace": "*"}, {"name": "!in-cluster", "namespace": "other"}]"#, "shop", true),
+            (r#"[{"server": "*", "namespace": "[a"}]"#, "shop", false),
+        ] {
+            let project = project(&format!(r#"{{"destinations": {list}}}"#));
+            assert_eq!(project.permits_destination(server, "in-cluster", namespace), permitted, "{list} {namespace}");
+        }
+    }
+
+    #[test]
+    fn kinds() {
+        let project = project(
+            r#"{"clusterResourceWhitelist": [{"group": "", "kind": "Namespace", "name": "team-*"}, {"group": "*.example.io", "kind": "*"}],
+                "clusterResourceBlacklist": [{"group": "bad.example.io", "kind": "*"}],
+                "namespaceResourceWhitelist": [{"group": "*", "kind": "*"}],
+                "namespaceResourceBlacklist": [{"group": "", "kind": "ResourceQuota"}, {"group": "networking.k8s.io", "kind": "Network*"}]}"#,
+        );
+        for (group, kind, name, namespaced, permitted) in [
+            ("", "Namespace", "team-a", false, true),
+            ("", "Namespace", "other", false, false),
+            ("rbac.authorization.k8s.io", "ClusterRole", "x", false, false),
+            ("a.example.io", "Thing", "x", false, true),
+            ("bad.example.io", "Thing", "x", false, false),
+            ("apps", "Deployment", "x", true, true),
+            ("", "ResourceQuota", "x", true, false),
+            ("networking.k8s.io", "NetworkPolicy", "x", true, false),
+            ("networking.k8s.io", "Ingress", "x", true, true),
+        ] {
+            assert_eq!(project.permits_kind(group, kind, name, namespaced), permitted, "{group}/{kind} {name}");
+        }
+    }
+
+    #[test]
+    fn an_empty_list_of_namespaced_kinds_allows_none() {
+        assert!(!project(r#"{"namespaceResourceWhitelist": []}"#).permits_kind("", "ConfigMap", "x", true));
+        assert!(project(r#"{"namespaceResourceWhitelist": null}"#).permits_kind("", "ConfigMap", "x", true));
+    }
+
+    #[test]
+    fn namespaces_of_applications() {
+        let project = project(r#"{"sourceNamespaces": ["team-*", "/^a.*$/"]}"#);
+        assert!(project.permits_application_namespace("argocd", "argocd"));
+        assert!(project.permits_application_namespace("team-a", "argocd"));
+        assert!(!project.permits_application_namespace("other", "argocd"));
+        // A regular expression is not evaluated, so it permits nothing.
+        assert!(!project.permits_application_namespace("abc", "argocd"));
+    }
+
+    #[test]
+    fn a_malformed_pattern_stops_the_sync() {
+        for (spec, field) in [
+            (r#"{"sourceRepos": ["*", "![a"]}"#, "spec.sourceRepos"),
+            (r#"{"destinations": [{"server": "*", "namespace": "{a"}]}"#, "spec.destinations"),
+        ] {
+            let project = project(spec);
+            assert_eq!((project.unsupported()[0].field.as_str(), project.unsupported()[0].stops), (field, true));
+        }
+    }
+
+    #[test]
+    fn a_project_that_does_not_decode_is_an_error() {
+        let error = Project::read(br#"{"metadata": {"name": "x"}, "spec": {"sourceRepos": "hunter2"}}"#)
+            .unwrap_err()
+            .to_string();
+        assert_eq!(error, "spec.sourceRepos: must be a list, it is a string");
+        assert!(Project::read(b"[]").is_err());
+        assert!(Project::read(br#"{"spec": {}}"#).is_err());
+    }
+}

@@ -466,3 +466,49 @@ impl Summary {
         *self == Self::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use trueup_object::Node;
+
+    use super::*;
+
+    #[test]
+    fn prints_upstreams_json() {
+        let text = r#"{"conditions":[{"lastTransitionTime":"2026-11-24T10:00:00Z","message":"m","type":"SyncError"}],"controllerNamespace":"argocd","drift":{"baseline":"b","count":1,"events":[{"count":2,"fields":[{"git":"1","live":"2","path":".data.a"}],"firstDetectedAt":"t","group":"apps","kind":"Deployment","lastDetectedAt":"u","manager":"kubectl","name":"web","namespace":"shop","operation":"Update","outcome":"Healed"}],"since":"t"},"health":{"lastTransitionTime":"t","message":"m","status":"Degraded"},"history":[{"deployStartedAt":"t","deployedAt":"u","id":3,"initiatedBy":{"automated":true},"revision":"abc","source":{"path":"p","repoURL":"u"}}],"operationState":{"finishedAt":"u","message":"m","operation":{"initiatedBy":{"username":"me"},"retry":{"limit":5},"sync":{"autoHealAttemptsCount":1,"prune":true,"revision":"abc"}},"phase":"Succeeded","retryCount":1,"startedAt":"t","syncResult":{"resources":[{"group":"","hookPhase":"Succeeded","images":["i"],"kind":"ConfigMap","message":"created","name":"a","namespace":"shop","status":"Synced","syncPhase":"Sync","version":"v1"}],"revision":"abc","source":{"path":"p","repoURL":"u"}}},"reconciledAt":"t","resources":[{"group":"apps","health":{"status":"Healthy"},"kind":"Deployment","name":"web","namespace":"shop","requiresPruning":true,"status":"OutOfSync","syncWave":-1,"version":"v1"}],"sourceType":"Directory","summary":{"externalURLs":["u"],"images":["i"],"isAppOfApps":true},"sync":{"comparedTo":{"destination":{"server":"s"},"ignoreDifferences":[{"jsonPointers":["/a"],"kind":"K"}],"source":{"path":"p","repoURL":"u"}},"revision":"abc","status":"Synced"}}"#;
+        let status: Status = serde_json::from_str(text).unwrap();
+        assert_eq!(Node::from_json(&serde_json::to_vec(&status).unwrap()).unwrap().to_string(), text);
+        assert_eq!(Status::read(text.as_bytes()), status);
+    }
+
+    #[test]
+    fn one_bad_entry_costs_that_entry() {
+        let status = Status::read(
+            br#"{"resources": [{"kind": "A", "name": "a"}, 5, {"kind": 5}, {"kind": "B", "name": "b", "status": "Synced"}],
+                "sync": {"status": "Synced", "revision": "abc"}, "health": [], "history": [{"id": "x"}, {"id": 2, "revision": "def"}],
+                "conditions": {}, "operationState": {"phase": "Nonsense"}, "drift": {"baseline": "b"}, "reconciledAt": "t", "unknown": {}}"#,
+        );
+        assert_eq!(status.resources.iter().map(|resource| resource.kind.as_str()).collect::<Vec<_>>(), ["A", "B"]);
+        assert_eq!((status.sync.status, status.sync.revision.as_str()), (SyncCode::Synced, "abc"));
+        assert_eq!(status.health.status, HealthCode::Unknown);
+        assert_eq!(status.history.len(), 1);
+        assert_eq!(status.operation_state, None);
+        assert_eq!(status.drift.unwrap().baseline, "b");
+        assert_eq!(status.reconciled_at.as_deref(), Some("t"));
+    }
+
+    #[test]
+    fn anything_reads_as_a_status() {
+        for json in ["", "5", "[]", "null", "{", r#"{"resources": 5, "sync": 5}"#] {
+            assert_eq!(Status::read(json.as_bytes()), Status::default(), "{json}");
+        }
+    }
+
+    #[test]
+    fn words_of_others_are_unknown() {
+        let status = Status::read(br#"{"sync": {"status": "Nonsense"}, "health": {"status": "Nonsense"}}"#);
+        assert_eq!((status.sync.status, status.health.status), (SyncCode::Unknown, HealthCode::Unknown));
+        assert_eq!(format!("{:<10}|{}", SyncCode::OutOfSync, HealthCode::Degraded), "OutOfSync |Degraded");
+        assert!(OperationPhase::Error.completed() && !OperationPhase::Terminating.completed());
+    }
+}

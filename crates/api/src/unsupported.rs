@@ -524,3 +524,286 @@ impl Unsupported {
         Self { field: field.to_owned(), stops, message }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+    use trueup_object::Node;
+
+    use super::*;
+
+    fn read<T: DeserializeOwned>(json: &str) -> T {
+        serde_json::from_str(json).unwrap()
+    }
+
+    /// The fields of what was found, with an `!` where it stops.
+    fn fields(found: &[Unsupported]) -> Vec<String> {
+        found.iter().map(|found| format!("{}{}", if found.stops { "!" } else { "" }, found.field)).collect()
+    }
+
+    /// Every row has an example that finds it and nothing else.
+    fn check<T>(rows: &[Row<T>], examples: &[(&str, &str)], found: impl Fn(&str) -> Vec<Unsupported>) {
+        let named: Vec<&str> = examples.iter().map(|(field, _)| *field).collect();
+        for row in rows {
+            assert!(named.contains(&row.field), "{} has no example", row.field);
+        }
+        for (field, example) in examples {
+            let row = rows.iter().find(|row| row.field == *field).unwrap();
+            let found = found(example);
+            assert_eq!(fields(&found), [format!("{}{field}", if row.stops { "!" } else { "" })], "{example}");
+            assert!(!found[0].message.is_empty());
+        }
+    }
+
+    fn of_spec(spec: &str) -> Vec<Unsupported> {
+        application_unsupported(&read(spec), &[])
+    }
+
+    #[test]
+    fn every_row_of_applications() {
+        let source = |rest: &str| format!(r#"{{"source": {{"repoURL": "http://x", "path": "p", {rest}}}}}"#);
+        let examples = [
+            (
+                "spec.sourceHydrator",
+                r#"{"sourceHydrator": {"drySource": {"repoURL": "http://x", "helm": {"values": "x"}}}}"#.to_owned(),
+            ),
+            (
+                "spec.sources",
+                r#"{"sources": [{"repoURL": "http://x", "chart": "c", "helm": {"values": "x"}}]}"#.to_owned(),
+            ),
+            (
+                "spec.source.chart",
+                r#"{"source": {"repoURL": "http://x", "chart": "c", "targetRevision": "1.x"}}"#.to_owned(),
+            ),
+            ("spec.source.repoURL", r#"{"source": {"repoURL": "oci://x", "path": "p"}}"#.to_owned()),
+            ("spec.source.helm", source(r#""helm": {"releaseName": "r"}"#)),
+            ("spec.source.kustomize", source(r#""kustomize": {"images": ["i"]}"#)),
+            ("spec.source.plugin", source(r#""plugin": {"name": "p"}"#)),
+            ("spec.source.plugin", source(r#""plugin": {}"#)),
+            ("spec.source.directory.jsonnet", source(r#""directory": {"jsonnet": {"libs": ["l"]}}"#)),
+            (
+                "spec.source.directory.disableExtensionFilter",
+                source(r#""directory": {"disableExtensionFilter": true}"#),
+            ),
+            ("spec.source.targetRevision", source(r#""targetRevision": "1.x""#)),
+            ("spec.source.tagPrefix", source(r#""tagPrefix": "a/""#)),
+            (
+                "spec.syncPolicy.managedNamespaceMetadata",
+                r#"{"syncPolicy": {"managedNamespaceMetadata": {"labels": {"a": "b"}}}}"#.to_owned(),
+            ),
+            (
+                "spec.syncPolicy.managedNamespaceMetadata",
+                r#"{"syncPolicy": {"managedNamespaceMetadata": {"annotations": {"a": "b"}}}}"#.to_owned(),
+            ),
+            (
+                "spec.ignoreDifferences.jqPathExpressions",
+                r#"{"ignoreDifferences": [{"kind": "K", "jqPathExpressions": [".a"]}]}"#.to_owned(),
+            ),
+            (
+                "spec.ignoreDifferences.managedFieldsManagers",
+                r#"{"ignoreDifferences": [{"kind": "K", "managedFieldsManagers": ["m"]}]}"#.to_owned(),
+            ),
+        ];
+        let examples: Vec<(&str, &str)> = examples.iter().map(|(field, example)| (*field, example.as_str())).collect();
+        check(SPEC, &examples, of_spec);
+    }
+
+    #[test]
+    fn what_is_plain_is_honoured() {
+        for spec in [
+            "{}",
+            r#"{"source": {"repoURL": "http://x", "path": "p", "targetRevision": "main", "directory": {"recurse": true, "include": "*.yaml"}}}"#,
+            // Empty blocks are as if they were absent.
+            r#"{"source": {"repoURL": "http://x", "path": "p", "helm": {}, "kustomize": {}, "directory": {"jsonnet": {}}}}"#,
+            r#"{"source": {"repoURL": "http://x", "path": "p", "targetRevision": "v1.2.3"}}"#,
+            r#"{"syncPolicy": {"automated": {"prune": true}, "managedNamespaceMetadata": {}, "retry": {"limit": 3}}}"#,
+            r#"{"ignoreDifferences": [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}], "info": [{"name": "a", "value": "b"}]}"#,
+            r#"{"syncPolicy": {"syncOptions": ["CreateNamespace=true", "Validate=false", "Prune=false", "Prune=confirm", "Delete=confirm", "ServerSideApply=true", "SkipDryRunOnMissingResource=true", "PrunePropagationPolicy=foreground", "Replace=false", "PruneLast=false"]}}"#,
+        ] {
+            assert_eq!(of_spec(spec), [], "{spec}");
+        }
+    }
+
+    #[test]
+    fn every_row_of_finalizers() {
+        for row in FINALIZERS {
+            for suffix in ["", "/cleanup"] {
+                let found = application_unsupported(&ApplicationSpec::default(), &[format!("{}{suffix}", row.field)]);
+                assert_eq!(fields(&found), ["!metadata.finalizers"]);
+                assert!(found[0].message.starts_with(row.field));
+            }
+        }
+        let others =
+            ["resources-finalizer.argocd.argoproj.io", "resources-finalizer.argocd.argoproj.io/background", "x/y"]
+                .map(str::to_owned);
+        assert_eq!(application_unsupported(&ApplicationSpec::default(), &others), []);
+    }
+
+    #[test]
+    fn every_row_of_projects() {
+        let examples = [
+            ("spec.syncWindows", r#"{"syncWindows": [{"kind": "deny", "schedule": "* * * * *", "duration": "1h"}]}"#),
+            ("spec.signatureKeys", r#"{"signatureKeys": [{"keyID": "A"}]}"#),
+            ("spec.sourceIntegrity", r#"{"sourceIntegrity": {"git": {"policies": []}}}"#),
+            (
+                "spec.destinationServiceAccounts",
+                r#"{"destinationServiceAccounts": [{"server": "*", "defaultServiceAccount": "a"}]}"#,
+            ),
+            ("spec.permitOnlyProjectScopedClusters", r#"{"permitOnlyProjectScopedClusters": true}"#),
+            ("spec.orphanedResources", r#"{"orphanedResources": {"warn": true}}"#),
+        ];
+        check(PROJECT, &examples, |spec| project_unsupported(&read(spec)));
+        let plain = r#"{"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}], "roles": [{"name": "r"}], "signatureKeys": [], "syncWindows": [], "sourceNamespaces": ["a"]}"#;
+        assert_eq!(project_unsupported(&read(plain)), []);
+    }
+
+    #[test]
+    fn every_row_of_operations() {
+        let examples = [
+            ("operation.sync.resources", r#"{"resources": [{"kind": "K", "name": "n"}]}"#),
+            ("operation.sync.manifests", r#"{"manifests": ["a: b"]}"#),
+            ("operation.sync.dryRun", r#"{"dryRun": true}"#),
+            ("operation.sync.source", r#"{"source": {"repoURL": "http://x"}}"#),
+            ("operation.sync.sources", r#"{"sources": [{"repoURL": "http://x"}]}"#),
+            ("operation.sync.revisions", r#"{"revisions": ["a"]}"#),
+            ("operation.sync.revision", r#"{"revision": "^1"}"#),
+            ("operation.sync.syncStrategy.apply.force", r#"{"syncStrategy": {"apply": {"force": true}}}"#),
+            ("operation.sync.syncStrategy.hook.force", r#"{"syncStrategy": {"hook": {"force": true}}}"#),
+        ];
+        check(OPERATION, &examples, |sync| {
+            operation_unsupported(&Operation { sync: Some(read(sync)), ..Operation::default() })
+        });
+        let plain = r#"{"sync": {"revision": "main", "prune": true, "syncStrategy": {"hook": {}}, "syncOptions": ["CreateNamespace=true"], "autoHealAttemptsCount": 1}, "initiatedBy": {"username": "u"}, "retry": {"limit": 2}}"#;
+        assert_eq!(operation_unsupported(&read(plain)), []);
+    }
+
+    #[test]
+    fn an_operation_that_asks_for_nothing_or_cannot_be_read_stops() {
+        let found = operation_unsupported(&read("{}"));
+        assert_eq!(
+            (fields(&found), found[0].message.as_str()),
+            (vec!["!operation".to_owned()], condition::NO_OPERATION)
+        );
+        let found = operation_unsupported(&Operation {
+            unreadable: Some("sync: must be a map".into()),
+            ..Operation::default()
+        });
+        assert_eq!(fields(&found), ["!operation"]);
+        assert!(found[0].message.contains("must be a map"));
+    }
+
+    fn of_object(annotations: &[(&str, &str)]) -> Vec<Unsupported> {
+        let mut node = Node::from_json(br#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}"#).unwrap();
+        for (key, value) in annotations {
+            node.set_at(&["metadata", "annotations", key], (*value).into());
+        }
+        object_unsupported(&Manifest::try_from(node).unwrap())
+    }
+
+    #[test]
+    fn every_row_of_objects() {
+        for row in OBJECT {
+            let value = match row.field {
+                HOOK => "PreSync",
+                HELM_HOOK => "pre-install",
+                SYNC_WAVE | HELM_HOOK_WEIGHT => "-1",
+                other => panic!("{other} has no example"),
+            };
+            assert_eq!(
+                fields(&of_object(&[(row.field, value)])),
+                [format!("{}{}", if row.stops { "!" } else { "" }, row.field)]
+            );
+        }
+        assert_eq!(of_object(&[("a", "b")]), []);
+    }
+
+    #[test]
+    fn hooks_stop_unless_they_are_skipped() {
+        for (annotations, stops) in [
+            (&[(HOOK, "Skip")][..], false),
+            (&[(HOOK, "Skip,PreSync")][..], true),
+            (&[(HOOK, "Nonsense")][..], true),
+            (&[(HOOK, "")][..], true),
+            (&[(HELM_HOOK, "crd-install")][..], false),
+            (&[(HELM_HOOK, "test")][..], true),
+            (&[(HELM_HOOK, "pre-install"), (HOOK, "Skip")][..], false),
+            (&[(HOOK, "Skip"), (SYNC_OPTIONS, "Replace=true")][..], false),
+        ] {
+            assert_eq!(of_object(annotations).iter().any(|found| found.stops), stops, "{annotations:?}");
+        }
+    }
+
+    #[test]
+    fn waves_warn_unless_they_are_the_first() {
+        for (annotations, warned) in [
+            (&[(SYNC_WAVE, "0")][..], &[][..]),
+            (&[(SYNC_WAVE, "5")][..], &[SYNC_WAVE][..]),
+            (&[(SYNC_WAVE, "first")][..], &[][..]),
+            (&[(HELM_HOOK_WEIGHT, "5"), (SYNC_WAVE, "0")][..], &[][..]),
+            (&[(HELM_HOOK_WEIGHT, "5")][..], &[HELM_HOOK_WEIGHT][..]),
+        ] {
+            assert_eq!(fields(&of_object(annotations)), warned, "{annotations:?}");
+        }
+    }
+
+    #[test]
+    fn every_option() {
+        let of_application =
+            |option: &str| option_unsupported(option, "f", Level::Application).map(|found| found.stops);
+        let on_object = |option: &str| option_unsupported(option, "f", Level::Object).map(|found| found.stops);
+        for (option, application, object) in [
+            ("Replace=true", Some(true), Some(true)),
+            ("Force=true", Some(true), Some(true)),
+            ("RespectIgnoreDifferences=true", Some(true), Some(false)),
+            ("PrunePropagationPolicy=background", Some(true), Some(false)),
+            ("PrunePropagationPolicy=orphan", Some(true), Some(false)),
+            ("PrunePropagationPolicy=foreground", None, Some(false)),
+            ("PruneLast=true", Some(false), Some(false)),
+            ("ApplyOutOfSyncOnly=true", Some(false), Some(false)),
+            ("ServerSideApply=true", None, None),
+            ("ServerSideApply=false", Some(false), Some(false)),
+            ("ClientSideApplyMigration=false", Some(false), Some(false)),
+            ("FailOnSharedResource=true", Some(false), Some(false)),
+            ("CreateNamespace=true", None, Some(false)),
+            ("SkipDryRunOnMissingResource=true", None, None),
+            ("Validate=false", None, None),
+            ("Prune=false", None, None),
+            ("Prune=confirm", None, None),
+            ("Delete=false", None, None),
+            ("Delete=confirm", None, None),
+            ("Prune=flase", Some(false), Some(false)),
+            ("Prune", Some(false), Some(false)),
+            ("prune=false", Some(false), Some(false)),
+            ("Nonsense=true", Some(false), Some(false)),
+            ("", Some(false), Some(false)),
+        ] {
+            assert_eq!((of_application(option), on_object(option)), (application, object), "{option}");
+        }
+        let tried = [
+            "Replace",
+            "Force",
+            "RespectIgnoreDifferences",
+            "PrunePropagationPolicy",
+            "PruneLast",
+            "ApplyOutOfSyncOnly",
+            "ServerSideApply",
+            "ClientSideApplyMigration",
+            "FailOnSharedResource",
+            "CreateNamespace",
+            "SkipDryRunOnMissingResource",
+            "Validate",
+            "Prune",
+            "Delete",
+        ];
+        assert!(OPTIONS.iter().all(|row| tried.contains(&row.name)));
+        let long = option_unsupported(&"é".repeat(500), "f", Level::Application).unwrap();
+        assert!(long.message.len() < 300);
+        assert_eq!(fields(&of_object(&[(SYNC_OPTIONS, "Prune=false, Replace=true")])), [format!("!{SYNC_OPTIONS}")]);
+        assert_eq!(
+            fields(&of_spec(r#"{"syncPolicy": {"syncOptions": ["Replace=true"]}}"#)),
+            ["!spec.syncPolicy.syncOptions"]
+        );
+        let operation: Operation = read(r#"{"sync": {"syncOptions": ["Replace=true"]}}"#);
+        assert_eq!(fields(&operation_unsupported(&operation)), ["!operation.sync.syncOptions"]);
+    }
+}

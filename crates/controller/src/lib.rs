@@ -1,1 +1,36 @@
-//! Queue, reconcile, operations, status.
+//! The controller: applications are looked at when something concerns them, brought into line, and told about.
+//!
+//! [`run`] is the one entry point. Watches of Applications, projects and the cluster, and the polling of repositories, wake
+//! applications in a queue; workers take them from there, each application in one worker at a time, and decide everything
+//! from what is desired, live and last synced. Nothing is kept that cannot be made again.
+
+mod applications;
+mod clock;
+mod decide;
+mod deletion;
+mod drift;
+mod event;
+mod heal;
+mod holders;
+mod http;
+mod judge;
+mod memory;
+mod metrics;
+mod observe;
+mod operation;
+mod pace;
+mod patch;
+mod perform;
+mod projects;
+mod queue;
+mod reconcile;
+mod repositories;
+mod rival;
+mod run;
+mod source;
+mod status;
+mod watches;
+mod world;
+mod writer;
+
+pub use run::{Config, RunError, run};

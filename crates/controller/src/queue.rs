@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// A set of names with a time each; shared by whoever wakes applications and the workers that look at them.
 #[derive(Clone, Default)]
-pub struct Queue(Arc<Shared>);
+pub(crate) struct Queue(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -29,7 +29,7 @@ struct State {
 }
 
 /// One application handed out; dropping it ends the work on it.
-pub struct Ticket {
+pub(crate) struct Ticket {
     queue: Queue,
     name: Arc<str>,
 }
@@ -38,23 +38,23 @@ pub struct Ticket {
 
 impl Queue {
     /// An empty queue.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Wakes an application as soon as a worker is free.
-    pub fn wake(&self, name: &str) {
+    pub(crate) fn wake(&self, name: &str) {
         self.wake_at(name, Instant::now());
     }
 
     /// Wakes an application at a time, or earlier if it is already due earlier.
-    pub fn wake_at(&self, name: &str, at: Instant) {
+    pub(crate) fn wake_at(&self, name: &str, at: Instant) {
         self.state().wake(name.into(), at);
         self.0.changed.notify_one();
     }
 
     /// Forgets an application that is no more.
-    pub fn forget(&self, name: &str) {
+    pub(crate) fn forget(&self, name: &str) {
         let mut state = self.state();
         if let Some((name, at)) = state.due.remove_entry(name) {
             state.order.remove(&(at, name));
@@ -62,13 +62,13 @@ impl Queue {
     }
 
     /// How many names are due by now and not yet handed out.
-    pub fn depth(&self) -> usize {
+    pub(crate) fn depth(&self) -> usize {
         let now = Instant::now();
         self.state().order.iter().take_while(|(at, _)| *at <= now).count()
     }
 
     /// Waits for the next application that is due.
-    pub async fn next(&self) -> Ticket {
+    pub(crate) async fn next(&self) -> Ticket {
         loop {
             // Registered before the look, so that a wake-up between the look and the wait is not lost.
             let changed = self.0.changed.notified();
@@ -140,7 +140,7 @@ impl State {
 
 impl Ticket {
     /// The application handed out.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct Base<'a> {
     /// Manifests that were applied: their values count.
     nodes: Vec<Cow<'a, Node>>,
     /// Leaves that an Apply entry holds for us.
-    held: FieldSet,
+    held: Branch,
     migration_manager: Option<&'a str>,
     aggregated: bool,
 }
@@ -166,6 +166,7 @@ impl<'a> Base<'a> {
                 held.insert(&Path(vec![Step::field("data"), step.clone()]));
             }
         }
+        let held = Branch { member: false, below: held };
         Self { nodes, held, migration_manager, aggregated: is_aggregated(desired) }
     }
 
@@ -179,10 +180,16 @@ impl<'a> Base<'a> {
         visit: &mut dyn FnMut(&Leaf<'_>),
     ) -> Walked {
         let nodes: Vec<_> = self.nodes.iter().map(Cow::as_ref).collect();
-        let held = Branch { member: false, below: self.held.clone() };
         let mut walk = Walk { base: self, path: Path::default(), pointer: String::new(), unsure: false, visit };
         walk.go(
-            &Here { kinds, ignore, wanted: Wanted::Node(desired), values: &nodes, held: Some(&held), inside: false },
+            &Here {
+                kinds,
+                ignore,
+                wanted: Wanted::Node(desired),
+                values: &nodes,
+                held: Some(&self.held),
+                inside: false,
+            },
             live,
         );
         Walked { unsure: walk.unsure }
@@ -283,7 +290,7 @@ impl Walk<'_> {
             return self.leaf(at, live, false, false);
         }
         for (key, live) in map.iter() {
-            if is_servers(&self.path.0, key, self.base.aggregated) {
+            if is_servers(&self.path.0, key, self.base.aggregated) || self.is_bookkeeping(key) {
                 continue;
             }
             let values: Vec<_> = at.values.iter().filter_map(|value| value.get(key)).collect();
@@ -302,6 +309,12 @@ impl Walk<'_> {
                 Here { kinds: at.kinds.field(key), ignore: &ignore, wanted, values: &values, held, inside: at.inside };
             self.down(step, key, |walk| walk.go(&below, live));
         }
+    }
+
+    /// Whether this is what client-side apply left behind: no manifest has it, and it harms nobody.
+    fn is_bookkeeping(&self, key: &str) -> bool {
+        let [Step::Field(metadata), Step::Field(annotations)] = self.path.0.as_slice() else { return false };
+        key == LAST_APPLIED && metadata == "metadata" && annotations == "annotations"
     }
 
     fn map_list(&mut self, at: &Here<'_>, items: &[Node], keys: &[compact_str::CompactString]) {

@@ -126,9 +126,12 @@ pub enum Note {
 /// Compares one object.
 pub fn compare(input: &Input) -> Comparison {
     let owners = Owners::of(input.live);
+    let evidence = evidence(&owners, input.live);
+    let kinds = Kinds::root(&evidence, input.schema, input.built_in);
     let pointers = Pointers::new(input.ignore);
-    let mut comparison = differing(input, &owners, &pointers, Purpose::Verdict);
-    dropped(input, &owners, &pointers, &mut comparison);
+    let here = Here { kinds, ignore: pointers.root() };
+    let mut comparison = differing(input, &owners, &here, Purpose::Verdict);
+    dropped(input, &owners, &here, &mut comparison);
     comparison.differences.sort_by(|a, b| a.path.cmp(&b.path));
     comparison
 }
@@ -148,7 +151,10 @@ pub(crate) fn differing_leaves(desired: &Node, answer: &Node, schema: &Schema) -
         pending: false,
         never_synced: false,
     };
-    differing(&input, &Owners::of(answer), &Pointers::new(&[]), Purpose::Projection).differences
+    let owners = Owners::of(answer);
+    let evidence = evidence(&owners, answer);
+    let here = Here { kinds: Kinds::root(&evidence, schema, false), ignore: Ignore::default() };
+    differing(&input, &owners, &here, Purpose::Projection).differences
 }
 
 /// What the evidence of a live object says about its lists and maps.
@@ -163,8 +169,7 @@ pub(crate) fn evidence(owners: &Owners, live: &Node) -> Evidence {
 // === what Git has ===
 
 /// Desired against live, leaf by leaf.
-fn differing(input: &Input, owners: &Owners, pointers: &Pointers, purpose: Purpose) -> Comparison {
-    let evidence = evidence(owners, input.live);
+fn differing(input: &Input, owners: &Owners, here: &Here<'_>, purpose: Purpose) -> Comparison {
     let mut walk = Walk {
         input,
         owners,
@@ -175,8 +180,7 @@ fn differing(input: &Input, owners: &Owners, pointers: &Pointers, purpose: Purpo
         pointer: String::new(),
         comparison: Comparison::default(),
     };
-    let here = Here { kinds: Kinds::root(&evidence, input.schema, input.built_in), ignore: pointers.root() };
-    walk.go(&here, input.desired, Some(input.live));
+    walk.go(here, input.desired, Some(input.live));
     walk.comparison
 }
 
@@ -462,11 +466,9 @@ impl Walk<'_> {
 // === what Git dropped ===
 
 /// Leaves that we are responsible for and that Git no longer has.
-fn dropped(input: &Input, owners: &Owners, pointers: &Pointers, comparison: &mut Comparison) {
-    let evidence = evidence(owners, input.live);
-    let kinds = Kinds::root(&evidence, input.schema, input.built_in);
+fn dropped(input: &Input, owners: &Owners, here: &Here<'_>, comparison: &mut Comparison) {
     let base = Base::of(input.desired, input.base, input.live, owners, input.migration_manager);
-    let walked = base.walk(kinds, &pointers.root(), input.desired, input.live, &mut |leaf| {
+    let walked = base.walk(here.kinds, &here.ignore, input.desired, input.live, &mut |leaf| {
         if leaf.wanted || leaf.inside || leaf.ignored {
             return;
         }

@@ -48,7 +48,7 @@ impl Evidence {
             let below = match step {
                 Step::Field(name) => self.fields.entry(name.clone()).or_default(),
                 Step::Key(fields) => {
-                    self.list = Some(ListKind::Map(fields.iter().map(|(name, _)| name.clone()).collect()));
+                    self.learn_keys(fields.iter().map(|(name, _)| name));
                     self.items.get_or_insert_default()
                 }
                 Step::Value(_) => {
@@ -60,6 +60,20 @@ impl Evidence {
             below.leaf |= branch.member && branch.below.is_empty();
             below.learn(&branch.below);
         }
+    }
+
+    /// An item names only the keys that it has, so the keys of a list are those of all its items.
+    fn learn_keys<'k>(&mut self, names: impl Iterator<Item = &'k CompactString>) {
+        let mut keys = match self.list.take() {
+            Some(ListKind::Map(keys)) => keys,
+            _ => Vec::new(),
+        };
+        for name in names {
+            if !keys.contains(name) {
+                keys.push(name.clone());
+            }
+        }
+        self.list = Some(ListKind::Map(keys));
     }
 }
 
@@ -209,6 +223,14 @@ mod tests {
         let schema = Schema::unknown();
         let items = Kinds::root(&evidence, &schema, false).field("c").items();
         assert_eq!(items.field("tags").list().kind, &ListKind::Set);
+    }
+
+    #[test]
+    fn the_keys_of_a_list_are_those_of_all_its_items() {
+        let evidence = evidence(&[r#"{"f:c":{"k:{\"a\":1}":{},"k:{\"a\":1,\"b\":2}":{},"k:{\"a\":3}":{}}}"#]);
+        let schema = Schema::unknown();
+        let list = Kinds::root(&evidence, &schema, false).field("c").list();
+        assert_eq!(list.kind, &ListKind::Map(vec!["a".into(), "b".into()]));
     }
 
     #[test]

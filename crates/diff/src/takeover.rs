@@ -36,9 +36,15 @@ pub fn takeover(
     first: bool,
 ) -> Option<Node> {
     let owners = Owners::of(live);
-    let taken = taken(desired, base, live, schema, &owners, migration_manager);
-    if !taken.needed && !first && owners.ours().is_some() {
+    let mut taken = taken(desired, base, live, schema, &owners, migration_manager);
+    let first = first || owners.ours().is_none();
+    if !taken.needed && !first {
         return None;
+    }
+    if first && taken.leaves.is_empty() {
+        // Nothing is known of a base. A list without any entry is no list to the server, which then keeps the old one;
+        // so we claim what the apply will give us anyway.
+        taken.leaves = self::taken(desired, Some(desired), live, schema, &owners, migration_manager).leaves;
     }
     let before = live.list_at(&["metadata", "managedFields"]);
     let version = live.str_at(&["apiVersion"]).unwrap_or_default();

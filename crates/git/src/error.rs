@@ -59,7 +59,9 @@ pub enum GitError {
         repository: String,
     },
     /// The server redirects to where we do not follow.
-    #[error("repository '{repository}' redirects to {target}, which is not followed: {reason}; use the new URL as repoURL")]
+    #[error(
+        "repository '{repository}' redirects to {target}, which is not followed: {reason}; use the new URL as repoURL"
+    )]
     Redirected {
         /// Which repository.
         repository: String,
@@ -196,7 +198,9 @@ pub enum GitError {
         link: String,
     },
     /// A submodule on the way.
-    #[error("path '{path}' leads into the submodule '{submodule}': submodules are not read; use its repository as the source")]
+    #[error(
+        "path '{path}' leads into the submodule '{submodule}': submodules are not read; use its repository as the source"
+    )]
     SubmoduleOnPath {
         /// As asked.
         path: String,
@@ -249,6 +253,7 @@ impl GitError {
                 | Self::Redirected { .. }
                 | Self::NoProtocolV2 { .. }
                 | Self::ObjectFormat { .. }
+                | Self::Server { .. }
                 | Self::Deadline { .. }
                 | Self::Protocol { .. }
                 | Self::FetchProcess { .. }

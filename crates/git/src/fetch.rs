@@ -57,6 +57,8 @@ pub(crate) struct Done {
     pub(crate) missing: HashMap<CommitId, GitError>,
     /// How many packs the store has now.
     pub(crate) packs: usize,
+    /// How many bytes these have.
+    pub(crate) bytes: u64,
 }
 
 pub(crate) type Reply = Result<Done, GitError>;
@@ -69,7 +71,8 @@ pub fn fetch_main() -> ExitCode {
     std::thread::spawn(end_with_parent);
     let reply = work(&request);
     let mut stdout = std::io::stdout().lock();
-    let written = serde_json::to_writer(&mut stdout, &reply).map_err(std::io::Error::from).and_then(|()| stdout.flush());
+    let written =
+        serde_json::to_writer(&mut stdout, &reply).map_err(std::io::Error::from).and_then(|()| stdout.flush());
     if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -94,7 +97,7 @@ fn work(request: &Request) -> Reply {
     match &request.work {
         Work::Rewrite => {
             packs.rewrite()?;
-            Ok(Done { missing: HashMap::new(), packs: packs.names().len() })
+            Ok(done(&packs, HashMap::new()))
         }
         Work::Fetch { commits, used, searched, suspect, discovered } => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -105,6 +108,10 @@ fn work(request: &Request) -> Reply {
             runtime.block_on(bring.all(commits, used))
         }
     }
+}
+
+fn done(packs: &Packs, missing: HashMap<CommitId, GitError>) -> Done {
+    Done { missing, packs: packs.names().len(), bytes: packs.bytes() }
 }
 
 /// Starts the store over if a kept commit that is wanted turns out to be damaged.
@@ -121,7 +128,12 @@ enum Origin<'a> {
 }
 
 impl<'a> Origin<'a> {
-    fn open(url: &'a RepoUrl, discovered: Option<&'a Discovered>, cache_dir: &Path, limits: &Limits) -> Result<Self, GitError> {
+    fn open(
+        url: &'a RepoUrl,
+        discovered: Option<&'a Discovered>,
+        cache_dir: &Path,
+        limits: &Limits,
+    ) -> Result<Self, GitError> {
         let Some(discovered) = discovered else { return Ok(Self::Disk(Local::open(url, cache_dir)?)) };
         let client = http::client(limits).map_err(|detail| process_failed(url, &detail))?;
         Ok(Self::Server(Http::new(client, url, discovered)?, discovered))
@@ -145,7 +157,13 @@ impl Bring<'_> {
             self.packs.keep(id)?;
         }
         let mut missing = HashMap::new();
-        let together = wanted.len() > 1 && self.try_once(&wanted).await? == Fetched::Pack;
+        // One that is too large must not keep the others away: then each is asked for by itself.
+        let together = wanted.len() > 1
+            && match self.try_once(&wanted).await {
+                Ok(fetched) => fetched == Fetched::Pack,
+                Err(error) if error.is_about_repository() => return Err(error),
+                Err(_) => false,
+            };
         for &id in &wanted {
             let outcome = if together && self.accept(id)? { Ok(()) } else { self.one(id).await };
             match outcome {
@@ -156,7 +174,7 @@ impl Bring<'_> {
         }
         let used: Vec<CommitId> = commits.iter().chain(used).copied().collect();
         self.packs.forget(&used)?;
-        Ok(Done { missing, packs: self.packs.names().len() })
+        Ok(done(&self.packs, missing))
     }
 
     /// Brings one commit, by every way there is.
@@ -214,7 +232,8 @@ impl Bring<'_> {
         let fetched = match &self.origin {
             Origin::Server(wire, discovered) => {
                 let want = Want { commits, have, history };
-                protocol::fetch(wire, &discovered.capabilities, &want, self.limits, |bytes| incoming.write(bytes)).await?
+                protocol::fetch(wire, &discovered.capabilities, &want, self.limits, |bytes| incoming.write(bytes))
+                    .await?
             }
             Origin::Disk(local) => {
                 if let Some(id) = commits.iter().find(|&&id| !local.has(id)) {

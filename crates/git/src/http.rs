@@ -164,7 +164,11 @@ fn checked(response: Response, url: &RepoUrl, kind: &str) -> Result<Response, Gi
         StatusCode::NOT_FOUND | StatusCode::GONE => return Err(GitError::RepositoryNotFound { repository }),
         status if status.is_redirection() => {
             let target = "elsewhere".to_owned();
-            return Err(GitError::Redirected { repository, target, reason: "only the first request may move".to_owned() });
+            return Err(GitError::Redirected {
+                repository,
+                target,
+                reason: "only the first request may move".to_owned(),
+            });
         }
         status => return Err(GitError::Server { repository, message: format!("HTTP status {status}") }),
     }
@@ -173,7 +177,8 @@ fn checked(response: Response, url: &RepoUrl, kind: &str) -> Result<Response, Gi
     if content_type.split(';').next().map(str::trim) == Some(expected.as_str()) {
         return Ok(response);
     }
-    let detail = url.scrub(&format!("its content type is {content_type} instead of {expected}: is this the URL of a repository?"));
+    let detail = url
+        .scrub(&format!("its content type is {content_type} instead of {expected}: is this the URL of a repository?"));
     Err(GitError::Protocol { repository, detail })
 }
 

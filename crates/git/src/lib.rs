@@ -19,6 +19,7 @@ mod protocol;
 mod read;
 mod revision;
 mod store;
+mod stores;
 mod url;
 
 pub use error::GitError;
@@ -27,5 +28,6 @@ pub use id::{BlobId, CommitId, IdError, TreeId};
 pub use limits::Limits;
 pub use process::FetchProgram;
 pub use read::{Commit, Entry, EntryKind};
-pub use store::{Counters, Store, Stores, StoresConfig};
+pub use store::Store;
+pub use stores::{Counters, Stores, StoresConfig};
 pub use url::RepoUrl;

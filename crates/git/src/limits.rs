@@ -31,6 +31,12 @@ pub struct Limits {
     pub rewrite_deadline: Duration,
     /// Commits kept per store, the last used ones. Each costs what it differs from the others; each is named at a fetch.
     pub kept_commits: usize,
+    /// Bytes of packs per store before it is rewritten: what forgotten commits leave behind is on a shared disk. A search for a
+    /// commit may bring a whole history.
+    pub store_bytes: u64,
+    /// Fetch processes at a time: each has some 10 MB of memory, and a large pack keeps a core busy. Servers that say nothing
+    /// hold one for as long as [`Limits::idle`].
+    pub fetches: usize,
     /// Packs per store before it is rewritten into one: every read of an object may look into every pack.
     pub packs: usize,
 }
@@ -50,9 +56,11 @@ impl Default for Limits {
             fetch_deadline: Duration::from_secs(90),
             listing_deadline: Duration::from_secs(15),
             idle: Duration::from_secs(30),
-            rewrite_deadline: Duration::from_secs(180),
+            rewrite_deadline: Duration::from_mins(3),
             // A fetch names each with 50 bytes: 256 still fit one small request.
             kept_commits: 256,
+            store_bytes: 2 * 1024 * MIB,
+            fetches: 16,
             packs: 50,
         }
     }

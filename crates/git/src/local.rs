@@ -34,6 +34,7 @@ impl<'a> Local<'a> {
         })?;
         let borrowed = borrowed_objects(repository.commondir());
         let mut places = vec![repository.path().to_owned(), repository.commondir().to_owned()];
+        places.extend(borrowed.iter().flat_map(|objects| links(objects)));
         places.extend(borrowed);
         if places.iter().any(|place| is_inside(place, cache_dir)) {
             return Err(GitError::InsideCache { repository: url.to_string() });
@@ -188,6 +189,13 @@ fn borrowed_objects(git_dir: &Path) -> Vec<PathBuf> {
         looked_at += 1;
     }
     found
+}
+
+/// The links among packs and directories of objects: each may lead to other repositories' objects.
+fn links(objects: &Path) -> Vec<PathBuf> {
+    let entries = [objects.to_owned(), objects.join("pack")].into_iter().filter_map(|dir| std::fs::read_dir(dir).ok());
+    let links = entries.flatten().flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
+    links.map(|entry| entry.path()).collect()
 }
 
 fn unreadable(url: &RepoUrl, error: &git2::Error) -> GitError {

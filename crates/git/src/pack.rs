@@ -22,7 +22,7 @@ const PACK_HEADER: usize = 12;
 /// What writing a pack may hold in memory, each of two buffers; libgit2's own limits are for a person's machine.
 const PACK_MEMORY_BYTES: i64 = 32 * 1024 * 1024;
 /// The file that the writing process has locked.
-const LOCK: &str = "trueup.lock";
+pub(crate) const LOCK: &str = "trueup.lock";
 
 /// The file of the ref that keeps a commit.
 pub(crate) fn kept_path(store: &Path, commit: CommitId) -> PathBuf {
@@ -37,7 +37,7 @@ pub(crate) struct Packs<'a> {
     name: String,
     limits: &'a Limits,
     /// Held until the end; the system lets go of it whatever happens to this process.
-    _lock: File,
+    lock: File,
 }
 
 impl<'a> Packs<'a> {
@@ -49,27 +49,21 @@ impl<'a> Packs<'a> {
         let lock = File::create(dir.join(LOCK)).map_err(disk)?;
         lock.lock().map_err(disk)?;
         sweep(dir).map_err(disk)?;
-        let repository = if dir.join("HEAD").is_file() { Repository::open_bare(dir) } else { init(dir) };
-        let repository = repository.map_err(|error| failed(&name, error.message()))?;
-        Ok(Self { repository, dir: dir.to_owned(), name, limits, _lock: lock })
+        let opened = if dir.join("HEAD").is_file() { Repository::open_bare(dir).ok() } else { None };
+        let repository = match opened {
+            Some(repository) => repository,
+            // There is none, or what a process left that was killed while it made one.
+            None => anew(dir, &name)?,
+        };
+        Ok(Self { repository, dir: dir.to_owned(), name, limits, lock })
     }
 
     /// Throws away all that the store has, and makes it anew.
     pub(crate) fn start_over(self) -> Result<Self, GitError> {
-        let Self { repository, dir, name, limits, _lock } = self;
+        let Self { repository, dir, name, limits, lock } = self;
         drop(repository);
-        let disk = |error: std::io::Error| failed(&name, &format!("{}: {error}", dir.display()));
-        // Refs first: without them no reader takes the rest for whole.
-        for part in ["refs", "objects", "HEAD", "config", "shallow"] {
-            let path = dir.join(part);
-            let gone = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            match gone {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(disk(error)),
-                _ => {}
-            }
-        }
-        let repository = init(&dir).map_err(|error| failed(&name, error.message()))?;
-        Ok(Self { repository, dir, name, limits, _lock })
+        let repository = anew(&dir, &name)?;
+        Ok(Self { repository, dir, name, limits, lock })
     }
 
     /// The kept commits, the last used first.
@@ -77,7 +71,9 @@ impl<'a> Packs<'a> {
         let Ok(entries) = fs::read_dir(self.dir.join(KEPT)) else { return Vec::new() };
         let mut kept: Vec<(SystemTime, CommitId)> = entries
             .flatten()
-            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.file_name().to_str()?.parse().ok()?)))
+            .filter_map(|entry| {
+                Some((entry.metadata().ok()?.modified().ok()?, entry.file_name().to_str()?.parse().ok()?))
+            })
             .collect();
         kept.sort_unstable_by(|a, b| b.cmp(a));
         kept.into_iter().map(|(_, id)| id).collect()
@@ -92,7 +88,9 @@ impl<'a> Packs<'a> {
         let mut options = DiffOptions::new();
         options.skip_binary_check(true).include_typechange(true);
         // The walk reads every directory that differs, and fails where one is missing; files are looked for here.
-        let Ok(diff) = self.repository.diff_tree_to_tree(old.as_ref(), Some(&new), Some(&mut options)) else { return false };
+        let Ok(diff) = self.repository.diff_tree_to_tree(old.as_ref(), Some(&new), Some(&mut options)) else {
+            return false;
+        };
         diff.deltas().map(|delta| delta.new_file()).all(|file| {
             let is_submodule = file.mode() == git2::FileMode::Commit;
             is_submodule || file.id().is_zero() || odb.exists(file.id())
@@ -104,7 +102,8 @@ impl<'a> Packs<'a> {
         let name = format!("{KEPT}/{commit}");
         let path = kept_path(&self.dir, commit);
         if path.is_file() {
-            let touched = File::options().append(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+            let touched =
+                File::options().append(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()));
             return touched.map_err(|error| self.disk(&error));
         }
         self.repository.reference(&name, commit.oid(), true, "fetched").map(drop).map_err(|e| self.failed(&e))
@@ -120,9 +119,11 @@ impl<'a> Packs<'a> {
         for gone in kept.split_off(kept.len().min(self.limits.kept_commits)) {
             fs::remove_file(kept_path(&self.dir, gone)).map_err(|error| self.disk(&error))?;
         }
-        let shallow: String = kept.iter().map(|id| format!("{id}\n")).collect();
+        let shallow = kept.iter().fold(String::new(), |text, id| text + &id.to_string() + "\n");
         let fresh = self.dir.join("shallow.lock");
-        fs::write(&fresh, shallow).and_then(|()| fs::rename(&fresh, self.dir.join("shallow"))).map_err(|error| self.disk(&error))?;
+        fs::write(&fresh, shallow)
+            .and_then(|()| fs::rename(&fresh, self.dir.join("shallow")))
+            .map_err(|error| self.disk(&error))?;
         Ok(kept)
     }
 
@@ -132,11 +133,18 @@ impl<'a> Packs<'a> {
         entries.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".pack")?.to_owned())).collect()
     }
 
+    /// How many bytes the packs have.
+    pub(crate) fn bytes(&self) -> u64 {
+        let entries = fs::read_dir(pack_dir(&self.dir)).into_iter().flatten().flatten();
+        entries.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum()
+    }
+
     /// Removes these packs. Readers that have one open read on; others look at the packs anew.
     pub(crate) fn remove(&self, names: &HashSet<String>) -> Result<(), GitError> {
         for name in names {
             for ending in ["idx", "pack"] {
-                fs::remove_file(pack_dir(&self.dir).join(format!("{name}.{ending}"))).map_err(|error| self.disk(&error))?;
+                fs::remove_file(pack_dir(&self.dir).join(format!("{name}.{ending}")))
+                    .map_err(|error| self.disk(&error))?;
             }
         }
         Ok(())
@@ -271,6 +279,22 @@ fn sweep(store: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes an empty store of whatever is there.
+fn anew(dir: &Path, name: &str) -> Result<Repository, GitError> {
+    // Refs first: without them no reader takes the rest for whole.
+    for part in ["refs", "objects", "HEAD", "config", "shallow"] {
+        let path = dir.join(part);
+        let gone = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        match gone {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failed(name, &format!("{}: {error}", path.display())));
+            }
+            _ => {}
+        }
+    }
+    init(dir).map_err(|error| failed(name, error.message()))
 }
 
 fn init(dir: &Path) -> Result<Repository, git2::Error> {

@@ -64,7 +64,9 @@ impl FetchProgram {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| failed(&format!("{} cannot be started: {error}", self.exe.display())))?;
-        let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+        let (Some(mut stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
             return Err(failed("it has no pipes"));
         };
         // Not closed before the process ends: its end is how the process learns of ours.

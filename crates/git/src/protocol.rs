@@ -68,7 +68,11 @@ pub(crate) enum Fetched {
 }
 
 /// Reads the announcement that answers the first request.
-pub(crate) async fn capabilities<A: Answer>(answer: A, url: &RepoUrl, limits: &Limits) -> Result<Capabilities, GitError> {
+pub(crate) async fn capabilities<A: Answer>(
+    answer: A,
+    url: &RepoUrl,
+    limits: &Limits,
+) -> Result<Capabilities, GitError> {
     let mut packets = Packets::new(answer, url, limits.listing_bytes, "the announcement of the server");
     let mut first = packets.next().await?;
     // Over HTTP the announcement may begin with a section of its own that names the service.
@@ -122,11 +126,16 @@ pub(crate) async fn list<W: Wire>(
             Packet::Data(line) if line.starts_with(b"ERR ") => return Err(server(url, &line[4..])),
             Packet::Data(line) => {
                 if refs.len() == limits.listing_refs {
-                    let (what, limit) = ("the number of refs with such a name".to_owned(), limits.listing_refs.to_string());
+                    let (what, limit) =
+                        ("the number of refs with such a name".to_owned(), limits.listing_refs.to_string());
                     return Err(GitError::TooLarge { repository: url.to_string(), what, limit });
                 }
                 let line = pkt::text(&line);
-                refs.extend(read_ref(&line).ok_or_else(|| garbled(url, &format!("'{line}' is no line of a listing")))?);
+                if line.starts_with("unborn ") {
+                    // The HEAD of an empty repository.
+                    continue;
+                }
+                refs.push(read_ref(&line).ok_or_else(|| garbled(url, &format!("'{line}' is no line of a listing")))?);
             }
             Packet::Flush => return Ok(refs),
             Packet::Delimiter | Packet::ResponseEnd => return Err(garbled(url, "a listing ends with a flush packet")),
@@ -134,21 +143,17 @@ pub(crate) async fn list<W: Wire>(
     }
 }
 
-/// One line of a listing; `Some(None)` for the HEAD of an empty repository.
-fn read_ref(line: &str) -> Option<Option<Ref>> {
+/// One line of a listing.
+fn read_ref(line: &str) -> Option<Ref> {
     let mut words = line.split(' ');
-    let id = words.next()?;
+    let mut id = words.next()?.parse().ok()?;
     let name = words.next()?.to_owned();
-    if id == "unborn" {
-        return Some(None);
-    }
-    let mut id = id.parse().ok()?;
     for attribute in words {
         if let Some(peeled) = attribute.strip_prefix("peeled:") {
             id = peeled.parse().ok()?;
         }
     }
-    Some(Some(Ref { name, id }))
+    Some(Ref { name, id })
 }
 
 /// Asks for commits and hands the bytes of the pack to `sink` as they come.
@@ -168,7 +173,9 @@ pub(crate) async fn fetch<W: Wire>(
         let section = match packets.next().await? {
             Packet::Data(line) if line.starts_with(b"ERR ") => return refusal(url, want, &line[4..]),
             Packet::Data(line) => line,
-            Packet::Flush | Packet::Delimiter | Packet::ResponseEnd => return Err(garbled(url, "the answer has no pack")),
+            Packet::Flush | Packet::Delimiter | Packet::ResponseEnd => {
+                return Err(garbled(url, "the answer has no pack"));
+            }
         };
         if pkt::text(&section) == "packfile" {
             break;
@@ -335,12 +342,24 @@ mod tests {
 
     #[test]
     fn an_announcement_says_what_the_server_can() {
-        let git = ["version 2\n", "agent=git/2.39\n", "ls-refs=unborn\n", "fetch=shallow wait-for-done\n", "object-format=sha1\n", "0000"];
+        let git = [
+            "version 2\n",
+            "agent=git/2.39\n",
+            "ls-refs=unborn\n",
+            "fetch=shallow wait-for-done\n",
+            "object-format=sha1\n",
+            "0000",
+        ];
         assert_eq!(announced(&git), Ok(ALL));
         let plain = ["# service=git-upload-pack\n", "0000", "version 2\n", "ls-refs\n", "fetch\n", "0000"];
         assert_eq!(announced(&plain), Ok(Capabilities { shallow: false, object_format: false }));
         let repository = "http://host/a".to_owned();
-        let old = ["# service=git-upload-pack\n", "0000", "0123456789abcdef0123456789abcdef01234567 HEAD\0multi_ack\n", "0000"];
+        let old = [
+            "# service=git-upload-pack\n",
+            "0000",
+            "0123456789abcdef0123456789abcdef01234567 HEAD\0multi_ack\n",
+            "0000",
+        ];
         assert_eq!(announced(&old), Err(GitError::NoProtocolV2 { repository: repository.clone() }));
         let sha256 = ["version 2\n", "fetch\n", "object-format=sha256\n", "0000"];
         assert_eq!(announced(&sha256), Err(GitError::ObjectFormat { repository, format: "sha256".to_owned() }));
@@ -348,7 +367,12 @@ mod tests {
 
     #[test]
     fn a_listing_asks_by_prefix_and_peels_tags() {
-        let said = said(&[&format!("{ID} refs/heads/a\n"), &format!("{OTHER} refs/tags/a peeled:{ID}\n"), "unborn HEAD symref-target:refs/heads/x\n", "0000"]);
+        let said = said(&[
+            &format!("{ID} refs/heads/a\n"),
+            &format!("{OTHER} refs/tags/a peeled:{ID}\n"),
+            "unborn HEAD symref-target:refs/heads/x\n",
+            "0000",
+        ]);
         let refs = run(list(&said, &ALL, &["refs/heads/a".to_owned()], &Limits::default())).unwrap();
         let id: CommitId = ID.parse().unwrap();
         let both = ["refs/heads/a", "refs/tags/a"].map(|name| Ref { name: name.to_owned(), id });
@@ -362,7 +386,9 @@ mod tests {
     fn a_listing_has_limits() {
         let line = format!("{ID} refs/heads/a\n");
         let lines = [line.as_str(), line.as_str(), "0000"];
-        for limits in [Limits { listing_refs: 1, ..Limits::default() }, Limits { listing_bytes: 60, ..Limits::default() }] {
+        for limits in
+            [Limits { listing_refs: 1, ..Limits::default() }, Limits { listing_bytes: 60, ..Limits::default() }]
+        {
             assert!(matches!(run(list(&said(&lines), &ALL, &[], &limits)), Err(GitError::TooLarge { .. })));
         }
     }
@@ -373,7 +399,11 @@ mod tests {
         let want = Want { commits: &[id], have: &[other], history: false };
         let told = |capabilities: &Capabilities, want: &Want<'_>| {
             let text = String::from_utf8(fetch_command(capabilities, want)).unwrap();
-            text.lines().skip_while(|line| !line.contains("no-progress")).skip(1).map(|line| line[4..].to_owned()).collect::<Vec<_>>()
+            text.lines()
+                .skip_while(|line| !line.contains("no-progress"))
+                .skip(1)
+                .map(|line| line[4..].to_owned())
+                .collect::<Vec<_>>()
         };
         let (wanted, had) = (format!("want {ID}"), format!("have {OTHER}"));
         assert_eq!(told(&ALL, &want), [&format!("shallow {OTHER}"), "deepen 1", &wanted, &had, "done", ""]);
@@ -383,7 +413,16 @@ mod tests {
 
     #[test]
     fn a_pack_is_handed_over_without_progress_and_other_sections() {
-        let said = said(&["shallow-info\n", &format!("shallow {ID}\n"), "0001", "packfile\n", "\u{1}PA", "\u{2}50%", "\u{1}CK", "0000"]);
+        let said = said(&[
+            "shallow-info\n",
+            &format!("shallow {ID}\n"),
+            "0001",
+            "packfile\n",
+            "\u{1}PA",
+            "\u{2}50%",
+            "\u{1}CK",
+            "0000",
+        ]);
         let mut pack = Vec::new();
         let want = Want { commits: &[ID.parse().unwrap()], ..Want::default() };
         let sink = |bytes: &[u8]| {

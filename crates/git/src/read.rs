@@ -104,10 +104,13 @@ impl Store {
                 self.check_size(repository, tree, "directory", self.limits().directory_bytes)?;
                 let directory = repository.find_tree(tree)?;
                 let path = || path.to_owned();
-                let entry = directory.get_name(name).ok_or_else(|| Failure::Answer(GitError::PathNotFound { path: path() }))?;
+                let entry =
+                    directory.get_name(name).ok_or_else(|| Failure::Answer(GitError::PathNotFound { path: path() }))?;
                 tree = match Mode::of(entry.filemode_raw()) {
                     Mode::Directory => entry.id(),
-                    Mode::Symlink => return Err(Failure::Answer(GitError::SymlinkOnPath { path: path(), link: walked })),
+                    Mode::Symlink => {
+                        return Err(Failure::Answer(GitError::SymlinkOnPath { path: path(), link: walked }));
+                    }
                     Mode::Submodule => {
                         return Err(Failure::Answer(GitError::SubmoduleOnPath { path: path(), submodule: walked }));
                     }
@@ -158,7 +161,9 @@ impl Store {
         let kind = repository.odb()?.read_header(id.oid());
         match kind {
             Ok((_, ObjectType::Commit)) => {}
-            Ok(_) => return Err(Failure::Answer(GitError::NotACommit { repository: name(), revision: id.to_string() })),
+            Ok(_) => {
+                return Err(Failure::Answer(GitError::NotACommit { repository: name(), revision: id.to_string() }));
+            }
             Err(error) if error.code() == ErrorCode::NotFound && !self.has(&id) => {
                 return Err(Failure::Answer(GitError::NotFetched { repository: name(), commit: id }));
             }

@@ -73,7 +73,21 @@ mod tests {
 
     #[test]
     fn what_git_forbids_in_a_name_is_never_sent() {
-        for bad in ["a b", "a\nwant x", "a..b", "^1.0", "~1.2", "1.*", "-\0", "a.lock", "a:b", "@{1}", "refs/", "main/", &"a".repeat(2000)] {
+        for bad in [
+            "a b",
+            "a\nwant x",
+            "a..b",
+            "^1.0",
+            "~1.2",
+            "1.*",
+            "-\0",
+            "a.lock",
+            "a:b",
+            "@{1}",
+            "refs/",
+            "main/",
+            &"a".repeat(2000),
+        ] {
             assert!(matches!(Revision::parse(bad), Err(GitError::InvalidRevision { .. })), "{bad:?}");
         }
     }
@@ -82,7 +96,8 @@ mod tests {
     fn a_short_commit_id_that_is_no_name_says_so() {
         let url = RepoUrl::parse("http://host/a").unwrap();
         assert_eq!(not_found("deadbee", &url), GitError::ShortCommitId { revision: "deadbee".to_owned() });
-        let missing = GitError::RevisionNotFound { repository: "http://host/a".to_owned(), revision: "dead".to_owned() };
+        let missing =
+            GitError::RevisionNotFound { repository: "http://host/a".to_owned(), revision: "dead".to_owned() };
         assert_eq!(not_found("dead", &url), missing);
     }
 }

@@ -1,72 +1,30 @@
-//! One store per repository: which commit a revision is at, and making commits present.
+//! The store of one repository: which commit a revision is at, and making commits present.
 //!
-//! [`Stores`] hands out one [`Store`] per URL and credential. A store costs the server one listing per [`Store::resolve`] and
-//! one fetch per commit that is not here yet, whoever asks and however often. What is read from a store is in `read.rs`.
+//! A store costs the server one listing per [`Store::resolve`] and one fetch per commit that is not here yet, whoever asks and
+//! however often. What is read from a store is in `read.rs`.
 
 use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use git2::Repository;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::fetch::{Done, Request, Work};
 use crate::http::{self, Discovered, Http};
-use crate::limits::set_libgit2_limits;
-use crate::local::{self, Local};
+use crate::local::Local;
 use crate::pack::kept_path;
-use crate::process::FetchProgram;
 use crate::protocol;
 use crate::revision::{self, Revision};
+use crate::stores::{Counters, Counts, Shared};
 use crate::{CommitId, GitError, Limits, RepoUrl};
 
 /// How long a commit that no branch and no tag has is not searched for again: the search fetches all history.
-const SEARCH_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
+const SEARCH_PAUSE: Duration = Duration::from_hours(6);
 /// Vain searches that are remembered per store; more wrong commit ids than that nobody has.
 const SEARCHES_MAX: usize = 1000;
-/// Random bytes that make the names of directories say nothing about credentials.
-const SALT_BYTES: usize = 32;
-
-/// How the stores are kept.
-#[derive(Debug, Clone)]
-pub struct StoresConfig {
-    /// The directory for all stores. It is a cache: what is missing is fetched again.
-    pub cache_dir: PathBuf,
-    /// The program that fetches.
-    pub fetch_program: FetchProgram,
-    /// What a repository may cost.
-    pub limits: Limits,
-}
-
-/// What was asked of servers since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Listings of refs.
-    pub listings: u64,
-    /// Fetches, failed ones included.
-    pub fetches: u64,
-}
-
-/// All stores of this process.
-#[derive(Debug)]
-pub struct Stores {
-    shared: Arc<Shared>,
-    salt: Vec<u8>,
-    stores: Mutex<HashMap<RepoUrl, Arc<Store>>>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    config: StoresConfig,
-    client: reqwest::Client,
-    listings: AtomicU64,
-    fetches: AtomicU64,
-}
-
 /// The local store of one repository. Asking the server is `async`; reading blocks for as long as a disk takes.
 pub struct Store {
     pub(crate) url: RepoUrl,
@@ -85,8 +43,7 @@ pub struct Store {
     pub(crate) suspect: AtomicBool,
     /// Open handles that nobody uses just now.
     pub(crate) handles: Mutex<Vec<Repository>>,
-    listings: AtomicU64,
-    fetches: AtomicU64,
+    counts: Counts,
 }
 
 /// What the last fetch leaves to the next.
@@ -97,6 +54,8 @@ struct Flight {
     searched: HashMap<CommitId, Instant>,
     /// The number of packs that starts a rewrite; grows when rewriting fails.
     packs_max: usize,
+    /// The bytes of packs that start a rewrite; grows when rewriting does not help.
+    bytes_max: u64,
 }
 
 /// When commits were last asked for.
@@ -106,79 +65,12 @@ struct Used {
     at: HashMap<CommitId, u64>,
 }
 
-// === impl Stores ===
-
-impl Stores {
-    /// Prepares the cache directory; opens no store yet.
-    pub fn new(config: StoresConfig) -> Result<Self, GitError> {
-        set_libgit2_limits();
-        let failed = |detail: String| GitError::Store { repository: config.cache_dir.display().to_string(), detail };
-        fs::create_dir_all(&config.cache_dir).map_err(|error| failed(error.to_string()))?;
-        let cache_dir = config.cache_dir.canonicalize().map_err(|error| failed(error.to_string()))?;
-        let salt = salt(&cache_dir).map_err(|error| failed(error.to_string()))?;
-        let client = http::client(&config.limits).map_err(failed)?;
-        let config = StoresConfig { cache_dir, ..config };
-        let shared = Shared { config, client, listings: AtomicU64::new(0), fetches: AtomicU64::new(0) };
-        Ok(Self { shared: Arc::new(shared), salt, stores: Mutex::default() })
-    }
-
-    /// The store of a repository; always the same for equal URLs.
-    pub fn store(&self, url: &RepoUrl) -> Result<Arc<Store>, GitError> {
-        if url.file_path().is_some() {
-            match local::check_outside(url, &self.shared.config.cache_dir) {
-                // A directory that does not exist (yet) is the business of who asks it.
-                Ok(_) | Err(GitError::RepositoryNotFound { .. } | GitError::Unreachable { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let mut stores = lock(&self.stores);
-        if let Some(store) = stores.get(url) {
-            return Ok(Arc::clone(store));
-        }
-        let store = Store::new(url, self.shared.config.cache_dir.join(self.directory(url)), &self.shared);
-        stores.insert(url.clone(), Arc::clone(&store));
-        Ok(store)
-    }
-
-    /// What was asked of all servers.
-    pub fn counters(&self) -> Counters {
-        read_counters(&self.shared.listings, &self.shared.fetches)
-    }
-
-    /// Another login has another directory, so that it never finds what this one fetched.
-    fn directory(&self, url: &RepoUrl) -> String {
-        let mut hash = Sha256::new();
-        let (username, password) = url.credentials().unwrap_or_default();
-        let normalised = url.normalised();
-        for part in [&self.salt, normalised.as_bytes(), username.as_bytes(), password.unwrap_or_default().as_bytes()] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        // 128 bits are beyond accident and attack alike, as the salt is secret.
-        hash.finalize()[..16].iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
-    }
-}
-
-/// The salt of a cache directory, made at its first use.
-fn salt(cache_dir: &Path) -> std::io::Result<Vec<u8>> {
-    let path = cache_dir.join("salt");
-    if let Ok(salt) = fs::read(&path)
-        && salt.len() == SALT_BYTES
-    {
-        return Ok(salt);
-    }
-    let mut salt = vec![0; SALT_BYTES];
-    let random = rustls::crypto::aws_lc_rs::default_provider().secure_random;
-    random.fill(&mut salt).map_err(|_| std::io::Error::other("the system gives no random numbers"))?;
-    fs::write(&path, &salt)?;
-    Ok(salt)
-}
-
 // === impl Store ===
 
 impl Store {
-    fn new(url: &RepoUrl, dir: PathBuf, shared: &Arc<Shared>) -> Arc<Self> {
-        let flight = Flight { packs_max: shared.config.limits.packs, ..Flight::default() };
+    pub(crate) fn new(url: &RepoUrl, dir: PathBuf, shared: &Arc<Shared>) -> Arc<Self> {
+        let Limits { packs: packs_max, store_bytes: bytes_max, .. } = shared.config.limits;
+        let flight = Flight { packs_max, bytes_max, ..Flight::default() };
         Arc::new_cyclic(|me| Self {
             url: url.clone(),
             dir,
@@ -190,8 +82,7 @@ impl Store {
             used: Mutex::default(),
             suspect: AtomicBool::new(false),
             handles: Mutex::default(),
-            listings: AtomicU64::new(0),
-            fetches: AtomicU64::new(0),
+            counts: Counts::default(),
         })
     }
 
@@ -202,7 +93,7 @@ impl Store {
 
     /// What was asked of this server.
     pub fn counters(&self) -> Counters {
-        read_counters(&self.listings, &self.fetches)
+        self.counts.read()
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -224,14 +115,19 @@ impl Store {
         names.sort_unstable();
         names.dedup();
         if names.is_empty() {
-            return Ok(parsed.into_iter().map(|revision| revision.and_then(|revision| self.found(&revision, "", &HashMap::new()))).collect());
+            return Ok(parsed
+                .into_iter()
+                .map(|revision| revision.and_then(|revision| self.found(&revision, "", &HashMap::new())))
+                .collect());
         }
-        count(&self.listings, &self.shared.listings);
+        count(&self.counts.listings, &self.shared.counts.listings);
         if self.url.file_path().is_some() {
             return self.within_listing_deadline(self.resolve_on_disk(revisions, parsed)).await;
         }
         let listed = self.within_listing_deadline(self.list(&names)).await?;
-        let found = |(revision, text): (Result<Revision, GitError>, &String)| revision.and_then(|revision| self.found(&revision, text, &listed));
+        let found = |(revision, text): (Result<Revision, GitError>, &String)| {
+            revision.and_then(|revision| self.found(&revision, text, &listed))
+        };
         Ok(parsed.into_iter().zip(revisions).map(found).collect())
     }
 
@@ -318,12 +214,15 @@ impl Store {
         }
         let outcome = self.fly(&mut flight, &missing).await;
         self.landed.fetch_add(1, Ordering::AcqRel);
-        let (first, packs) = match outcome {
-            Ok(done) => (missing.iter().find_map(|id| done.missing.get(id).cloned()), done.packs),
-            Err(error) => (Some(error), 0),
+        let (first, is_large) = match outcome {
+            Ok(done) => {
+                let is_large = done.packs > flight.packs_max || done.bytes > flight.bytes_max;
+                (missing.iter().find_map(|id| done.missing.get(id).cloned()), is_large)
+            }
+            Err(error) => (Some(error), false),
         };
         flight.failed = first.clone().map(|error| (missing, error));
-        if packs > flight.packs_max {
+        if is_large {
             self.rewrite(flight);
         }
         first.map_or(Ok(()), Err)
@@ -331,7 +230,9 @@ impl Store {
 
     /// One run of the fetch process.
     async fn fly(&self, flight: &mut Flight, missing: &[CommitId]) -> Result<Done, GitError> {
-        count(&self.fetches, &self.shared.fetches);
+        count(&self.counts.fetches, &self.shared.counts.fetches);
+        // Waiting for others is no fault of this repository: the deadline begins behind it.
+        let _slot = self.shared.slots.acquire().await;
         let deadline = Instant::now() + self.limits().fetch_deadline;
         let discovered = match self.url.file_path() {
             Some(_) => None,
@@ -348,19 +249,16 @@ impl Store {
         };
         let left = deadline.saturating_duration_since(Instant::now());
         let reply = self.shared.config.fetch_program.run(&self.request(work), &self.url, left, "fetch").await;
-        match &reply {
-            Ok(done) => {
-                for (id, error) in &done.missing {
-                    if matches!(error, GitError::CommitNotFound { .. }) && flight.searched.len() < SEARCHES_MAX {
-                        flight.searched.entry(*id).or_insert_with(Instant::now);
-                    }
+        if let Ok(done) = &reply {
+            for (id, error) in &done.missing {
+                if matches!(error, GitError::CommitNotFound { .. }) && flight.searched.len() < SEARCHES_MAX {
+                    flight.searched.entry(*id).or_insert_with(Instant::now);
                 }
             }
-            Err(_) => {
-                *lock(&self.discovered) = None;
-                // What was doubted is not cleared by a fetch that failed.
-                self.suspect.fetch_or(suspect, Ordering::AcqRel);
-            }
+        } else {
+            *lock(&self.discovered) = None;
+            // What was doubted is not cleared by a fetch that failed.
+            self.suspect.fetch_or(suspect, Ordering::AcqRel);
         }
         if suspect {
             lock(&self.handles).clear();
@@ -372,16 +270,20 @@ impl Store {
     fn rewrite(&self, mut flight: OwnedMutexGuard<Flight>) {
         let Some(me) = self.me.upgrade() else { return };
         tokio::spawn(async move {
+            let _slot = me.shared.slots.acquire().await;
             let deadline = me.limits().rewrite_deadline;
             let request = me.request(Work::Rewrite);
             match me.shared.config.fetch_program.run(&request, &me.url, deadline, "rewriting the store").await {
                 Ok(done) => {
                     tracing::debug!(repository = %me.url, packs = done.packs, "rewrote the store");
                     flight.packs_max = me.limits().packs;
+                    // What the kept commits need may be more than the limit.
+                    flight.bytes_max = me.limits().store_bytes.max(done.bytes.saturating_mul(2));
                 }
                 Err(error) => {
                     // It would fail at every fetch from now on: try again when it matters twice as much.
                     flight.packs_max = flight.packs_max.saturating_mul(2);
+                    flight.bytes_max = flight.bytes_max.saturating_mul(2);
                     tracing::warn!(repository = %me.url, %error, "cannot rewrite the store; reading gets slower");
                 }
             }
@@ -458,8 +360,4 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn count(own: &AtomicU64, all: &AtomicU64) {
     own.fetch_add(1, Ordering::Relaxed);
     all.fetch_add(1, Ordering::Relaxed);
-}
-
-fn read_counters(listings: &AtomicU64, fetches: &AtomicU64) -> Counters {
-    Counters { listings: listings.load(Ordering::Relaxed), fetches: fetches.load(Ordering::Relaxed) }
 }

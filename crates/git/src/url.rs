@@ -16,8 +16,9 @@ const URL_BYTES_MAX: usize = 8 * 1024;
 
 /// The URL of a repository, with the credentials it may carry.
 ///
-/// Two are equal if they name the same repository ([`RepoUrl::normalised`]) with the same credentials: what one login may read
-/// is never served to another.
+/// Two are equal if they ask the same server for the same path with the same credentials: what one login may read is never
+/// served to another. With and without `.git` are two: on some servers one of them is no repository, and must not be in the way
+/// of the other; see [`RepoUrl::normalised`].
 #[derive(Clone)]
 pub struct RepoUrl {
     /// Without user name and password.
@@ -64,6 +65,11 @@ impl RepoUrl {
         text.trim_end_matches('/').to_owned()
     }
 
+    /// What is asked, without credentials and trailing `/`.
+    pub(crate) fn identity(&self) -> &str {
+        self.url.as_str().trim_end_matches('/')
+    }
+
     /// The directory of a `file://` repository.
     pub(crate) fn file_path(&self) -> Option<PathBuf> {
         if self.is_file() { self.url.to_file_path().ok() } else { None }
@@ -86,8 +92,10 @@ impl RepoUrl {
     /// The whole URL **with its credentials**, for the fetch process.
     pub(crate) fn revealed(&self) -> String {
         let mut url = self.url.clone();
-        let _ = url.set_username(&self.username);
-        let _ = url.set_password(self.password.as_deref());
+        // The setters encode everything that needs it, except the sign of encoding itself.
+        let encoded = |text: &str| text.replace('%', "%25");
+        let _ = url.set_username(&encoded(&self.username));
+        let _ = url.set_password(self.password.as_deref().map(encoded).as_deref());
         url.into()
     }
 
@@ -127,7 +135,9 @@ fn without_scheme(text: &str) -> GitError {
     if scp_like {
         return GitError::UnsupportedScheme { scheme: "ssh".to_owned(), note: "ssh comes later".to_owned() };
     }
-    GitError::InvalidUrl { reason: "it has no scheme: write https://…, or file:///… for a local directory".to_owned() }
+    GitError::InvalidUrl {
+        reason: "it has no scheme: write https://…, or file:///… for a local directory".to_owned()
+    }
 }
 
 fn check_scheme(scheme: &str) -> Result<(), GitError> {
@@ -161,7 +171,7 @@ fn percent_decoded(text: &str) -> Option<String> {
 
 impl PartialEq for RepoUrl {
     fn eq(&self, other: &Self) -> bool {
-        self.normalised() == other.normalised() && self.credentials() == other.credentials()
+        self.identity() == other.identity() && self.credentials() == other.credentials()
     }
 }
 
@@ -169,7 +179,7 @@ impl Eq for RepoUrl {}
 
 impl std::hash::Hash for RepoUrl {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.normalised().hash(state);
+        self.identity().hash(state);
         self.credentials().hash(state);
     }
 }
@@ -219,11 +229,22 @@ mod tests {
 
     #[test]
     fn other_schemes_and_bare_paths_are_refused() {
-        let unsupported = ["git@github.com:a/b.git", "ssh://git@host/a", "git://host/a", "ext://sh -c x", "ftp://host/a", "a:b://x"];
+        let unsupported =
+            ["git@github.com:a/b.git", "ssh://git@host/a", "git://host/a", "ext://sh -c x", "ftp://host/a", "a:b://x"];
         for text in unsupported {
             assert!(matches!(RepoUrl::parse(text), Err(GitError::UnsupportedScheme { .. })), "{text}");
         }
-        let invalid = ["", "/srv/git/a", "a/b", "./a", "https://", "http://host/a?x=1", "http://host/a#b", "file:///", "file://host/a"];
+        let invalid = [
+            "",
+            "/srv/git/a",
+            "a/b",
+            "./a",
+            "https://",
+            "http://host/a?x=1",
+            "http://host/a#b",
+            "file:///",
+            "file://host/a",
+        ];
         for text in invalid {
             assert!(matches!(RepoUrl::parse(text), Err(GitError::InvalidUrl { .. })), "{text}");
         }
@@ -238,15 +259,26 @@ mod tests {
         assert_eq!(format!("{url:?}"), "RepoUrl(https://host/a.git)");
         assert_eq!(url.http_base().as_str(), "https://host/a.git");
         assert_eq!(url.scrub("no access\nfor bot with p@ss/word\u{1b}[0m"), "no access for … with … [0m");
-        for text in ["https://bot:p%zzword@host/a", "p%40ssword://host/a", "https://bot:p%40ssword@ho st/a"] {
+        for text in ["https://bot:hunter%zz@host/a", "hunter%40x://host/a", "https://bot:hunter%40x@ho st/a"] {
             let error = format!("{0} {0:?}", RepoUrl::parse(text).unwrap_err());
-            assert!(!error.contains("word"), "{error}");
+            assert!(!error.contains("hunter"), "{error}");
         }
     }
 
     #[test]
+    fn any_credential_reaches_the_fetch_process_as_it_is() {
+        for password in ["a%2541b", "%25", "a%3Ab%40c%2Fd%3Fe%23f", "%C3%A4%20%22%5C%7C", "plain"] {
+            let url = parsed(&format!("https://us%25er:{password}@host/a"));
+            assert_eq!(parsed(&url.revealed()).credentials(), url.credentials(), "{password}");
+        }
+        assert_eq!(parsed("https://a:b%2541@host/").credentials(), Some(("a", Some("b%41"))));
+        assert_eq!(parsed(&parsed("https://token@host/").revealed()).credentials(), Some(("token", None)));
+    }
+
+    #[test]
     fn what_one_login_may_read_is_not_equal_to_what_another_may() {
-        assert_eq!(parsed("https://a:b@host/r"), parsed("https://a:b@HOST/r.git"));
+        assert_eq!(parsed("https://a:b@host/r"), parsed("https://a:b@HOST:443/r/"));
+        assert_ne!(parsed("https://a:b@host/r"), parsed("https://a:b@host/r.git"));
         assert_ne!(parsed("https://a:b@host/r"), parsed("https://a:c@host/r"));
         assert_ne!(parsed("https://a:b@host/r"), parsed("https://host/r"));
     }

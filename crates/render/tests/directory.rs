@@ -1,5 +1,7 @@
 //! Directories on disk: which files are read, what they give, and what is refused.
 
+#![allow(clippy::unwrap_used, reason = "what the tests share is a test too")]
+
 use std::path::Path;
 
 use trueup_render::{DirectoryOptions, RenderError, Rendered, render_directory};

@@ -8,5 +8,6 @@ mod custom;
 mod kinds;
 mod raw;
 mod restart;
+mod speed;
 mod verbs;
 mod watch;

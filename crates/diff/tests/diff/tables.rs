@@ -133,6 +133,11 @@ live: {data: {a: "1", b: "2"}}
 entries: [[argocd-controller, Apply, "", {"f:data": {"f:a": {}, "f:b": {}}}]]
 expect: [extra .data.b by argocd-controller]
 ---
+name: the memory of client-side apply is nobody's to remove
+desired: {data: {a: "1"}}
+live: {metadata: {annotations: {kubectl.kubernetes.io/last-applied-configuration: "{}"}}, data: {a: "1"}}
+entries: [[argocd-controller, Apply, "", {"f:metadata": {"f:annotations": {"f:kubectl.kubernetes.io/last-applied-configuration": {}}}}]]
+---
 name: an Apply entry of a tool that may still run is left to it
 desired: {data: {a: "1"}}
 live: {data: {a: "1", b: "2"}}
@@ -689,12 +694,12 @@ const TAKEOVERS: &[Takeover] = &[
         first: true,
     },
     Takeover {
-        name: "without any entry and base there is nothing to claim",
-        desired: "{data: {a: '1'}}",
+        name: "without any base what Git and live agree in is claimed",
+        desired: "{data: {a: '1', b: '2'}}",
         base: "{}",
-        live: "{data: {a: '1'}}",
-        before: "[]",
-        after: None,
+        live: "{data: {a: '1', b: '9', z: '9'}}",
+        before: r#"[[helm, Update, "", {"f:data": {"f:a": {}, "f:z": {}}}]]"#,
+        after: Some(r#"[[trueup, Apply, "", {"f:data": {"f:a": {}}}]]"#),
         first: true,
     },
 ];

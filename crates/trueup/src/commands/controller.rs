@@ -40,7 +40,7 @@ pub(crate) struct ControllerArgs {
     /// The namespace of the Applications and AppProjects.
     #[arg(long, env = "TRUEUP_NAMESPACE", default_value = "argocd")]
     pub(crate) namespace: String,
-    /// The kubeconfig; without it $KUBECONFIG, then the pod's own account, then ~/.kube/config.
+    /// The kubeconfig; without it $KUBECONFIG, then ~/.kube/config, then the pod's own account.
     #[arg(long, env = "TRUEUP_KUBECONFIG", value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// Where to serve /health/live, /health/ready, /health/startup and /metrics.

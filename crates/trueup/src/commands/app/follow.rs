@@ -61,6 +61,7 @@ pub(crate) async fn follow<T>(
     if let Some(answer) = weigh(View(since), &mut progress, &mut last, &mut unanswered)? {
         return Ok(answer);
     }
+    let qualified = View(since).qualified_name();
     let since = version(View(since));
     let mut events = pin!(client.cluster().watch_raw(client.kind(), Some(client.namespace()), None));
     let mut tick = tokio::time::interval(TICK);
@@ -73,7 +74,7 @@ pub(crate) async fn follow<T>(
                 progress.tick();
                 if let Some(timeout) = timeout.filter(|timeout| started.elapsed() >= *timeout) {
                     progress.end();
-                    return Err(unmet(format!("timed out after {timeout:?}: {last}")).hinted(format!("see why: trueup app get {name}")));
+                    return Err(unmet(format!("timed out after {timeout:?}: {last}")).hinted(format!("see why: trueup app get {qualified}")));
                 }
                 if suspicious && unanswered && started.elapsed() >= PATIENCE {
                     suspicious = false;

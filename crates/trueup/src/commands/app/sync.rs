@@ -82,8 +82,8 @@ pub(crate) async fn run(args: &SyncArgs) -> Result<Outcome, CommandError> {
     let end = follow(&client, &name, &asked, timeout, |app| Ok(judge(app, &mark))).await?;
     match end {
         End::Withdrawn => Err(unmet(format!("the sync of {qualified} was withdrawn, or replaced by another"))
-            .hinted(format!("see what happened: trueup app get {}", args.name))),
-        End::State(state) => report(&qualified, &args.name, &state),
+            .hinted(format!("see what happened: trueup app get {qualified}"))),
+        End::State(state) => report(&qualified, &state),
     }
 }
 
@@ -95,7 +95,7 @@ fn request(app: View<'_>, args: &SyncArgs, mark: &str) -> Result<Vec<Value>, Com
     }
     if app.operation().is_some() {
         return Err(user_error(format!("{name} has an operation already"))
-            .hinted(format!("wait for its end: trueup app wait {} --operation", args.name)));
+            .hinted(format!("wait for its end: trueup app wait {name} --operation")));
     }
     let own = app.sources().first().and_then(|source| source.str_at(&["targetRevision"])).unwrap_or_default();
     let own = view::or(own, "HEAD");
@@ -175,13 +175,17 @@ pub(crate) fn running(state: &Node) -> String {
     let retries = state.i64_at(&["retryCount"]).filter(|count| *count > 0);
     let retries = retries.map(|count| format!(", attempt {}", count + 1)).unwrap_or_default();
     let results = state.list_at(&["syncResult", "resources"]);
-    let objects = if results.is_empty() { String::new() } else { format!(", {} objects", results.len()) };
+    let objects = match results.len() {
+        0 => String::new(),
+        1 => ", 1 object".to_owned(),
+        count => format!(", {count} objects"),
+    };
     let message = if message.is_empty() { String::new() } else { format!(": {message}") };
     format!("sync {}{objects}{retries}{message}", view::or(view::phase(state), "Running"))
 }
 
 /// Prints what the sync did, and judges it.
-fn report(qualified: &str, name: &str, state: &Node) -> Result<Outcome, CommandError> {
+fn report(qualified: &str, state: &Node) -> Result<Outcome, CommandError> {
     let mut output = Output::stdout();
     let table = results(state);
     if !table.is_empty() {
@@ -199,7 +203,7 @@ fn report(qualified: &str, name: &str, state: &Node) -> Result<Outcome, CommandE
         return Ok(Outcome::Done);
     }
     Err(unmet(format!("the sync of {qualified}{to} ended as {phase}{why}"))
-        .hinted(format!("see all conditions: trueup app get {name}")))
+        .hinted(format!("see all conditions: trueup app get {qualified}")))
 }
 
 fn results(state: &Node) -> Table {
@@ -303,7 +307,7 @@ mod tests {
     fn a_sync_that_failed_is_not_a_success() {
         let failed =
             node(&json!({"phase": "Failed", "message": "one object was refused", "syncResult": {"revision": "main"}}));
-        let error = report("argocd/shop", "shop", &failed).unwrap_err();
+        let error = report("argocd/shop", &failed).unwrap_err();
         assert_eq!(error.error.to_string(), "the sync of argocd/shop to main ended as Failed: one object was refused");
         assert_eq!(error.kind, crate::command_error::CommandErrorKind::Unmet);
     }

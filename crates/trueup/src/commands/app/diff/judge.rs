@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use trueup_api::{App, Application, annotations, object_options, prunes_explicitly};
 use trueup_cluster::{Apply, Kind, Live};
-use trueup_diff::{Comparison, Difference, Input, Projection, Schema, compare, masked, masked_pair};
+use trueup_diff::{Comparison, Difference, Input, Projection, Schema, What, compare, masked, masked_pair};
 use trueup_object::{Gvk, Node, ObjectKey, yaml};
 use trueup_render::{Target, Targets};
 
@@ -243,7 +243,11 @@ fn remark(difference: &Difference) -> String {
         }
         None => "nobody knows who set it".to_owned(),
     };
-    let why = if difference.drift { "drift" } else { "not synced yet" };
+    let why = match (difference.what, difference.drift) {
+        (What::Extra, _) => "no longer in Git",
+        (_, true) => "drift",
+        (_, false) => "not synced yet",
+    };
     one_line(&format!("{path}: {why}, {who}"))
 }
 

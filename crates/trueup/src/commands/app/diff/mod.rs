@@ -54,7 +54,7 @@ pub(crate) struct DiffArgs {
     #[arg(long, value_name = "DIR")]
     local: Option<PathBuf>,
     /// Where to keep what is fetched; the user's cache if not given.
-    #[arg(long, env = "TRUEUP_CACHE_DIR", value_name = "DIR", conflicts_with = "local")]
+    #[arg(long, env = "TRUEUP_CACHE_DIR", value_name = "DIR")]
     cache_dir: Option<PathBuf>,
 }
 

@@ -1,0 +1,41 @@
+//! The time of day, as statuses write it.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp, Unit};
+
+/// Now, in whole seconds, as `2026-11-24T10:00:00Z`.
+pub(crate) fn now() -> String {
+    text(Timestamp::now())
+}
+
+/// So much later than now.
+pub(crate) fn after(wait: Duration) -> String {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    text(Timestamp::now().checked_add(wait).unwrap_or(Timestamp::MAX))
+}
+
+/// How long ago a time was; nothing if it cannot be read or is yet to come.
+pub(crate) fn since(time: &str) -> Duration {
+    let Ok(time) = time.parse::<Timestamp>() else { return Duration::ZERO };
+    Duration::try_from(Timestamp::now().duration_since(time)).unwrap_or_default()
+}
+
+fn text(time: Timestamp) -> String {
+    time.round(Unit::Second).unwrap_or(time).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_whole_seconds_and_can_be_read_again() {
+        let time = text("2026-11-24T10:00:00.4Z".parse().unwrap());
+        assert_eq!(time, "2026-11-24T10:00:00Z");
+        assert!(since("2000-01-01T00:00:00Z") > Duration::from_secs(1_000_000));
+        assert_eq!(since("9999-01-01T00:00:00Z"), Duration::ZERO);
+        assert_eq!(since("yesterday"), Duration::ZERO);
+        assert!(after(Duration::from_secs(60)) > now());
+    }
+}

@@ -1,0 +1,193 @@
+//! The end of an application: its objects go first, if it says so, and then its finalizer.
+//!
+//! Only what is this application's own goes, as it was judged, on complete listings, and never what another application
+//! holds. Entry point: [`advance`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use trueup_api::{Application, Cascade, annotations, condition, object_options};
+use trueup_cluster::{ClusterError, Kind, Live, Propagation, WatchState};
+use trueup_object::{Gvk, ObjectKey};
+
+use crate::judge::Verdict;
+use crate::memory::Memory;
+use crate::observe::{Notice, inventory, is_ours, kinds_of, live};
+use crate::world::World;
+use crate::writer::{Update, write};
+use crate::{clock, perform, status};
+
+/// What stands in the way is looked at again after this time, if no event comes before.
+const PAUSE: Duration = Duration::from_secs(5);
+/// How many objects the condition names.
+const NAMED_MAX: usize = 5;
+
+/// The finalizers that ask for what is done here.
+const CASCADE_FINALIZERS: [&str; 3] =
+    [annotations::RESOURCES_FINALIZER, annotations::FOREGROUND_FINALIZER, annotations::BACKGROUND_FINALIZER];
+
+/// An object that has to go.
+struct Doomed {
+    key: ObjectKey,
+    kind: Kind,
+    live: Arc<Live>,
+}
+
+/// Takes the deletion one step further.
+pub(crate) async fn advance(world: &Arc<World>, application: &Arc<Application>, memory: &mut Memory) {
+    let Some(cascade) = application.meta.cascade() else { return };
+    if memory.inventory.is_empty() {
+        memory.inventory = inventory(application);
+    }
+    let blocked = delete_hooks(application);
+    if !blocked.is_empty() {
+        let message =
+            format!("the finalizers {} ask for hooks that are not run yet: remove them to go on", blocked.join(", "));
+        return report(world, application, message).await;
+    }
+    match doomed(world, &application.meta.name, memory).await {
+        Err(waiting) => {
+            world.queue.wake_at(&application.meta.name, Instant::now() + PAUSE);
+            if let Some(message) = waiting {
+                report(world, application, message).await;
+            }
+        }
+        Ok(doomed) if doomed.is_empty() => finish(world, application).await,
+        Ok(doomed) => delete(world, application, doomed, cascade).await,
+    }
+}
+
+/// The finalizers that ask for hooks at the deletion.
+fn delete_hooks(application: &Application) -> Vec<&str> {
+    let asks = |finalizer: &&str| {
+        finalizer.starts_with(annotations::PRE_DELETE_FINALIZER)
+            || finalizer.starts_with(annotations::POST_DELETE_FINALIZER)
+    };
+    application.meta.finalizers.iter().map(String::as_str).filter(asks).collect()
+}
+
+/// Everything that has to go, or what must be known first.
+async fn doomed(world: &Arc<World>, name: &str, memory: &mut Memory) -> Result<Vec<Doomed>, Option<String>> {
+    let mut candidates: BTreeMap<ObjectKey, Gvk> = memory.inventory.clone();
+    let kinds = kinds_of(world, candidates.values().cloned().collect()).await;
+    world.note_kinds(name, kinds.keys());
+    if memory.wanted.take().is_some() || !candidates.is_empty() {
+        world.cluster.want(name, candidates.iter().map(|(key, gvk)| (gvk.clone(), key.clone())));
+    }
+    for (gvk, kind) in &kinds {
+        match kind {
+            Ok(kind) => {
+                world.cluster.watch(kind);
+                match world.cluster.watch_state(gvk) {
+                    WatchState::Ready => {}
+                    WatchState::Pending { .. } => return Err(None),
+                    WatchState::Failed { message, .. } => {
+                        return Err(Some(format!(
+                            "{gvk} cannot be listed, so that nothing is deleted on doubt: {message}"
+                        )));
+                    }
+                }
+            }
+            // Without its kind an object cannot be there.
+            Err(Verdict::Unserved(_)) => {}
+            Err(Verdict::Unreadable(why)) => return Err(Some(why.clone())),
+            Err(_) => {}
+        }
+    }
+    candidates.extend(world.cluster.tracked(name).into_iter().map(|(gvk, key)| (key, gvk)));
+    let mut doomed = Vec::new();
+    for (key, gvk) in candidates {
+        let Ok(kind) = world.cluster.kind(&gvk).await else { continue };
+        let Some(live) = live(world, &kind, &key).await else { continue };
+        if goes(world, name, &key, &live) {
+            doomed.push(Doomed { key, kind, live });
+        }
+    }
+    Ok(doomed)
+}
+
+fn goes(world: &World, name: &str, key: &ObjectKey, live: &Live) -> bool {
+    // As upstream: a CustomResourceDefinition would take every object of its kind along, of whomever.
+    if key.kind == "CustomResourceDefinition"
+        || live.owned
+        || !is_ours(name, live)
+        || world.holders.other(name, key).is_some()
+    {
+        return false;
+    }
+    let options = object_options(&live.node());
+    options.delete && !options.keep
+}
+
+/// Deletes what is due: one kind's rank after the other, from the last to the first.
+async fn delete(world: &Arc<World>, application: &Arc<Application>, doomed: Vec<Doomed>, cascade: Cascade) {
+    let propagation = match cascade {
+        Cascade::Foreground => Propagation::Foreground,
+        Cascade::Background => Propagation::Background,
+    };
+    let prunes: Vec<ObjectKey> = doomed.iter().map(|doomed| doomed.key.clone()).collect();
+    let mut failures = Vec::new();
+    let first = trueup_plan::steps(Vec::new(), prunes).into_iter().find_map(|step| match step {
+        trueup_plan::Step::Prune(keys) => Some(keys),
+        trueup_plan::Step::Apply(_) => None,
+    });
+    for doomed in doomed
+        .iter()
+        .filter(|doomed| !doomed.live.deleting && first.as_ref().is_some_and(|keys| keys.contains(&doomed.key)))
+    {
+        match perform::prune(&world.cluster, &world.metrics, &doomed.kind, &doomed.key, &doomed.live, propagation).await
+        {
+            Ok(()) | Err(ClusterError::NotFound(_) | ClusterError::Conflict) => {}
+            Err(error) => failures.push(format!("{}: {error}", doomed.key)),
+        }
+    }
+    // The events of the deletions wake the application.
+    world.queue.wake_at(&application.meta.name, Instant::now() + PAUSE);
+    if !failures.is_empty() {
+        return report(world, application, failures.join("; ")).await;
+    }
+    let stuck: Vec<String> = doomed
+        .iter()
+        .filter(|doomed| doomed.live.deleting)
+        .filter_map(|doomed| finalizers(&doomed.key, &doomed.live))
+        .collect();
+    if !stuck.is_empty()
+        && clock::since(application.meta.deletion_timestamp.as_deref().unwrap_or_default()) >= PAUSE * 2
+    {
+        let more = stuck.len().saturating_sub(NAMED_MAX);
+        let shown = stuck.into_iter().take(NAMED_MAX).collect::<Vec<_>>().join("; ");
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        report(world, application, format!("waiting for objects to go: {shown}{more}")).await;
+    }
+}
+
+/// What keeps an object that is being deleted.
+fn finalizers(key: &ObjectKey, live: &Live) -> Option<String> {
+    let node = live.node();
+    let finalizers: Vec<&str> =
+        node.list_at(&["metadata", "finalizers"]).iter().filter_map(trueup_object::Node::as_str).collect();
+    (!finalizers.is_empty()).then(|| format!("{key} (finalizers: {})", finalizers.join(", ")))
+}
+
+/// Nothing is left: the finalizer has done its work.
+async fn finish(world: &Arc<World>, application: &Arc<Application>) {
+    let update = Update { take_finalizers: CASCADE_FINALIZERS.map(str::to_owned).to_vec(), ..Update::default() };
+    if let Err(error) = write(world, application, application, &update).await {
+        tracing::warn!(application = %application.meta.name, %error, "the finalizer cannot be removed");
+        world.queue.wake_at(&application.meta.name, Instant::now() + PAUSE);
+    }
+}
+
+async fn report(world: &Arc<World>, application: &Arc<Application>, message: String) {
+    let mut new = application.status.clone();
+    status::set_condition(&mut new, &Notice { kind: condition::DELETION_ERROR, message }, &clock::now());
+    if new == application.status {
+        return;
+    }
+    let update = Update { status: Some(new), ..Update::default() };
+    if let Err(error) = write(world, application, application, &update).await {
+        tracing::warn!(application = %application.meta.name, %error, "the status cannot be written");
+    }
+}

@@ -1,0 +1,146 @@
+//! Which application holds which object.
+//!
+//! An application holds what its current render holds; while that is unknown, what its inventory lists. An object is
+//! never pruned while another application holds it, and never taken from an application that holds it. Entry points:
+//! [`Holders::hold`] and [`Holders::other`].
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use trueup_object::ObjectKey;
+
+/// Who holds what, over all applications.
+#[derive(Default)]
+pub(crate) struct Holders(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    held: HashMap<Arc<str>, Held>,
+    /// The applications that hold an object, in the order in which they came.
+    by_key: HashMap<ObjectKey, Vec<Arc<str>>>,
+    /// Applications that want an object which another one holds.
+    waiting: HashMap<ObjectKey, HashSet<Arc<str>>>,
+}
+
+#[derive(Default)]
+struct Held {
+    keys: HashSet<ObjectKey>,
+    /// The keys come from a render, not from the inventory.
+    rendered: bool,
+}
+
+// === impl Holders ===
+
+impl Holders {
+    /// What the inventory of an application lists, for as long as no render of it is known.
+    pub(crate) fn inventory(&self, app: &str, keys: impl IntoIterator<Item = ObjectKey>) {
+        let mut state = self.state();
+        if !state.held.get(app).is_some_and(|held| held.rendered) {
+            state.replace(app, keys.into_iter().collect(), false);
+        }
+    }
+
+    /// What the current render of an application holds. Answers who waits for something that it has let go.
+    pub(crate) fn hold(&self, app: &str, keys: impl IntoIterator<Item = ObjectKey>) -> HashSet<Arc<str>> {
+        self.state().replace(app, keys.into_iter().collect(), true)
+    }
+
+    /// Forgets an application that is no more. Answers who waits for something that it held.
+    pub(crate) fn forget(&self, app: &str) -> HashSet<Arc<str>> {
+        let mut state = self.state();
+        let waking = state.replace(app, HashSet::new(), false);
+        state.held.remove(app);
+        for waiting in state.waiting.values_mut() {
+            waiting.remove(app);
+        }
+        state.waiting.retain(|_, waiting| !waiting.is_empty());
+        waking
+    }
+
+    /// Whether this application holds the object.
+    pub(crate) fn holds(&self, app: &str, key: &ObjectKey) -> bool {
+        self.state().held.get(app).is_some_and(|held| held.keys.contains(key))
+    }
+
+    /// Another application that holds the object, the first that did.
+    pub(crate) fn other(&self, app: &str, key: &ObjectKey) -> Option<Arc<str>> {
+        let state = self.state();
+        state.by_key.get(key)?.iter().find(|holder| &***holder != app).cloned()
+    }
+
+    /// Wakes this application once the object is let go.
+    pub(crate) fn wait_for(&self, app: &str, key: &ObjectKey) {
+        self.state().waiting.entry(key.clone()).or_default().insert(app.into());
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Whole between any two statements that change it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn replace(&mut self, app: &str, keys: HashSet<ObjectKey>, rendered: bool) -> HashSet<Arc<str>> {
+        let name: Arc<str> = app.into();
+        let held = self.held.entry(name.clone()).or_default();
+        held.rendered = rendered;
+        let gone: Vec<ObjectKey> = held.keys.difference(&keys).cloned().collect();
+        let come: Vec<ObjectKey> = keys.difference(&held.keys).cloned().collect();
+        held.keys = keys;
+        for key in come {
+            self.by_key.entry(key).or_default().push(name.clone());
+        }
+        let mut waking = HashSet::new();
+        for key in gone {
+            if let Some(holders) = self.by_key.get_mut(&key) {
+                holders.retain(|holder| *holder != name);
+                if holders.is_empty() {
+                    self.by_key.remove(&key);
+                }
+            }
+            waking.extend(self.waiting.remove(&key).unwrap_or_default());
+        }
+        waking.remove(app);
+        waking
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey::new("", "ConfigMap", "ns", name)
+    }
+
+    #[test]
+    fn the_inventory_counts_until_there_is_a_render() {
+        let holders = Holders::default();
+        holders.inventory("a", [key("x")]);
+        assert!(holders.holds("a", &key("x")));
+        holders.hold("a", [key("y")]);
+        holders.inventory("a", [key("x")]);
+        assert!(!holders.holds("a", &key("x")) && holders.holds("a", &key("y")));
+    }
+
+    #[test]
+    fn letting_go_wakes_who_waits() {
+        let holders = Holders::default();
+        holders.hold("a", [key("x"), key("y")]);
+        holders.hold("b", [key("x")]);
+        assert_eq!(holders.other("b", &key("x")).as_deref(), Some("a"));
+        holders.wait_for("b", &key("x"));
+        assert!(holders.hold("a", [key("x")]).is_empty());
+        assert_eq!(holders.hold("a", []), HashSet::from(["b".into()]));
+        assert_eq!(holders.other("b", &key("x")), None);
+    }
+
+    #[test]
+    fn an_application_that_is_gone_holds_nothing() {
+        let holders = Holders::default();
+        holders.hold("a", [key("x")]);
+        holders.wait_for("b", &key("x"));
+        assert_eq!(holders.forget("a"), HashSet::from(["b".into()]));
+        assert_eq!(holders.other("b", &key("x")), None);
+    }
+}

@@ -1,0 +1,318 @@
+//! One object of an application, judged: what Git says against what the cluster has.
+//!
+//! A judgement is remembered with what it was made from, so that a look at an application compares only the objects that
+//! changed. Entry points: [`judge`] and, where the server's word is wanted, [`confirm`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use trueup_api::{App, ObjectOptions, object_options};
+use trueup_cluster::{Apply, ClusterError, Kind, Live};
+use trueup_diff::{Comparison, Input, Note, Projection, Schema, compare};
+use trueup_health::Health;
+use trueup_object::{Digest, Gvk, Node, ObjectKey};
+use trueup_render::Target;
+
+use crate::memory::Memory;
+use crate::world::World;
+
+/// The server is asked about the same difference of the same object at most once in this time.
+const ASK_PAUSE: Duration = Duration::from_secs(60);
+
+/// An object of an application and what is to be said of it.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) key: ObjectKey,
+    pub(crate) gvk: Gvk,
+    pub(crate) verdict: Verdict,
+    pub(crate) health: Option<Health>,
+    pub(crate) exists: bool,
+    pub(crate) options: ObjectOptions,
+    /// What else is worth saying: who shares a field, what the server would not answer.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What is to be said of an object.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// As Git says.
+    InLine,
+    /// Somewhere else than Git says.
+    Differs(Arc<Comparison>),
+    /// Not there.
+    Missing,
+    /// Another application holds it.
+    HeldBy(Arc<str>),
+    /// The project does not permit it.
+    Forbidden(String),
+    /// The API server does not serve its kind.
+    Unserved(String),
+    /// Its kind cannot be listed, so nothing is known of it.
+    Unreadable(String),
+    /// Git asks not to sync it (`hook: Skip`).
+    Skipped,
+}
+
+/// A judgement, and the digest of what it was made from.
+pub(crate) struct Remembered {
+    cause: Digest,
+    judged: Arc<Judged>,
+}
+
+/// What is the same for all objects of an application in one look.
+pub(crate) struct Frame<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) name: &'a str,
+    pub(crate) spec: &'a App,
+    pub(crate) spec_digest: Digest,
+    /// Names of further autoscalers, from the Application's annotation.
+    pub(crate) scalers: Vec<String>,
+    /// A further manager whose fields are taken over, from the Application's annotation.
+    pub(crate) migration_manager: Option<String>,
+    /// Git says something else than at the last successful sync.
+    pub(crate) pending: bool,
+    pub(crate) never_synced: bool,
+}
+
+// === impl Judged ===
+
+impl Judged {
+    /// What differs, if something does.
+    pub(crate) fn comparison(&self) -> Option<&Comparison> {
+        match &self.verdict {
+            Verdict::Differs(comparison) => Some(comparison),
+            _ => None,
+        }
+    }
+
+    /// Whether it is as Git says, or is not asked to be.
+    pub(crate) fn is_in_line(&self) -> bool {
+        matches!(self.verdict, Verdict::InLine | Verdict::Skipped)
+    }
+
+    /// Whether an apply would help.
+    pub(crate) fn wants_apply(&self) -> bool {
+        matches!(self.verdict, Verdict::Differs(_) | Verdict::Missing)
+    }
+}
+
+/// Judges one object. `live` is what the index has of it.
+pub(crate) async fn judge(
+    frame: &Frame<'_>,
+    memory: &mut Memory,
+    target: &Target,
+    kind: &Result<Kind, Verdict>,
+    live: Option<&Arc<Live>>,
+) -> Arc<Judged> {
+    let holder = live.and_then(|live| held_by_other(frame, target, live));
+    if holder.is_some() {
+        frame.world.holders.wait_for(frame.name, &target.key);
+    }
+    let cause = cause(frame, memory, target, kind.is_ok(), live, holder.as_deref());
+    if let Some(remembered) = memory.judged.get(&target.key)
+        && remembered.cause == cause
+    {
+        return Arc::clone(&remembered.judged);
+    }
+    frame.world.metrics.comparisons.inc();
+    let judged = Arc::new(look(frame, memory, target, kind, live, holder).await);
+    // What could not be known is looked at again next time.
+    if matches!(judged.verdict, Verdict::Unserved(_) | Verdict::Unreadable(_)) {
+        memory.judged.remove(&target.key);
+    } else {
+        memory.judged.insert(target.key.clone(), Remembered { cause, judged: Arc::clone(&judged) });
+    }
+    judged
+}
+
+async fn look(
+    frame: &Frame<'_>,
+    memory: &Memory,
+    target: &Target,
+    kind: &Result<Kind, Verdict>,
+    live: Option<&Arc<Live>>,
+    holder: Option<Arc<str>>,
+) -> Judged {
+    let options = object_options(target.manifest.node());
+    let mut judged = Judged {
+        key: target.key.clone(),
+        gvk: target.gvk.clone(),
+        verdict: Verdict::Missing,
+        health: None,
+        exists: live.is_some(),
+        options,
+        warnings: Vec::new(),
+    };
+    if judged.options.skip {
+        judged.verdict = Verdict::Skipped;
+        return judged;
+    }
+    match kind {
+        Err(Verdict::Unserved(why)) => judged.verdict = Verdict::Unserved(why.clone()),
+        Err(Verdict::Forbidden(why)) => judged.verdict = Verdict::Forbidden(why.clone()),
+        Err(Verdict::Unreadable(why)) => judged.verdict = Verdict::Unreadable(why.clone()),
+        Err(_) => {}
+        Ok(_) => {
+            let Some(live) = live else { return judged };
+            let node = live.node();
+            judged.health = trueup_health::of(&node);
+            judged.verdict = match holder {
+                Some(holder) => Verdict::HeldBy(holder),
+                None => {
+                    let comparison = contrast(frame, memory, target, &node).await;
+                    judged.warnings = comparison.notes.iter().filter_map(|note| said(&target.key, note)).collect();
+                    if comparison.in_line() { Verdict::InLine } else { Verdict::Differs(Arc::new(comparison)) }
+                }
+            };
+        }
+    }
+    judged
+}
+
+/// Compares one object, with the kind's schema if it is needed.
+async fn contrast(frame: &Frame<'_>, memory: &Memory, target: &Target, live: &Node) -> Comparison {
+    let empty = Node::map();
+    let base = memory.base_of(&target.key, &empty);
+    let projection =
+        memory.projections.get(&target.key).filter(|(of, _)| *of == target.digest).map(|(_, projection)| projection);
+    let ignore: Vec<&str> = frame
+        .spec
+        .ignore
+        .iter()
+        .filter(|rule| rule.matches(&target.key))
+        .flat_map(|rule| rule.pointers.iter().map(String::as_str))
+        .collect();
+    let scalers: Vec<&str> = frame.scalers.iter().map(String::as_str).collect();
+    let unknown = Schema::unknown();
+    let input = Input {
+        desired: target.manifest.node(),
+        live,
+        base,
+        schema: &unknown,
+        projection: projection.map(AsRef::as_ref),
+        ignore: &ignore,
+        scalers: &scalers,
+        migration_manager: frame.migration_manager.as_deref(),
+        built_in: is_built_in(&target.gvk.group),
+        pending: frame.pending,
+        never_synced: frame.never_synced,
+    };
+    let first = compare(&input);
+    if !first.needs_schema {
+        return first;
+    }
+    match frame.world.cluster.openapi(&target.gvk).await {
+        Ok(schema) => compare(&Input { schema: &schema, ..input }),
+        Err(error) => {
+            tracing::warn!(kind = %target.gvk, %error, "the schema of a kind cannot be read: its lists are compared as a whole");
+            first
+        }
+    }
+}
+
+/// Asks the server about a doubtful difference, at most once a minute each. Answers what it would not say.
+pub(crate) async fn confirm(
+    frame: &Frame<'_>,
+    memory: &mut Memory,
+    target: &Target,
+    kind: &Kind,
+    judged: &Judged,
+) -> Option<String> {
+    let comparison = judged.comparison().filter(|comparison| comparison.doubtful())?;
+    let leaves = leaves(comparison);
+    if memory.asked.get(&target.key).is_some_and(|(at, of)| *of == leaves && at.elapsed() < ASK_PAUSE) {
+        return None;
+    }
+    memory.asked.insert(target.key.clone(), (Instant::now(), leaves));
+    frame.world.metrics.dry_runs.inc();
+    let live = frame.world.cluster.live(&target.gvk, &target.key);
+    let body = to_send(frame, target, live.as_deref());
+    let how = Apply {
+        dry_run: true,
+        resource_version: None,
+        validate: frame.spec.options.validate && judged.options.validate,
+    };
+    match frame.world.cluster.apply(kind, &body, how).await {
+        Ok(answer) => {
+            learn(memory, target, &answer.node());
+            None
+        }
+        Err(ClusterError::NotFound { .. }) => None,
+        Err(error) => Some(format!("{}: the API server would not say what it makes of it: {error}", target.key)),
+    }
+}
+
+/// Keeps what the server makes of a manifest, as its answer to an apply shows.
+pub(crate) fn learn(memory: &mut Memory, target: &Target, answer: &Node) {
+    // The answer's own managedFields tell the kinds of its lists.
+    let projection = Projection::from_answer(target.manifest.node(), answer, &Schema::unknown());
+    memory.projections.remove(&target.key);
+    if !projection.is_empty() {
+        memory.projections.insert(target.key.clone(), (target.digest, Arc::new(projection)));
+    }
+}
+
+/// What is sent for an object: without the replicas that an autoscaler owns.
+pub(crate) fn to_send(frame: &Frame<'_>, target: &Target, live: Option<&Live>) -> Node {
+    let live = live.map(Live::node);
+    let scalers: Vec<&str> = frame.scalers.iter().map(String::as_str).collect();
+    trueup_diff::to_send(target.manifest.node(), live.as_ref(), &scalers)
+}
+
+/// The leaves that differ, as a digest.
+pub(crate) fn leaves(comparison: &Comparison) -> Digest {
+    Digest::of_parts(comparison.differences.iter().map(|difference| difference.path.to_string()))
+}
+
+/// Whether a group's kinds are the API server's own: theirs are the quantities that it stores in one form.
+pub(crate) fn is_built_in(group: &str) -> bool {
+    !group.contains('.') || group.ends_with(".k8s.io")
+}
+
+/// What a note is worth a condition for; what was given up or is never compared needs nobody's attention.
+fn said(key: &ObjectKey, note: &Note) -> Option<String> {
+    match note {
+        Note::Shared { path, manager } => {
+            Some(format!("{key}: {path} was removed from Git and stays, because '{manager}' holds it too"))
+        }
+        Note::Scaled { manager } => Some(format!(
+            "{key}: .spec.replicas belongs to the autoscaler '{manager}' and is left to it: remove it from Git"
+        )),
+        Note::Duplicate { path } => Some(format!("{key}: {path} occurs more than once: the last one counts")),
+        Note::GivenUp { .. } | Note::Aggregated => None,
+    }
+}
+
+/// The other application that an object belongs to, if it still does.
+fn held_by_other(frame: &Frame<'_>, target: &Target, live: &Live) -> Option<Arc<str>> {
+    let holder = live.claimed_by()?;
+    let world = frame.world;
+    let holds =
+        holder != frame.name && world.applications.get(holder).is_some() && world.holders.holds(holder, &target.key);
+    holds.then(|| Arc::from(holder))
+}
+
+fn cause(
+    frame: &Frame<'_>,
+    memory: &Memory,
+    target: &Target,
+    served: bool,
+    live: Option<&Arc<Live>>,
+    holder: Option<&str>,
+) -> Digest {
+    let (uid, version) = live.map_or(("", ""), |live| (live.uid.as_str(), live.resource_version.as_str()));
+    let projection = memory.projections.get(&target.key).map_or(0, |(_, projection)| Arc::as_ptr(projection) as usize);
+    let flags = [u8::from(frame.pending), u8::from(frame.never_synced), u8::from(served), memory.base.rank()];
+    Digest::of_parts([
+        uid.as_bytes(),
+        version.as_bytes(),
+        target.digest.to_string().as_bytes(),
+        frame.spec_digest.to_string().as_bytes(),
+        memory.base.digest().map(|digest| digest.to_string()).unwrap_or_default().as_bytes(),
+        holder.unwrap_or_default().as_bytes(),
+        &projection.to_le_bytes(),
+        &flags,
+        frame.scalers.join(",").as_bytes(),
+    ])
+}

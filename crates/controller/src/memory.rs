@@ -1,0 +1,118 @@
+//! What is remembered of one application between two looks at it.
+//!
+//! Everything here can be lost: it is made again from Git, the cluster and the Application's own status, at the price of
+//! one more comparison.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use trueup_diff::Projection;
+use trueup_git::CommitId;
+use trueup_object::{Digest, Gvk, Node, ObjectKey};
+use trueup_render::{Rendered, Targets};
+
+use crate::judge::Remembered;
+
+/// What is remembered of one application.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// Of which Application: another one of the same name starts anew.
+    pub(crate) uid: String,
+    /// The last render, and what it was made from.
+    pub(crate) rendered: Option<(CommitId, Digest, Arc<Rendered>)>,
+    /// The final manifests, and what they were made from.
+    pub(crate) targets: Option<(Digest, Arc<Targets>)>,
+    /// What Git said at the last successful sync.
+    pub(crate) base: Base,
+    /// The objects that we answer for, from before their first apply until they are seen gone.
+    pub(crate) inventory: BTreeMap<ObjectKey, Gvk>,
+    /// The digest of what the index was last asked to keep for us.
+    pub(crate) wanted: Option<Digest>,
+    /// The last judgement of each object, with what it was judged from.
+    pub(crate) judged: HashMap<ObjectKey, Remembered>,
+    /// What the server makes of what Git says, with the digest of the manifest it is about.
+    pub(crate) projections: HashMap<ObjectKey, (Digest, Arc<Projection>)>,
+    /// When the server was last asked about an object, and about which difference.
+    pub(crate) asked: HashMap<ObjectKey, (Instant, Digest)>,
+    /// How often an object's leaves were brought back, and when last.
+    pub(crate) heals: HashMap<(ObjectKey, Digest), (u32, Instant)>,
+    /// When the status was last written.
+    pub(crate) written: Option<Instant>,
+    /// When a write that nobody waits for may go out.
+    pub(crate) deferred: Option<Instant>,
+    /// Since when prunes wait for other applications to look at the same commit.
+    pub(crate) prunes_wait: Option<Instant>,
+    /// Since when the kinds of this application have not been listed.
+    pub(crate) kinds_wait: Option<Instant>,
+    /// An automated sync that failed for good: what it was for, and when it may be tried again.
+    pub(crate) failed: Option<(Digest, Instant)>,
+    /// Whether a notice about an Argo CD controller went out.
+    pub(crate) rival_told: bool,
+}
+
+/// What Git said at the last successful sync.
+#[derive(Clone, Default)]
+pub(crate) enum Base {
+    /// Not looked for yet.
+    #[default]
+    Unread,
+    /// There never was a sync.
+    Never,
+    /// The synced revision cannot be had any more, and why.
+    Lost(String),
+    /// The manifests.
+    Known(Arc<Targets>),
+}
+
+// === impl Memory ===
+
+impl Memory {
+    /// Starts anew if the Application is another one.
+    pub(crate) fn adopt(&mut self, uid: &str) {
+        if self.uid != uid {
+            *self = Self { uid: uid.to_owned(), ..Self::default() };
+        }
+    }
+
+    /// Forgets what was judged and what the server said, so that all of it is found out again.
+    pub(crate) fn forget_judgements(&mut self) {
+        self.judged.clear();
+        self.projections.clear();
+        self.asked.clear();
+        self.failed = None;
+    }
+
+    /// What Git said of an object at the last successful sync; `nothing` if it said nothing, none if that is not known.
+    pub(crate) fn base_of<'a>(&'a self, key: &ObjectKey, nothing: &'a Node) -> Option<&'a Node> {
+        match &self.base {
+            Base::Unread | Base::Lost(_) => None,
+            Base::Never => Some(nothing),
+            Base::Known(targets) => {
+                let target = targets.objects.iter().find(|target| target.key == *key);
+                Some(target.map_or(nothing, |target| target.manifest.node()))
+            }
+        }
+    }
+}
+
+// === impl Base ===
+
+impl Base {
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Known(targets) => Some(targets.digest),
+            _ => None,
+        }
+    }
+
+    /// Tells the variants apart in digests.
+    pub(crate) fn rank(&self) -> u8 {
+        match self {
+            Self::Unread => 0,
+            Self::Never => 1,
+            Self::Lost(_) => 2,
+            Self::Known(_) => 3,
+        }
+    }
+}

@@ -1,0 +1,454 @@
+//! One sync operation, from its start to its end or to the next attempt.
+//!
+//! An operation is a wish, not a job: killed at any line it is begun again by the next look, which finds less to do. Its
+//! start is written down, with the inventory, before the first object is. Entry point: [`run`].
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt as _};
+use trueup_api::{
+    Application, Operation, OperationInitiator, OperationPhase, OperationState, ResourceResult, ResultCode,
+    RevisionHistory, SyncOperation, SyncOptions, SyncResult,
+};
+use trueup_cluster::{ClusterError, Kind, Propagation, WatchState};
+use trueup_object::{GroupKind, Gvk, Node, ObjectKey};
+use trueup_plan::{Item, Step};
+
+use crate::clock;
+use crate::judge::{Frame, Judged, Verdict, learn};
+use crate::memory::{Base, Memory};
+use crate::observe::{Fate, View, defines};
+use crate::perform::{self, Applied, Change, Order};
+use crate::world::World;
+
+/// How many objects of one application are written at once. The limit toward the API server is the cluster's business.
+const OBJECTS_AT_ONCE: usize = 32;
+/// How many refusals the message of an operation repeats; all of them stand in its result.
+const REASONS_MAX: usize = 3;
+/// How long a sync waits for a kind whose definition it has just applied.
+const KIND_PATIENCE: Duration = Duration::from_secs(30);
+const KIND_PAUSE: Duration = Duration::from_millis(50);
+
+/// What is to be done.
+pub(crate) struct Run {
+    pub(crate) operation: Operation,
+    pub(crate) started_at: String,
+    /// Attempts before this one.
+    pub(crate) retry_count: i64,
+}
+
+/// How it ended.
+pub(crate) struct Ended {
+    pub(crate) state: OperationState,
+    /// The entry for the history, if everything was done.
+    pub(crate) history: Option<RevisionHistory>,
+    /// A newer revision came, or the operation was terminated: look again at once.
+    pub(crate) again: bool,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What became of the objects.
+#[derive(Default)]
+pub(crate) struct Tally {
+    results: Vec<ResourceResult>,
+    pub(crate) refusals: Vec<String>,
+    pub(crate) refused_keys: HashSet<ObjectKey>,
+    pub(crate) changed: usize,
+    pub(crate) changed_keys: HashSet<ObjectKey>,
+    warnings: Vec<String>,
+}
+
+// === impl Run ===
+
+impl Run {
+    /// An automated sync to a commit.
+    pub(crate) fn automated(view: &View, prune: bool) -> Self {
+        let sync = SyncOperation { revision: view.commit.to_string(), prune, ..SyncOperation::default() };
+        let initiated_by = OperationInitiator { automated: true, ..OperationInitiator::default() };
+        let operation = Operation { sync: Some(sync), initiated_by, ..Operation::default() };
+        Self { operation, started_at: clock::now(), retry_count: 0 }
+    }
+
+    pub(crate) fn is_automated(&self) -> bool {
+        self.operation.initiated_by.automated
+    }
+
+    pub(crate) fn prunes(&self) -> bool {
+        self.operation.sync.as_ref().is_some_and(|sync| sync.prune)
+    }
+
+    /// The options of the operation; one that names none has the application's.
+    fn options(&self, view: &View) -> SyncOptions {
+        match &self.operation.sync {
+            Some(sync) if !sync.sync_options.is_empty() => SyncOptions::read(&sync.sync_options),
+            _ => view.spec.options.clone(),
+        }
+    }
+
+    /// The state while it runs.
+    pub(crate) fn state(&self, phase: OperationPhase, message: String) -> OperationState {
+        OperationState {
+            operation: self.operation.clone(),
+            phase,
+            message,
+            started_at: self.started_at.clone(),
+            retry_count: self.retry_count,
+            ..OperationState::default()
+        }
+    }
+}
+
+/// Why an operation may not even begin, with a result for each object concerned.
+pub(crate) fn invalid(view: &View) -> Option<(String, Vec<ResourceResult>)> {
+    if !view.stops.is_empty() {
+        return Some((view.stops.join("; "), Vec::new()));
+    }
+    let defined = defined(view);
+    let mut results = Vec::new();
+    for judged in &view.objects {
+        let why = match &judged.verdict {
+            Verdict::Unserved(_) if defined.contains(&judged.gvk.group_kind()) => continue,
+            Verdict::Unserved(why) | Verdict::Forbidden(why) | Verdict::Unreadable(why) => why,
+            _ => continue,
+        };
+        results.push(result(&judged.key, &judged.gvk, ResultCode::SyncFailed, why.clone()));
+    }
+    if results.is_empty() {
+        return None;
+    }
+    let reasons =
+        reasons(&results.iter().map(|result| format!("{}: {}", result.name, result.message)).collect::<Vec<_>>());
+    Some((format!("one or more synchronization tasks are not valid: {reasons}"), results))
+}
+
+/// The kinds that this render defines itself.
+fn defined(view: &View) -> HashSet<GroupKind> {
+    view.targets.objects.iter().filter_map(|target| defines(target.manifest.node())).map(|(kind, _)| kind).collect()
+}
+
+/// Does it. The start has been written down already.
+pub(crate) async fn run(
+    world: &World,
+    application: &Application,
+    view: &mut View,
+    memory: &mut Memory,
+    run: &Run,
+) -> Ended {
+    let mut tally = Tally::default();
+    if let Some((message, results)) = invalid(view) {
+        tally.results = results;
+        return end(application, view, run, OperationPhase::Failed, message, tally);
+    }
+    if run.options(view).create_namespace
+        && let Err(error) = create_namespace(world, &view.spec.destination.namespace).await
+    {
+        let message = format!("namespace '{}' cannot be created: {error}", view.spec.destination.namespace);
+        return end(application, view, run, OperationPhase::Failed, message, tally);
+    }
+    for step in steps(view, run.prunes()) {
+        if let Some(stop) = interruption(world, application, view, run) {
+            let again = true;
+            return Ended { again, ..end(application, view, run, OperationPhase::Failed, stop, tally) };
+        }
+        match step {
+            Step::Apply(keys) => apply_all(world, application, view, memory, &keys, &mut tally).await,
+            // What Git still has comes first: nothing is taken away while something could not be put in its place.
+            Step::Prune(keys) if tally.refusals.is_empty() => prune_all(world, view, &keys, &mut tally).await,
+            Step::Prune(keys) => skip_prunes(view, &keys, &mut tally),
+        }
+    }
+    note_unpruned(view, run, &mut tally);
+    if tally.refusals.is_empty() {
+        memory.base = Base::Known(Arc::clone(&view.targets));
+        let message = "successfully synced (all tasks run)".to_owned();
+        end(application, view, run, OperationPhase::Succeeded, message, tally)
+    } else {
+        let message = format!("one or more objects failed to apply, reason: {}", reasons(&tally.refusals));
+        end(application, view, run, OperationPhase::Failed, message, tally)
+    }
+}
+
+fn steps(view: &View, prune: bool) -> Vec<Step> {
+    let applies = view
+        .targets
+        .objects
+        .iter()
+        .zip(&view.objects)
+        .filter(|(_, judged)| judged.wants_apply() || is_to_come(judged))
+        .map(|(target, _)| Item {
+            key: target.key.clone(),
+            gvk: target.gvk.clone(),
+            defines: defines(target.manifest.node()).map(|(kind, _)| kind),
+        });
+    let prunes = view.extras.iter().filter(|extra| prune && extra.fate == Fate::Prune).map(|extra| extra.key.clone());
+    trueup_plan::steps(applies.collect(), prunes.collect())
+}
+
+/// An object whose kind comes into being in this very sync.
+fn is_to_come(judged: &Judged) -> bool {
+    matches!(judged.verdict, Verdict::Unserved(_))
+}
+
+/// Why an operation stops between two steps.
+fn interruption(world: &World, application: &Application, view: &View, run: &Run) -> Option<String> {
+    let now = world.applications.get(&application.meta.name)?;
+    if now.meta.uid != application.meta.uid || now.meta.deletion_timestamp.is_some() {
+        return Some("the application is being deleted".to_owned());
+    }
+    let terminating =
+        now.status.operation_state.as_ref().is_some_and(|state| state.phase == OperationPhase::Terminating);
+    if terminating {
+        return Some("Operation terminated".to_owned());
+    }
+    let source = &view.spec.source;
+    let tip = world.repositories.known_tip(&source.repo_url, &source.target_revision)?;
+    (run.is_automated() && tip != view.commit).then(|| format!("superseded by revision {tip}"))
+}
+
+/// Applies these objects and nothing else.
+pub(crate) async fn apply_some(
+    world: &World,
+    application: &Application,
+    view: &View,
+    memory: &mut Memory,
+    keys: &[ObjectKey],
+) -> Tally {
+    let mut tally = Tally::default();
+    apply_all(world, application, view, memory, keys, &mut tally).await;
+    tally
+}
+
+async fn apply_all(
+    world: &World,
+    application: &Application,
+    view: &View,
+    memory: &mut Memory,
+    keys: &[ObjectKey],
+    tally: &mut Tally,
+) {
+    let frame = view.frame(world, application);
+    let by_key: HashMap<&ObjectKey, usize> =
+        view.targets.objects.iter().enumerate().map(|(at, target)| (&target.key, at)).collect();
+    let mut applies = Vec::with_capacity(keys.len());
+    for at in keys.iter().filter_map(|key| by_key.get(key).copied()) {
+        let (frame, memory) = (&frame, &*memory);
+        applies.push(async move { (at, apply_one(frame, view, memory, at).await) });
+    }
+    let mut outcomes: Vec<(usize, Result<Applied, ClusterError>)> =
+        stream::iter(applies).buffer_unordered(OBJECTS_AT_ONCE).collect().await;
+    outcomes.sort_by_key(|(at, _)| *at);
+    for (at, outcome) in outcomes {
+        let target = &view.targets.objects[at];
+        match outcome {
+            Ok(applied) => {
+                learn(memory, target, &applied.live.node());
+                if applied.change != Change::Unchanged {
+                    tally.changed += 1;
+                    tally.changed_keys.insert(target.key.clone());
+                }
+                tally.warnings.extend(applied.warnings);
+                tally.results.push(result(
+                    &target.key,
+                    &target.gvk,
+                    ResultCode::Synced,
+                    format!("{} {}", named(&target.key), word(applied.change)),
+                ));
+            }
+            Err(error) => {
+                let message = format!("{}: {error}", named(&target.key));
+                tally.refused_keys.insert(target.key.clone());
+                tally.refusals.push(message.clone());
+                tally.results.push(result(&target.key, &target.gvk, ResultCode::SyncFailed, message));
+            }
+        }
+    }
+}
+
+async fn apply_one(frame: &Frame<'_>, view: &View, memory: &Memory, at: usize) -> Result<Applied, ClusterError> {
+    let (target, judged) = (&view.targets.objects[at], &view.objects[at]);
+    let fresh_kind = is_to_come(judged);
+    let kind = match view.kinds.get(&target.gvk) {
+        Some(Ok(kind)) => kind.clone(),
+        _ => fresh(frame.world, &target.gvk).await?,
+    };
+    let nothing = Node::map();
+    let scalers: Vec<&str> = frame.scalers.iter().map(String::as_str).collect();
+    let order = Order {
+        world: frame.world,
+        target,
+        kind: &kind,
+        base: memory.base_of(&target.key, &nothing),
+        scalers: &scalers,
+        migration_manager: frame.migration_manager.as_deref(),
+        validate: view.spec.options.validate && judged.options.validate,
+        removes: judged.comparison().is_some_and(|comparison| {
+            comparison.differences.iter().any(|difference| difference.what == trueup_diff::What::Extra)
+        }),
+        fresh_kind,
+    };
+    perform::apply(&order).await
+}
+
+/// A kind that has just been defined.
+async fn fresh(world: &World, gvk: &Gvk) -> Result<Kind, ClusterError> {
+    let began = tokio::time::Instant::now();
+    loop {
+        match world.cluster.kind(gvk).await {
+            Ok(kind) => return Ok(kind),
+            Err(error) if began.elapsed() >= KIND_PATIENCE => {
+                return Err(ClusterError::Unavailable { message: error.to_string() });
+            }
+            Err(_) => tokio::time::sleep(KIND_PAUSE).await,
+        }
+    }
+}
+
+async fn prune_all(world: &World, view: &View, keys: &[ObjectKey], tally: &mut Tally) {
+    let wanted: HashSet<&ObjectKey> = keys.iter().collect();
+    let mut prunes = Vec::with_capacity(keys.len());
+    for extra in view.extras.iter().filter(|extra| wanted.contains(&extra.key)) {
+        prunes.push(async move { (extra, prune_one(world, &extra.gvk, extra).await) });
+    }
+    let outcomes: Vec<_> = stream::iter(prunes).buffer_unordered(OBJECTS_AT_ONCE).collect().await;
+    for (extra, outcome) in outcomes {
+        match outcome {
+            Ok(()) => {
+                tally.changed += 1;
+                tally.results.push(result(&extra.key, &extra.gvk, ResultCode::Pruned, "pruned".to_owned()));
+            }
+            Err(error) => {
+                let message = format!("{}: {error}", named(&extra.key));
+                tally.refusals.push(message.clone());
+                tally.results.push(result(&extra.key, &extra.gvk, ResultCode::SyncFailed, message));
+            }
+        }
+    }
+    tally.results.sort_by(|a, b| (&a.kind, &a.namespace, &a.name).cmp(&(&b.kind, &b.namespace, &b.name)));
+}
+
+async fn prune_one(world: &World, gvk: &Gvk, extra: &crate::observe::Extra) -> Result<(), ClusterError> {
+    let Some(live) = &extra.live else { return Ok(()) };
+    let kind = match world.cluster.kind(gvk).await {
+        Ok(kind) => kind,
+        Err(error) => return Err(ClusterError::Unavailable { message: error.to_string() }),
+    };
+    // Only on a complete listing of the kind.
+    if !matches!(world.cluster.watch_state(gvk), WatchState::Ready) {
+        return Err(ClusterError::Unavailable { message: format!("{gvk} is not listed completely at the moment") });
+    }
+    match perform::prune(&world.cluster, &world.metrics, &kind, &extra.key, live, Propagation::Foreground).await {
+        Err(ClusterError::NotFound(_)) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+fn skip_prunes(view: &View, keys: &[ObjectKey], tally: &mut Tally) {
+    for extra in view.extras.iter().filter(|extra| keys.contains(&extra.key)) {
+        let why = "not pruned, because other objects of this sync failed".to_owned();
+        tally.results.push(result(&extra.key, &extra.gvk, ResultCode::PruneSkipped, why));
+    }
+}
+
+/// Results for what Git no longer has and this operation left alone.
+fn note_unpruned(view: &View, run: &Run, tally: &mut Tally) {
+    for extra in &view.extras {
+        let why = match &extra.fate {
+            Fate::Prune if !run.prunes() => "ignored (requires pruning)".to_owned(),
+            Fate::Keep(why) => why.clone(),
+            _ => continue,
+        };
+        tally.results.push(result(&extra.key, &extra.gvk, ResultCode::PruneSkipped, why));
+    }
+}
+
+async fn create_namespace(world: &World, namespace: &str) -> Result<(), ClusterError> {
+    let gvk = Gvk::from_api_version("v1", "Namespace");
+    let kind =
+        world.cluster.kind(&gvk).await.map_err(|error| ClusterError::Unavailable { message: error.to_string() })?;
+    let key = ObjectKey::new("", "Namespace", "", namespace);
+    if namespace.is_empty() || world.cluster.live(&gvk, &key).is_some() || world.cluster.knows_foreign(&gvk, &key) {
+        return Ok(());
+    }
+    let mut body = Node::map();
+    body.set_at(&["apiVersion"], "v1".into());
+    body.set_at(&["kind"], "Namespace".into());
+    body.set_at(&["metadata", "name"], namespace.into());
+    match world.cluster.create(&kind, &body).await {
+        Ok(_) | Err(ClusterError::AlreadyExists) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+pub(crate) fn end(
+    application: &Application,
+    view: &View,
+    run: &Run,
+    phase: OperationPhase,
+    message: String,
+    tally: Tally,
+) -> Ended {
+    let finished_at = clock::now();
+    let source = view.spec.compared_to.source.clone();
+    let revision = view.commit.to_string();
+    let mut state = run.state(phase, message);
+    state.finished_at = Some(finished_at.clone());
+    state.sync_result = Some(SyncResult {
+        resources: tally.results,
+        revision: revision.clone(),
+        source: source.clone(),
+        ..SyncResult::default()
+    });
+    let history = (phase == OperationPhase::Succeeded).then(|| RevisionHistory {
+        id: application.status.history.last().map_or(0, |last| last.id + 1),
+        revision,
+        source,
+        deploy_started_at: Some(run.started_at.clone()),
+        deployed_at: finished_at,
+        initiated_by: run.operation.initiated_by.clone(),
+        ..RevisionHistory::default()
+    });
+    Ended { state, history, again: false, warnings: tally.warnings }
+}
+
+fn result(key: &ObjectKey, gvk: &Gvk, status: ResultCode, message: String) -> ResourceResult {
+    ResourceResult {
+        group: key.group.to_string(),
+        version: gvk.version.to_string(),
+        kind: key.kind.to_string(),
+        namespace: key.namespace.to_string(),
+        name: key.name.to_string(),
+        status: Some(status),
+        message,
+        sync_phase: "Sync".to_owned(),
+        hook_phase: Some(if status == ResultCode::SyncFailed {
+            OperationPhase::Failed
+        } else {
+            OperationPhase::Succeeded
+        }),
+        ..ResourceResult::default()
+    }
+}
+
+/// As kubectl names an object: `deployment.apps/web`.
+fn named(key: &ObjectKey) -> String {
+    let kind = key.kind.to_lowercase();
+    if key.group.is_empty() { format!("{kind}/{}", key.name) } else { format!("{kind}.{}/{}", key.group, key.name) }
+}
+
+fn word(change: Change) -> &'static str {
+    match change {
+        Change::Created => "created",
+        Change::Configured => "configured",
+        Change::Unchanged => "unchanged",
+    }
+}
+
+fn reasons(all: &[String]) -> String {
+    let shown = all.iter().take(REASONS_MAX).cloned().collect::<Vec<_>>().join("; ");
+    match all.len().saturating_sub(REASONS_MAX) {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    }
+}

@@ -1,0 +1,279 @@
+//! Writing one object: apply it, with what must be taken over first, or delete it.
+//!
+//! Invariant: whatever is written was judged at the version that is written over, where overwriting could hurt; a version
+//! that moved meanwhile is looked at again. Entry points: [`apply`] and [`prune`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use trueup_cluster::{Absent, Apply, Cluster, ClusterError, Kind, Live, Propagation};
+use trueup_diff::{Schema, takeover, to_send, without_duplicates};
+use trueup_object::{Node, ObjectKey};
+use trueup_render::Target;
+
+use crate::metrics::Metrics;
+use crate::observe::live;
+use crate::world::World;
+
+/// How often an object that changes under our hands is looked at again within one apply.
+const ROUNDS_MAX: u32 = 3;
+/// How many fields that the server does not know are dropped with `Validate=false`: it names one at a time.
+const UNKNOWN_FIELDS_MAX: usize = 20;
+/// How long an object waits for the kind that was defined a moment before: the server serves it within 0.2 s.
+const KIND_PATIENCE: Duration = Duration::from_secs(10);
+/// Between two tries of such an object.
+const KIND_PAUSE: Duration = Duration::from_millis(50);
+/// How long a recreated object waits for its predecessor to go.
+const RECREATE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What one apply needs to know.
+pub(crate) struct Order<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) target: &'a Target,
+    pub(crate) kind: &'a Kind,
+    pub(crate) base: Option<&'a Node>,
+    pub(crate) scalers: &'a [&'a str],
+    /// The manager that the migration annotation names.
+    pub(crate) migration_manager: Option<&'a str>,
+    /// Fields that the server does not know are refused.
+    pub(crate) validate: bool,
+    /// Leaves of the object that Git gave up are still there and have to go.
+    pub(crate) removes: bool,
+    /// Its kind was defined in this very sync.
+    pub(crate) fresh_kind: bool,
+}
+
+/// What came of an apply.
+pub(crate) struct Applied {
+    pub(crate) live: Arc<Live>,
+    pub(crate) change: Change,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What an apply did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Created,
+    Configured,
+    /// The same version came back: it was equal already.
+    Unchanged,
+}
+
+/// Applies one object.
+pub(crate) async fn apply(order: &Order<'_>) -> Result<Applied, ClusterError> {
+    let mut round = 1;
+    loop {
+        let before = live(order.world, order.kind, &order.target.key).await;
+        match once(order, before.as_ref()).await {
+            Err(ClusterError::Conflict) if round < ROUNDS_MAX => {
+                round += 1;
+                order.world.cluster.fetch(order.kind, &order.target.key).await?;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn once(order: &Order<'_>, before: Option<&Arc<Live>>) -> Result<Applied, ClusterError> {
+    let mut before = before.cloned();
+    if let Some(seen) = &before {
+        before = Some(take_over(order, seen).await?);
+    }
+    let node = before.as_ref().map(|live| live.node());
+    let sent = to_send(order.target.manifest.node(), node.as_ref(), order.scalers);
+    let schema = Schema::unknown();
+    let (body, duplicates) = without_duplicates(&sent, node.as_ref(), &schema);
+    let mut warnings: Vec<String> = duplicates
+        .iter()
+        .map(|path| format!("{}: {path} occurs more than once: the last one counts", order.target.key))
+        .collect();
+    // An autoscaler that was faster must not be undone.
+    let resource_version = before.as_ref().filter(|_| order.kind.scale).map(|live| live.resource_version.clone());
+    let live = send(order, body, resource_version, before.as_ref(), &mut warnings).await?;
+    let change = match &before {
+        None => Change::Created,
+        Some(before) if before.uid != live.uid => Change::Created,
+        Some(before) if before.resource_version == live.resource_version => Change::Unchanged,
+        Some(_) => Change::Configured,
+    };
+    Ok(Applied { live, change, warnings })
+}
+
+/// Takes leaves over from other managers where an apply alone would leave them behind.
+async fn take_over(order: &Order<'_>, live: &Arc<Live>) -> Result<Arc<Live>, ClusterError> {
+    let node = live.node();
+    let first = !applied_by_us(&node);
+    if !first && !order.removes {
+        return Ok(Arc::clone(live));
+    }
+    let fields =
+        takeover(order.target.manifest.node(), order.base, &node, &Schema::unknown(), order.migration_manager, first);
+    let Some(fields) = fields else { return Ok(Arc::clone(live)) };
+    order.world.metrics.takeovers.inc();
+    order.world.cluster.patch_managed_fields(order.kind, &order.target.key, &live.resource_version, &fields).await
+}
+
+/// Sends an apply, and does what can be done about a refusal.
+async fn send(
+    order: &Order<'_>,
+    mut body: Node,
+    resource_version: Option<String>,
+    before: Option<&Arc<Live>>,
+    warnings: &mut Vec<String>,
+) -> Result<Arc<Live>, ClusterError> {
+    let cluster = &order.world.cluster;
+    let began = Instant::now();
+    let mut dropped = 0;
+    let mut deduplicated = false;
+    loop {
+        order.world.metrics.applies.inc();
+        let how = Apply { dry_run: false, resource_version: resource_version.clone(), validate: order.validate };
+        let error = match cluster.apply(order.kind, &body, how).await {
+            Ok(live) => return Ok(live),
+            Err(error) => error,
+        };
+        match &error {
+            ClusterError::NotFound(Absent::Kind) if order.fresh_kind && began.elapsed() < KIND_PATIENCE => {
+                sleep(KIND_PAUSE).await
+            }
+            ClusterError::Refused { message, .. } if message.contains("cannot change roleRef") => match before {
+                Some(before) => return recreate(order, &body, before).await,
+                None => return Err(error),
+            },
+            ClusterError::Refused { message, .. } if !deduplicated && message.contains("duplicate entries for key") => {
+                deduplicated = true;
+                let schema = cluster.openapi(&order.kind.gvk).await?;
+                let (reduced, paths) = without_duplicates(&body, None, &schema);
+                if paths.is_empty() {
+                    return Err(error);
+                }
+                warnings.extend(
+                    paths
+                        .iter()
+                        .map(|path| format!("{}: {path} occurs more than once: the last one counts", order.target.key)),
+                );
+                body = reduced;
+            }
+            ClusterError::Refused { message, fields, .. }
+                if !order.validate
+                    && dropped < UNKNOWN_FIELDS_MAX
+                    && message.contains("field not declared in schema") =>
+            {
+                let Some(field) = fields.first().filter(|field| remove_field(&mut body, field)) else {
+                    return Err(error);
+                };
+                dropped += 1;
+                warnings.push(format!(
+                    "{}: the API server does not know the field {field}: it is left out (Validate=false)",
+                    order.target.key
+                ));
+            }
+            _ => return Err(error),
+        }
+    }
+}
+
+/// Deletes a binding whose role changed, and makes it anew: the server never lets it change.
+async fn recreate(order: &Order<'_>, body: &Node, before: &Live) -> Result<Arc<Live>, ClusterError> {
+    let (cluster, key) = (&order.world.cluster, &order.target.key);
+    cluster.delete(order.kind, key, &before.uid, &before.resource_version, Propagation::Background).await?;
+    let began = Instant::now();
+    while cluster.fetch(order.kind, key).await?.is_some_and(|live| live.uid == before.uid) {
+        if began.elapsed() >= RECREATE_PATIENCE {
+            return Err(ClusterError::Conflict);
+        }
+        sleep(KIND_PAUSE).await;
+    }
+    cluster.apply(order.kind, body, Apply { dry_run: false, resource_version: None, validate: order.validate }).await
+}
+
+/// Removes the field at a path as the server names it (`.spec.template.spec.containers[name="web"].imagee`). Answers whether
+/// there was one.
+fn remove_field(body: &mut Node, path: &str) -> bool {
+    let (parents, leaf) = match path.rfind('.') {
+        Some(at) if !path[at..].contains(']') => (&path[..at], &path[at + 1..]),
+        _ => return false,
+    };
+    let mut at = vec![body];
+    for step in parents.split('.').filter(|step| !step.is_empty()) {
+        let (field, item) = step.split_once('[').map_or((step, None), |(field, rest)| (field, rest.strip_suffix(']')));
+        at = at.into_iter().filter_map(|node| node.as_map_mut()?.get_mut(field)).collect();
+        if let Some(item) = item {
+            at = at.into_iter().filter_map(Node::as_list_mut).flatten().filter(|node| is_item(node, item)).collect();
+        }
+    }
+    at.into_iter().filter_map(|node| node.as_map_mut()?.remove(leaf)).count() > 0
+}
+
+/// Whether an item of a list is the one named as `name="web"`, or any of several with `,` between them.
+fn is_item(node: &Node, named: &str) -> bool {
+    named.split(',').all(|pair| {
+        pair.split_once('=')
+            .is_some_and(|(field, value)| node.get(field).is_some_and(|found| found.to_string() == value))
+    })
+}
+
+/// Whether an object has an Apply entry of ours.
+pub(crate) fn applied_by_us(live: &Node) -> bool {
+    live.list_at(&["metadata", "managedFields"]).iter().any(|entry| {
+        entry.str_at(&["manager"]) == Some(trueup_diff::MANAGER)
+            && entry.str_at(&["operation"]) == Some("Apply")
+            && entry.str_at(&["subresource"]).unwrap_or_default().is_empty()
+    })
+}
+
+/// Deletes an object as it was judged.
+pub(crate) async fn prune(
+    cluster: &Cluster,
+    metrics: &Metrics,
+    kind: &Kind,
+    key: &ObjectKey,
+    live: &Live,
+    propagation: Propagation,
+) -> Result<(), ClusterError> {
+    metrics.prunes.inc();
+    cluster.delete(kind, key, &live.uid, &live.resource_version, propagation).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(json: &str) -> Node {
+        Node::from_json(json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn removes_the_field_that_the_server_names() {
+        let table = [
+            (".spec.replcas", r#"{"spec":{"replcas":1,"x":2}}"#, r#"{"spec":{"x":2}}"#),
+            (
+                r#".spec.containers[name="b"].imagee"#,
+                r#"{"spec":{"containers":[{"name":"a","imagee":1},{"name":"b","imagee":1}]}}"#,
+                r#"{"spec":{"containers":[{"imagee":1,"name":"a"},{"name":"b"}]}}"#,
+            ),
+            (
+                r#".ports[containerPort=80,protocol="TCP"].x"#,
+                r#"{"ports":[{"containerPort":80,"protocol":"TCP","x":1}]}"#,
+                r#"{"ports":[{"containerPort":80,"protocol":"TCP"}]}"#,
+            ),
+        ];
+        for (path, before, after) in table {
+            let mut body = node(before);
+            assert!(remove_field(&mut body, path), "{path}");
+            assert_eq!(body.to_string(), after, "{path}");
+        }
+        assert!(!remove_field(&mut node(r#"{"spec":{}}"#), ".spec.nothing"));
+        assert!(!remove_field(&mut node(r#"{"spec":{}}"#), "nothing"));
+    }
+
+    #[test]
+    fn an_entry_of_ours_is_an_apply_of_the_object_itself() {
+        let entry = |fields: &str| node(&format!(r#"{{"metadata":{{"managedFields":[{fields}]}}}}"#));
+        assert!(applied_by_us(&entry(r#"{"manager":"trueup","operation":"Apply"}"#)));
+        assert!(!applied_by_us(&entry(r#"{"manager":"trueup","operation":"Update"}"#)));
+        assert!(!applied_by_us(&entry(r#"{"manager":"trueup","operation":"Apply","subresource":"status"}"#)));
+        assert!(!applied_by_us(&entry(r#"{"manager":"argocd-controller","operation":"Apply"}"#)));
+    }
+}

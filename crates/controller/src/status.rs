@@ -1,0 +1,281 @@
+//! What an Application's status says, made from what a look has shown.
+//!
+//! Pure: the old status and the facts give the new one. Invariant: nothing that did not change gets a new time, so an
+//! unchanged application gives an equal status and costs no write. Entry points: [`seen`] and [`blocked`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use trueup_api::{
+    Application, ComparedTo, Condition, Drift, HealthCode, HealthStatus, OperationState, ResourceStatus,
+    RevisionHistory, Status, Summary, SyncCode, SyncStatus,
+};
+use trueup_health::Health;
+use trueup_object::{Gvk, Node, ObjectKey};
+
+use crate::judge::{Judged, Verdict};
+use crate::observe::{Blocked, Extra, Fate, Notice, View};
+
+/// Conditions whose messages together are longer than this many bytes are cut: an Application must stay far below etcd's
+/// limit of 1.5 MiB.
+const CONDITIONS_BYTES_MAX: usize = 64 * 1024;
+
+/// The status when nothing can be said of the objects: what was known of them stays, and is called unknown.
+pub(crate) fn blocked(application: &Application, blocked: &Blocked, now: &str) -> Status {
+    let old = &application.status;
+    let mut status = old.clone();
+    let revision = old.sync.revision.clone();
+    status.sync = SyncStatus {
+        status: SyncCode::Unknown,
+        compared_to: compared_to(application),
+        revision,
+        ..SyncStatus::default()
+    };
+    if blocked.invalid || old.health.last_transition_time.is_none() {
+        status.health = health_status(old, &Health { code: trueup_health::Code::Unknown, message: String::new() }, now);
+    }
+    status.conditions = conditions(old, std::slice::from_ref(&blocked.notice), now);
+    status
+}
+
+/// The status when all objects have been judged.
+pub(crate) fn seen(
+    application: &Application,
+    view: &View,
+    drift: Drift,
+    extra_notices: &[Notice],
+    now: &str,
+) -> Status {
+    let old = &application.status;
+    let mut status = old.clone();
+    status.resources = resources(view);
+    status.sync = SyncStatus {
+        status: sync_code(view),
+        compared_to: compared_to(application),
+        revision: view.commit.to_string(),
+        ..SyncStatus::default()
+    };
+    status.health = health_status(old, &health(view), now);
+    let notices: Vec<Notice> = view.notices.iter().chain(extra_notices).cloned().collect();
+    status.conditions = conditions(old, &notices, now);
+    status.source_type = "Directory".to_owned();
+    status.controller_namespace = application.meta.namespace.clone();
+    status.summary = summary(view);
+    status.drift = Some(drift);
+    status
+}
+
+/// Sets the one condition of its type, and keeps the others.
+pub(crate) fn set_condition(status: &mut Status, notice: &Notice, now: &str) {
+    let same = |condition: &Condition| condition.kind == notice.kind && condition.message == notice.message;
+    if status.conditions.iter().any(same) {
+        return;
+    }
+    status.conditions.retain(|condition| condition.kind != notice.kind);
+    status.conditions.push(Condition {
+        kind: notice.kind.to_owned(),
+        message: notice.message.clone(),
+        last_transition_time: Some(now.to_owned()),
+    });
+    status.conditions.sort_by(|a, b| a.kind.cmp(&b.kind));
+}
+
+/// Writes an operation into a status, with its place in the history if it succeeded.
+pub(crate) fn operated(status: &mut Status, state: OperationState, history: Option<RevisionHistory>, limit: usize) {
+    status.operation_state = Some(state);
+    if let Some(entry) = history {
+        status.history.push(entry);
+        let surplus = status.history.len().saturating_sub(limit);
+        status.history.drain(..surplus);
+    }
+}
+
+/// The sync status of the whole application.
+pub(crate) fn sync_code(view: &View) -> SyncCode {
+    let objects = view.objects.iter().filter_map(|judged| object_code(&judged.verdict));
+    let extras = view.extras.iter().filter(|extra| extra.fate != Fate::Ignored).map(|_| SyncCode::OutOfSync);
+    let codes: Vec<SyncCode> = objects.chain(extras).collect();
+    if codes.contains(&SyncCode::Unknown) {
+        SyncCode::Unknown
+    } else if codes.contains(&SyncCode::OutOfSync) || !view.targets.invalid.is_empty() {
+        SyncCode::OutOfSync
+    } else {
+        SyncCode::Synced
+    }
+}
+
+/// The sync status of one object; none for what is not to be synced.
+fn object_code(verdict: &Verdict) -> Option<SyncCode> {
+    match verdict {
+        Verdict::InLine => Some(SyncCode::Synced),
+        Verdict::Differs(_) | Verdict::Missing | Verdict::HeldBy(_) | Verdict::Unserved(_) => Some(SyncCode::OutOfSync),
+        Verdict::Forbidden(_) | Verdict::Unreadable(_) => Some(SyncCode::Unknown),
+        Verdict::Skipped => None,
+    }
+}
+
+fn resources(view: &View) -> Vec<ResourceStatus> {
+    let objects = view.objects.iter().filter_map(|judged| object_status(judged));
+    let extras = view.extras.iter().map(extra_status);
+    let mut resources: Vec<ResourceStatus> = objects.chain(extras).collect();
+    resources
+        .sort_by(|a, b| (&a.group, &a.kind, &a.namespace, &a.name).cmp(&(&b.group, &b.kind, &b.namespace, &b.name)));
+    resources
+}
+
+fn object_status(judged: &Judged) -> Option<ResourceStatus> {
+    let mut status = named(&judged.key, &judged.gvk);
+    status.status = object_code(&judged.verdict)?;
+    status.health = match &judged.health {
+        Some(health) => Some(plain_health(health)),
+        None if !judged.exists && !matches!(judged.verdict, Verdict::Unreadable(_)) => {
+            Some(HealthStatus { status: HealthCode::Missing, ..HealthStatus::default() })
+        }
+        None => None,
+    };
+    Some(status)
+}
+
+fn extra_status(extra: &Extra) -> ResourceStatus {
+    let mut status = named(&extra.key, &extra.gvk);
+    let unreadable = extra.live.is_none();
+    status.status = if unreadable { SyncCode::Unknown } else { SyncCode::OutOfSync };
+    status.requires_pruning = !unreadable && extra.fate != Fate::Ignored;
+    status.health = extra.health.as_ref().map(plain_health);
+    status
+}
+
+fn named(key: &ObjectKey, gvk: &Gvk) -> ResourceStatus {
+    ResourceStatus {
+        group: key.group.to_string(),
+        version: gvk.version.to_string(),
+        kind: key.kind.to_string(),
+        namespace: key.namespace.to_string(),
+        name: key.name.to_string(),
+        ..ResourceStatus::default()
+    }
+}
+
+/// The health of the whole application.
+pub(crate) fn health(view: &View) -> Health {
+    let objects = view
+        .objects
+        .iter()
+        .filter(|judged| !judged.options.ignore_healthcheck && !matches!(judged.verdict, Verdict::Skipped))
+        .map(|judged| (&judged.key, judged.health.as_ref(), !judged.exists));
+    let extras =
+        view.extras.iter().filter(|extra| extra.live.is_some()).map(|extra| (&extra.key, extra.health.as_ref(), false));
+    trueup_health::aggregate(objects.chain(extras))
+}
+
+fn plain_health(health: &Health) -> HealthStatus {
+    HealthStatus { status: code(health.code), message: health.message.clone(), ..HealthStatus::default() }
+}
+
+fn health_status(old: &Status, health: &Health, now: &str) -> HealthStatus {
+    let mut status = plain_health(health);
+    let kept = old.health.last_transition_time.clone().filter(|_| old.health.status == status.status);
+    status.last_transition_time = Some(kept.unwrap_or_else(|| now.to_owned()));
+    status
+}
+
+fn code(code: trueup_health::Code) -> HealthCode {
+    match code {
+        trueup_health::Code::Healthy => HealthCode::Healthy,
+        trueup_health::Code::Suspended => HealthCode::Suspended,
+        trueup_health::Code::Progressing => HealthCode::Progressing,
+        trueup_health::Code::Missing => HealthCode::Missing,
+        trueup_health::Code::Degraded => HealthCode::Degraded,
+        trueup_health::Code::Unknown => HealthCode::Unknown,
+    }
+}
+
+/// Conditions sorted by type; what was said before keeps its time.
+fn conditions(old: &Status, notices: &[Notice], now: &str) -> Vec<Condition> {
+    let mut bytes = 0;
+    let mut conditions = Vec::new();
+    let sorted: BTreeSet<(&str, &str)> = notices.iter().map(|notice| (notice.kind, notice.message.as_str())).collect();
+    for (kind, message) in sorted {
+        bytes += message.len();
+        if bytes > CONDITIONS_BYTES_MAX {
+            break;
+        }
+        let known = old.conditions.iter().find(|condition| condition.kind == kind && condition.message == message);
+        let since =
+            known.and_then(|condition| condition.last_transition_time.clone()).unwrap_or_else(|| now.to_owned());
+        conditions.push(Condition {
+            kind: kind.to_owned(),
+            message: message.to_owned(),
+            last_transition_time: Some(since),
+        });
+    }
+    conditions
+}
+
+fn summary(view: &View) -> Summary {
+    let mut images = BTreeSet::new();
+    for target in &view.targets.objects {
+        collect_images(target.manifest.node(), &mut images);
+    }
+    let is_app_of_apps =
+        view.targets.objects.iter().any(|target| target.key.group == "argoproj.io" && target.key.kind == "Application");
+    Summary { images: images.into_iter().collect(), is_app_of_apps, ..Summary::default() }
+}
+
+/// The images of the containers in a pod or pod template, wherever it stands.
+fn collect_images(node: &Node, images: &mut BTreeSet<String>) {
+    let spec = match node.str_at(&["kind"]).unwrap_or_default() {
+        "Pod" => node.at(&["spec"]),
+        "CronJob" => node.at(&["spec", "jobTemplate", "spec", "template", "spec"]),
+        _ => node.at(&["spec", "template", "spec"]),
+    };
+    let Some(spec) = spec else { return };
+    for list in ["initContainers", "containers"] {
+        images.extend(
+            spec.list_at(&[list]).iter().filter_map(|container| container.str_at(&["image"])).map(str::to_owned),
+        );
+    }
+}
+
+/// Whether two statuses differ in more than what nobody waits for: the revision of an application that a commit left
+/// alone, and details of single objects.
+pub(crate) fn matters(old: &Status, new: &Status) -> bool {
+    let codes = |status: &Status| (status.sync.status, status.sync.compared_to.clone(), status.health.status);
+    let objects = |status: &Status| -> BTreeMap<ObjectKey, (SyncCode, bool)> {
+        status.resources.iter().map(|resource| (resource.key(), (resource.status, resource.requires_pruning))).collect()
+    };
+    codes(old) != codes(new)
+        || old.operation_state != new.operation_state
+        || old.history != new.history
+        || old.conditions != new.conditions
+        || old.source_type != new.source_type
+        || drift_matters(old.drift.as_ref(), new.drift.as_ref())
+        || objects(old) != objects(new)
+}
+
+/// Repeats of a known drift are told in bulk; a new or an ended one at once.
+fn drift_matters(old: Option<&Drift>, new: Option<&Drift>) -> bool {
+    let gist = |drift: Option<&Drift>| {
+        drift.map(|drift| {
+            let events: Vec<_> = drift
+                .events
+                .iter()
+                .map(|event| {
+                    (
+                        event.kind.clone(),
+                        event.namespace.clone(),
+                        event.name.clone(),
+                        event.manager.clone(),
+                        event.outcome.clone(),
+                    )
+                })
+                .collect();
+            (drift.count, drift.baseline.clone(), events)
+        })
+    };
+    gist(old) != gist(new)
+}
+
+/// What is compared: the application's source and destination, as it names them.
+fn compared_to(application: &Application) -> ComparedTo {
+    application.spec.as_ref().map(|spec| spec.compared_to.clone()).unwrap_or_default()
+}

@@ -1,0 +1,151 @@
+//! All that the workers share.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use trueup_cluster::{Cluster, Kind};
+use trueup_object::Gvk;
+use trueup_render::Renderer;
+
+use crate::applications::Applications;
+use crate::holders::Holders;
+use crate::http::Progress;
+use crate::memory::Memory;
+use crate::metrics::Metrics;
+use crate::pace::Pace;
+use crate::projects::Projects;
+use crate::queue::Queue;
+use crate::repositories::Repositories;
+use crate::rival::Rival;
+
+/// The address under which Argo CD knows the cluster that it runs in.
+pub(crate) const IN_CLUSTER_SERVER: &str = "https://kubernetes.default.svc";
+/// The name of that cluster.
+pub(crate) const IN_CLUSTER_NAME: &str = "in-cluster";
+
+/// All that the workers share.
+pub(crate) struct World {
+    /// The namespace of the Applications.
+    pub(crate) namespace: String,
+    pub(crate) resync: Duration,
+    pub(crate) cluster: Cluster,
+    pub(crate) application_kind: Kind,
+    pub(crate) queue: Queue,
+    pub(crate) applications: Applications,
+    pub(crate) projects: Projects,
+    pub(crate) repositories: Arc<Repositories>,
+    pub(crate) renderer: Arc<Renderer>,
+    pub(crate) holders: Holders,
+    pub(crate) rival: Rival,
+    pub(crate) pace: Pace,
+    pub(crate) progress: Progress,
+    pub(crate) metrics: Metrics,
+    pub(crate) listed: crate::watches::Listed,
+    pub(crate) memories: Mutex<HashMap<Arc<str>, Arc<tokio::sync::Mutex<Memory>>>>,
+    /// The applications that have objects of a kind.
+    pub(crate) by_kind: Mutex<HashMap<Gvk, HashSet<Arc<str>>>>,
+    /// The commit that each application looked at last.
+    pub(crate) looked_at: Mutex<HashMap<Arc<str>, LookedAt>>,
+}
+
+/// Where an application's last look at Git got to.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct LookedAt {
+    pub(crate) repo_url: String,
+    pub(crate) revision: String,
+    pub(crate) at: Reached,
+}
+
+/// How far a look got.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// There was none yet.
+    Nothing,
+    /// To this commit, whether it rendered or not.
+    Commit(trueup_git::CommitId),
+    /// The revision could not be had.
+    Failed,
+}
+
+// === impl World ===
+
+impl World {
+    /// What is remembered of an application. One worker at a time has it in hand, so nobody waits for the lock.
+    pub(crate) fn memory(&self, app: &str) -> Arc<tokio::sync::Mutex<Memory>> {
+        let mut memories = lock(&self.memories);
+        if let Some(memory) = memories.get(app) {
+            return Arc::clone(memory);
+        }
+        let memory = Arc::<tokio::sync::Mutex<Memory>>::default();
+        memories.insert(app.into(), Arc::clone(&memory));
+        memory
+    }
+
+    /// Notes the kinds of an application, so that it is woken when one of them is listed, fails, or appears.
+    pub(crate) fn note_kinds<'a>(&self, app: &str, kinds: impl IntoIterator<Item = &'a Gvk>) {
+        let mut by_kind = lock(&self.by_kind);
+        for gvk in kinds {
+            match by_kind.get_mut(gvk) {
+                Some(apps) if apps.contains(app) => {}
+                Some(apps) => drop(apps.insert(app.into())),
+                None => drop(by_kind.insert(gvk.clone(), HashSet::from([app.into()]))),
+            }
+        }
+    }
+
+    /// Wakes the applications that have objects of a kind.
+    pub(crate) fn wake_kind(&self, gvk: &Gvk) {
+        for app in lock(&self.by_kind).get(gvk).into_iter().flatten() {
+            self.queue.wake(app);
+        }
+    }
+
+    /// Notes at which commit an application looked.
+    pub(crate) fn looked_at(&self, app: &str, at: LookedAt) {
+        lock(&self.looked_at).insert(app.into(), at);
+    }
+
+    /// Another application of the same repository that has not yet looked at the tip of its revision: what it will hold is
+    /// not known. An object moves between applications of one repository in one commit.
+    pub(crate) fn behind(&self, app: &str, repo_url: &str) -> Option<Arc<str>> {
+        let others = |(other, at): &(&Arc<str>, &LookedAt)| &***other != app && at.repo_url == repo_url;
+        let looked_at: Vec<(Arc<str>, LookedAt)> =
+            lock(&self.looked_at).iter().filter(others).map(|(other, at)| (Arc::clone(other), at.clone())).collect();
+        looked_at.into_iter().find_map(|(other, looked)| {
+            let tip = || self.repositories.known_tip(&looked.repo_url, &looked.revision);
+            let behind = match looked.at {
+                Reached::Nothing => true,
+                Reached::Commit(commit) => tip().is_some_and(|tip| tip != commit),
+                Reached::Failed => tip().is_some(),
+            };
+            behind.then_some(other)
+        })
+    }
+
+    /// An application that does not look at Git keeps nobody waiting.
+    pub(crate) fn does_not_look(&self, app: &str) {
+        lock(&self.looked_at).remove(app);
+    }
+
+    /// Forgets an application that is no more, and wakes who waited for what it held.
+    pub(crate) fn forget(&self, app: &str) {
+        self.queue.forget(app);
+        self.repositories.forget(app);
+        self.cluster.want(app, []);
+        lock(&self.memories).remove(app);
+        lock(&self.looked_at).remove(app);
+        lock(&self.by_kind).retain(|_, apps| {
+            apps.remove(app);
+            !apps.is_empty()
+        });
+        for waiting in self.holders.forget(app) {
+            self.queue.wake(&waiting);
+        }
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whole between any two statements that change it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,119 @@
+//! Writing an Application: its status, and taking out of its letter box what has been dealt with.
+//!
+//! Invariant: what somebody else wrote meanwhile is never overwritten. A refused patch is first read as "changed
+//! meanwhile": the Application is read again and the patch made anew. Entry point: [`write`].
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use trueup_api::{Application, Status, annotations};
+use trueup_cluster::ClusterError;
+
+use crate::patch::{escaped, status_operations, take, test};
+use crate::world::World;
+
+/// How often a patch is made anew.
+const ROUNDS_MAX: u32 = 3;
+
+/// What is to be written.
+#[derive(Default)]
+pub(crate) struct Update {
+    pub(crate) status: Option<Status>,
+    /// The operation has ended: take it out of the letter box, if it is still the one that was done.
+    pub(crate) take_operation: bool,
+    /// The refresh has been done: take the annotation out, if it is still the one that was seen.
+    pub(crate) take_refresh: bool,
+    /// Finalizers that have done their work.
+    pub(crate) take_finalizers: Vec<String>,
+}
+
+/// Writes an update. `seen` is the Application whose letter box was dealt with, `current` the one as it was after our last
+/// write. Answers the Application as it is now, or nothing if it is no more.
+pub(crate) async fn write(
+    world: &World,
+    seen: &Application,
+    current: &Arc<Application>,
+    update: &Update,
+) -> Result<Option<Arc<Application>>, ClusterError> {
+    let mut current = Arc::clone(current);
+    let mut round = 1;
+    loop {
+        let operations = operations(seen, &current, update);
+        if operations.is_empty() {
+            return Ok(Some(current));
+        }
+        let (kind, meta) = (&world.application_kind, &current.meta);
+        world.metrics.status_writes.inc();
+        match world.cluster.patch_json(kind, &meta.namespace, &meta.name, &Value::Array(operations)).await {
+            Ok(answer) => return Ok(Some(took(world, &answer, &current))),
+            Err(ClusterError::NotFound(_)) => return Ok(None),
+            Err(ClusterError::Refused { code: 422, .. } | ClusterError::Conflict) if round < ROUNDS_MAX => round += 1,
+            Err(error) => return Err(error),
+        }
+        let Some(now) = world.cluster.get_raw(kind, &meta.namespace, &meta.name).await? else { return Ok(None) };
+        let now = took(world, &now, &current);
+        if now.meta.uid != seen.meta.uid {
+            return Ok(None);
+        }
+        current = now;
+    }
+}
+
+/// Takes in what the API server answered.
+fn took(world: &World, json: &[u8], otherwise: &Arc<Application>) -> Arc<Application> {
+    match Application::read(json) {
+        Ok(application) => world.applications.wrote(application),
+        Err(error) => {
+            tracing::warn!(application = %otherwise.meta.name, %error, "the API server's answer cannot be read");
+            Arc::clone(otherwise)
+        }
+    }
+}
+
+/// The patch that takes `current` to what is wanted. What was to be taken out is left if it is no longer what was `seen`.
+fn operations(seen: &Application, current: &Application, update: &Update) -> Vec<Value> {
+    let mut operations = match &update.status {
+        Some(status) => status_operations(&fields(&current.status), &fields(status), &current.meta.uid),
+        None => Vec::new(),
+    };
+    if update.take_operation
+        && let (Some(done), Some(there)) = (&seen.raw_operation, &current.raw_operation)
+        && done == there
+    {
+        operations.extend(take("/operation", &serde_json::to_value(there).unwrap_or_default()));
+    }
+    if update.take_refresh {
+        for name in [annotations::REFRESH, annotations::REFRESH_TIMESTAMP] {
+            let (before, now) = (seen.meta.annotations.get(name), current.meta.annotations.get(name));
+            if let (Some(done), Some(there)) = (before, now)
+                && done == there
+            {
+                operations.extend(take(&format!("/metadata/annotations/{}", escaped(name)), &json!(there)));
+            }
+        }
+    }
+    if !update.take_finalizers.is_empty() {
+        let left: Vec<&String> =
+            current.meta.finalizers.iter().filter(|finalizer| !update.take_finalizers.contains(finalizer)).collect();
+        if left.len() < current.meta.finalizers.len() {
+            operations.push(test("/metadata/finalizers", &json!(current.meta.finalizers)));
+            operations.push(if left.is_empty() {
+                json!({"op": "remove", "path": "/metadata/finalizers"})
+            } else {
+                json!({"op": "replace", "path": "/metadata/finalizers", "value": left})
+            });
+        }
+    }
+    operations
+}
+
+/// A status as its first level of fields; none where nothing has been written yet.
+fn fields(status: &Status) -> Map<String, Value> {
+    if *status == Status::default() {
+        return Map::new();
+    }
+    match serde_json::to_value(status) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,183 @@
+//! All stores of a process: one per repository and login, in one cache directory.
+//!
+//! Invariant: what one login fetched is never found by another. Entry point: [`Stores::store`].
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+
+use crate::limits::set_libgit2_limits;
+use crate::pack::LOCK;
+use crate::process::FetchProgram;
+use crate::store::{Store, lock};
+use crate::{GitError, Limits, RepoUrl, http, local};
+
+/// Random bytes that make the names of directories say nothing about credentials.
+const SALT_BYTES: usize = 32;
+/// Bytes of a hash that name a directory: 128 bits are beyond accident and attack alike, as the salt is secret.
+const NAME_BYTES: usize = 16;
+
+/// How the stores are kept.
+#[derive(Debug, Clone)]
+pub struct StoresConfig {
+    /// The directory for all stores. It is a cache: what is missing is fetched again.
+    pub cache_dir: PathBuf,
+    /// The program that fetches.
+    pub fetch_program: FetchProgram,
+    /// What a repository may cost.
+    pub limits: Limits,
+}
+
+/// What was asked of servers since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Listings of refs.
+    pub listings: u64,
+    /// Fetches, failed ones included.
+    pub fetches: u64,
+}
+
+/// All stores of this process.
+#[derive(Debug)]
+pub struct Stores {
+    shared: Arc<Shared>,
+    salt: Vec<u8>,
+    known: Mutex<HashMap<RepoUrl, Arc<Store>>>,
+}
+
+/// What all stores have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: StoresConfig,
+    pub(crate) client: reqwest::Client,
+    /// One permit for each fetch process that may run.
+    pub(crate) slots: Semaphore,
+    pub(crate) counts: Counts,
+}
+
+/// [`Counters`] that are still counting.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) listings: AtomicU64,
+    pub(crate) fetches: AtomicU64,
+}
+
+// === impl Stores ===
+
+impl Stores {
+    /// Prepares the cache directory; opens no store yet.
+    pub fn new(config: StoresConfig) -> Result<Self, GitError> {
+        set_libgit2_limits();
+        let failed = |detail: String| GitError::Store { repository: config.cache_dir.display().to_string(), detail };
+        fs::create_dir_all(&config.cache_dir).map_err(|error| failed(error.to_string()))?;
+        let cache_dir = config.cache_dir.canonicalize().map_err(|error| failed(error.to_string()))?;
+        let salt = salt(&cache_dir).map_err(|error| failed(error.to_string()))?;
+        let client = http::client(&config.limits).map_err(failed)?;
+        let config = StoresConfig { cache_dir, ..config };
+        let slots = Semaphore::new(config.limits.fetches.max(1));
+        let shared = Shared { config, client, slots, counts: Counts::default() };
+        Ok(Self { shared: Arc::new(shared), salt, known: Mutex::default() })
+    }
+
+    /// The store of a repository; always the same for equal URLs.
+    pub fn store(&self, url: &RepoUrl) -> Result<Arc<Store>, GitError> {
+        if url.file_path().is_some() {
+            match local::check_outside(url, &self.shared.config.cache_dir) {
+                // A directory that does not exist (yet) is the business of who asks it.
+                Ok(_) | Err(GitError::RepositoryNotFound { .. } | GitError::Unreachable { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut known = lock(&self.known);
+        if let Some(store) = known.get(url) {
+            return Ok(Arc::clone(store));
+        }
+        let store = Store::new(url, self.shared.config.cache_dir.join(self.directory(url)), &self.shared);
+        known.insert(url.clone(), Arc::clone(&store));
+        Ok(store)
+    }
+
+    /// What was asked of all servers.
+    pub fn counters(&self) -> Counters {
+        self.shared.counts.read()
+    }
+
+    /// Lets go of all other repositories, in memory and on disk. Blocks for as long as deleting takes.
+    ///
+    /// A store that somebody still holds, or that a fetch is writing to, is left for the next time.
+    pub fn keep_only(&self, urls: &[RepoUrl]) {
+        let wanted: HashSet<&RepoUrl> = urls.iter().collect();
+        let mut known = lock(&self.known);
+        known.retain(|url, store| wanted.contains(url) || Arc::strong_count(store) > 1);
+        let kept: HashSet<String> = known.keys().chain(wanted).map(|url| self.directory(url)).collect();
+        // Nobody can make a store anew while this lock is held.
+        let cache_dir = &self.shared.config.cache_dir;
+        for entry in fs::read_dir(cache_dir).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let is_store = name.to_str().is_some_and(|name| {
+                name.len() == 2 * NAME_BYTES && name.bytes().all(|b| b.is_ascii_hexdigit()) && !kept.contains(name)
+            });
+            if is_store && let Err(error) = remove(&entry.path()) {
+                tracing::warn!(store = %entry.path().display(), %error, "cannot remove the store of a repository that is not used");
+            }
+        }
+    }
+
+    /// Another login has another directory, so that it never finds what this one fetched.
+    fn directory(&self, url: &RepoUrl) -> String {
+        let mut hash = Sha256::new();
+        let (username, password) = url.credentials().unwrap_or_default();
+        let identity = url.identity().as_bytes();
+        for part in [&self.salt, identity, username.as_bytes(), password.unwrap_or_default().as_bytes()] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        hash.finalize()[..NAME_BYTES].iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    }
+}
+
+/// Removes a store, unless a process writes to it.
+fn remove(dir: &Path) -> std::io::Result<()> {
+    // Without the file there was no fetch yet, or it is no store of ours.
+    let Ok(lock) = File::open(dir.join(LOCK)) else { return Ok(()) };
+    if lock.try_lock().is_err() { Ok(()) } else { fs::remove_dir_all(dir) }
+}
+
+/// The salt of a cache directory, made at its first use.
+fn salt(cache_dir: &Path) -> std::io::Result<Vec<u8>> {
+    let path = cache_dir.join("salt");
+    if let Ok(salt) = fs::read(&path)
+        && salt.len() == SALT_BYTES
+    {
+        return Ok(salt);
+    }
+    let mut salt = vec![0; SALT_BYTES];
+    let random = rustls::crypto::aws_lc_rs::default_provider().secure_random;
+    random.fill(&mut salt).map_err(|_| std::io::Error::other("the system gives no random numbers"))?;
+    // Another process may do the same just now: whoever comes second takes what is there.
+    let fresh = cache_dir.join(format!("salt.{}", std::process::id()));
+    fs::write(&fresh, &salt)?;
+    let linked = fs::hard_link(&fresh, &path);
+    match (linked, fs::read(&path)) {
+        (Err(_), Ok(theirs)) if theirs.len() == SALT_BYTES => {
+            fs::remove_file(&fresh)?;
+            Ok(theirs)
+        }
+        // A damaged one, or a file system without links.
+        (Err(_), _) => fs::rename(&fresh, &path).map(|()| salt),
+        (Ok(()), _) => fs::remove_file(&fresh).map(|()| salt),
+    }
+}
+
+// === impl Counts ===
+
+impl Counts {
+    pub(crate) fn read(&self) -> Counters {
+        Counters { listings: self.listings.load(Ordering::Relaxed), fetches: self.fetches.load(Ordering::Relaxed) }
+    }
+}

@@ -1,0 +1,13 @@
+//! Stores against real git servers, servers that misbehave, and repositories on disk.
+#![allow(clippy::unwrap_used, reason = "what the tests share is a test too")]
+
+mod bench;
+mod credentials;
+mod disk;
+mod faults;
+mod fetches;
+mod liars;
+mod limits;
+mod reads;
+mod revisions;
+mod upkeep;
