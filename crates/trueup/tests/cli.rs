@@ -259,3 +259,14 @@ fn the_fetch_process_ends_without_a_request() {
     let output = run(&mut trueup(&["git-fetch"]));
     assert_eq!((output.status.code(), text(&output.stdout), text(&output.stderr)), (Some(1), "", ""));
 }
+
+#[test]
+fn the_settings_of_the_allocator_are_in_the_binary() {
+    let output = run(trueup(&["version"]).env("_RJEM_MALLOC_CONF", "stats_print:true"));
+    let stderr = text(&output.stderr);
+    for setting in
+        ["opt.narenas: 2", "opt.background_thread: true", "opt.dirty_decay_ms: 2000", "opt.muzzy_decay_ms: 0"]
+    {
+        assert!(stderr.contains(setting), "{setting}");
+    }
+}

@@ -5,7 +5,10 @@ use std::collections::{HashMap, HashSet};
 
 use trueup_api::{App, Application, annotations, object_options, prunes_explicitly};
 use trueup_cluster::{Apply, Kind, Live};
-use trueup_diff::{Comparison, Difference, Input, Projection, Schema, What, compare, masked, masked_pair};
+use trueup_diff::{
+    Comparison, Difference, Input, Note, Projection, Schema, What, compare, masked, masked_pair, to_send,
+    without_duplicates,
+};
 use trueup_object::{Gvk, Node, ObjectKey, yaml};
 use trueup_render::{Target, Targets};
 
@@ -13,6 +16,7 @@ use crate::access;
 use crate::command_error::CommandError;
 use crate::commands::app::client::Client;
 use crate::commands::app::diff::corrected::corrected;
+use crate::commands::app::view;
 use crate::output::style::one_line;
 use crate::output::talk;
 
@@ -110,6 +114,7 @@ impl<'a> Frame<'a> {
             return Ok(None);
         }
         let mut remarks: Vec<String> = comparison.differences.iter().map(remark).collect();
+        remarks.extend(comparison.notes.iter().map(|note| one_line(&said(note))));
         if let Some(other) = live.claimed_by().filter(|app| *app != self.tracking_name) {
             remarks.insert(
                 0,
@@ -199,7 +204,8 @@ impl<'a> Frame<'a> {
             return comparison;
         }
         let schema = known.as_deref().unwrap_or(&unknown);
-        let body = trueup_diff::to_send(target.manifest.node(), Some(live), &self.scalers);
+        let sent = to_send(target.manifest.node(), Some(live), &self.scalers);
+        let (body, _) = without_duplicates(&sent, Some(live), schema);
         let validate = self.app.options.validate && object_options(target.manifest.node()).validate;
         match self.client.cluster().apply(kind, &body, Apply { dry_run: true, resource_version: None, validate }).await
         {
@@ -249,6 +255,19 @@ fn remark(difference: &Difference) -> String {
         (_, false) => "not synced yet",
     };
     one_line(&format!("{path}: {why}, {who}"))
+}
+
+/// What does not count as a difference, in words.
+fn said(note: &Note) -> String {
+    match note {
+        Note::Shared { path, manager } => format!("{path}: no longer in Git, left to {manager}, which sets it as well"),
+        Note::GivenUp { path, manager } => {
+            format!("{path}: no longer in Git, left to {}, who changed it since", view::or(manager, "somebody"))
+        }
+        Note::Scaled { manager } => format!(".spec.replicas: left to {manager}, which scales it: remove it from Git"),
+        Note::Duplicate { path } => format!("{path}: is in Git more than once, the last one counts"),
+        Note::Aggregated => ".rules: left to the API server, which aggregates them: remove them from Git".to_owned(),
+    }
 }
 
 fn text(mut node: Node) -> String {
