@@ -4,15 +4,14 @@
 //! we do not read yet: then something in [`App::unsupported`] stops it). Entry point: [`App::new`].
 
 use std::fmt;
-use std::time::Duration;
 
 use trueup_object::ObjectKey;
 
-use crate::duration;
 use crate::glob::Glob;
 use crate::options::SyncOptions;
+use crate::retry::Retry;
 use crate::source::{ApplicationSource, Redacted};
-use crate::spec::{ApplicationDestination, ApplicationSpec, IgnoreDifferences, RetryStrategy};
+use crate::spec::{ApplicationDestination, ApplicationSpec, IgnoreDifferences};
 use crate::status::ComparedTo;
 use crate::unsupported::{Unsupported, application_unsupported};
 
@@ -24,8 +23,6 @@ pub const DEFAULT_REVISION: &str = "HEAD";
 pub const HISTORY_DEFAULT: usize = 10;
 /// The most syncs that a history keeps, whatever the specification says: each costs some 500 bytes of every status write.
 pub const HISTORY_MAX: usize = 1000;
-/// How often an automated sync that fails is tried again if the specification does not say.
-pub const AUTOMATED_RETRIES: i64 = 5;
 
 /// What is deployed, from where, to where, and how.
 #[derive(Clone, Debug)]
@@ -97,19 +94,6 @@ pub struct Automated {
     pub self_heal: bool,
     /// A sync may leave no objects at all.
     pub allow_empty: bool,
-}
-
-/// How often and when a failed sync is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// How often it is tried again; less than 0 is without end.
-    pub limit: i64,
-    /// The first wait.
-    pub duration: Duration,
-    /// Each wait is this many times the one before; at least 1.
-    pub factor: u32,
-    /// The longest wait.
-    pub max_duration: Duration,
 }
 
 /// Fields of some objects whose differences do not count.
@@ -284,8 +268,7 @@ fn clean(path: &str) -> Result<String, &'static str> {
     for part in path.split('/') {
         match part {
             "" | "." => {}
-            ".." if parts.pop().is_none() => return Err("app path outside root"),
-            ".." => {}
+            ".." => drop(parts.pop().ok_or("app path outside root")?),
             part => parts.push(part),
         }
     }
@@ -331,51 +314,6 @@ impl fmt::Debug for Source {
             .field("target_revision", &self.target_revision)
             .field("directory", &self.directory)
             .finish()
-    }
-}
-
-// === impl Retry ===
-
-/// What an automated sync gets if the specification does not say.
-impl Default for Retry {
-    fn default() -> Self {
-        Self {
-            limit: AUTOMATED_RETRIES,
-            duration: Duration::from_secs(5),
-            factor: 2,
-            max_duration: Duration::from_secs(180),
-        }
-    }
-}
-
-// === impl RetryStrategy ===
-
-impl RetryStrategy {
-    /// The strategy with its defaults; what is no duration counts as absent.
-    pub fn read(&self) -> Retry {
-        let default = Retry::default();
-        let backoff = self.backoff.clone().unwrap_or_default();
-        let max_duration = duration::parse(&backoff.max_duration).unwrap_or(default.max_duration);
-        Retry {
-            limit: self.limit,
-            duration: duration::parse(&backoff.duration).unwrap_or(default.duration),
-            factor: backoff.factor.map_or(default.factor, |factor| u32::try_from(factor.max(1)).unwrap_or(u32::MAX)),
-            // As upstream: no longest wait at all.
-            max_duration: if max_duration.is_zero() { Duration::MAX } else { max_duration },
-        }
-    }
-
-    /// What of it is no duration.
-    fn warnings(&self, field: &str) -> Vec<Unsupported> {
-        let Some(backoff) = &self.backoff else { return Vec::new() };
-        let durations = [("duration", &backoff.duration, "5s"), ("maxDuration", &backoff.max_duration, "3m")];
-        let wrong = durations.into_iter().filter(|(_, text, _)| !text.is_empty() && duration::parse(text).is_none());
-        wrong
-            .map(|(name, _, default)| {
-                let message = format!("not a duration such as 90s or 5m, {default} is used");
-                Unsupported::new(&format!("{field}.backoff.{name}"), false, message)
-            })
-            .collect()
     }
 }
 
@@ -428,6 +366,8 @@ impl fmt::Display for SpecErrors {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn spec(json: &str) -> ApplicationSpec {

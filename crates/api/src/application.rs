@@ -477,9 +477,53 @@ mod tests {
             assert!(Application::read(json.as_bytes()).is_err(), "{json}");
         }
         assert!(Application::read(b"\xff\xfe").is_err());
-        assert!(Application::read(&[b'['; 100_000]).is_err());
+        assert!(Application::read("[".repeat(100_000).as_bytes()).is_err());
         let deep = format!(r#"{{"metadata": {{"name": "a"}}, "spec": {}{}}}"#, "[".repeat(1000), "]".repeat(1000));
         assert!(read(&deep).spec.is_err());
+    }
+
+    /// The pointers of every value.
+    fn pointers(value: &serde_json::Value, at: &str, into: &mut Vec<String>) {
+        into.push(at.to_owned());
+        let below: Vec<(String, &serde_json::Value)> = match value {
+            serde_json::Value::Object(map) => map.iter().map(|(key, value)| (key.replace('/', "~1"), value)).collect(),
+            serde_json::Value::Array(items) => {
+                items.iter().enumerate().map(|(at, value)| (at.to_string(), value)).collect()
+            }
+            _ => Vec::new(),
+        };
+        for (key, value) in below {
+            pointers(value, &format!("{at}/{key}"), into);
+        }
+    }
+
+    #[test]
+    fn whatever_stands_anywhere_is_an_error_at_most() {
+        let plain: serde_json::Value = serde_json::from_str(PLAIN).unwrap();
+        let mut all = Vec::new();
+        pointers(&plain, "", &mut all);
+        let odd = serde_json::json!([null, true, -5, 1.5, "hunter2", "", [], ["hunter2"], [null], {}, {"hunter2": "hunter2"}, u64::MAX]);
+        for pointer in &all {
+            for odd in odd.as_array().unwrap() {
+                let mut json = plain.clone();
+                *json.pointer_mut(pointer).unwrap() = odd.clone();
+                let Ok(application) = Application::read(json.to_string().as_bytes()) else { continue };
+                if let Err(errors) = application.spec {
+                    let said = errors.to_string();
+                    // Every mistake is named, and only what Argo CD repeats is repeated.
+                    assert!(!said.contains("does not decode") && !said.is_empty(), "{pointer} {odd}: {said}");
+                    assert!(
+                        !said.contains("hunter2") || pointer.starts_with("/spec/destination"),
+                        "{pointer} {odd}: {said}"
+                    );
+                }
+                let unreadable = application.operation.and_then(|operation| operation.unreadable).unwrap_or_default();
+                assert!(
+                    !unreadable.contains("does not decode") && !unreadable.contains("hunter2"),
+                    "{pointer} {odd}: {unreadable}"
+                );
+            }
+        }
     }
 
     #[test]

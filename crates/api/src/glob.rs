@@ -178,13 +178,12 @@ impl Parser {
             ends.push(self.code.len());
             self.code.push(Code::Jump(0));
             let after = self.code.len();
-            match self.next().ok_or(GlobError)? {
-                ',' => self.code[start] = Code::Split(start + 1, after),
-                _ => {
-                    // The last alternative is no choice.
-                    self.code[start] = Code::Jump(start + 1);
-                    break;
-                }
+            if self.next().ok_or(GlobError)? == ',' {
+                self.code[start] = Code::Split(start + 1, after);
+            } else {
+                // The last alternative is no choice.
+                self.code[start] = Code::Jump(start + 1);
+                break;
             }
         }
         let after = self.code.len();

@@ -15,9 +15,11 @@ mod file_match;
 mod git_url;
 mod glob;
 pub mod operation;
+pub mod operation_state;
 pub mod options;
 pub mod project;
 pub mod project_spec;
+pub mod retry;
 mod schema;
 pub mod source;
 pub mod spec;
@@ -27,19 +29,19 @@ mod type_check;
 pub mod unsupported;
 mod version;
 
-pub use app::{
-    App, Automated, DEFAULT_PROJECT, Destination, Directory, IgnoreRule, Retry, Source, SpecError, SpecErrors,
-};
+pub use app::{App, Automated, DEFAULT_PROJECT, Destination, Directory, IgnoreRule, Source, SpecError, SpecErrors};
 pub use application::{Application, Cascade, Manager, Meta, ReadError, Refresh};
 pub use drift::{Drift, DriftEvent, DriftField};
 pub use operation::{Operation, OperationInitiator, SyncOperation, SyncResource};
+pub use operation_state::{OperationPhase, OperationState, ResourceResult, ResultCode, SyncResult};
 pub use options::{ObjectOptions, SyncOptions, deletes_explicitly, object_options, prunes_explicitly};
 pub use project::Project;
+pub use retry::Retry;
 pub use source::{ApplicationSource, NameValue};
 pub use spec::{ApplicationDestination, ApplicationSpec, Backoff, IgnoreDifferences, RetryStrategy};
 pub use status::{
-    ComparedTo, Condition, HealthCode, HealthStatus, OperationPhase, OperationState, ResourceResult, ResourceStatus,
-    ResultCode, RevisionHistory, Status, Summary, SyncCode, SyncResult, SyncStatus,
+    ComparedTo, Condition, HealthCode, HealthStatus, ResourceStatus, RevisionHistory, Status, Summary, SyncCode,
+    SyncStatus,
 };
 pub use tracking::TrackingId;
 pub use unsupported::{Unsupported, object_unsupported, operation_unsupported};

@@ -10,6 +10,7 @@ use crate::annotations;
 
 /// The options of an Application or an operation, as far as they are honoured.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct SyncOptions {
     /// The destination namespace is made if it is not there (`CreateNamespace=true`).
     pub create_namespace: bool,
@@ -23,6 +24,7 @@ pub struct SyncOptions {
 
 /// The options of one object, from its annotations.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct ObjectOptions {
     /// It is neither applied nor compared (`hook: Skip`).
     pub skip: bool,

@@ -54,6 +54,7 @@ pub struct ApplicationSource {
 /// Options of Helm.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "the fields of upstream")]
 pub struct HelmSource {
     /// Value files, later ones win. Paths relative to the chart, URLs, globs, or `$ref/path`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -133,6 +134,7 @@ pub struct HelmFileParameter {
 /// Options of Kustomize.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "the fields of upstream")]
 pub struct KustomizeSource {
     /// A prefix for all names.
     #[serde(skip_serializing_if = "String::is_empty")]
