@@ -213,7 +213,7 @@ struct Walk<'a> {
     owners: &'a Owners,
     purpose: Purpose,
     aggregated: bool,
-    scaler: Option<&'a Entry>,
+    scaler: Option<&'a str>,
     path: Path,
     /// The place as a JSON pointer.
     pointer: String,
@@ -413,7 +413,7 @@ impl Walk<'_> {
         if spec != "spec" || replicas != "replicas" {
             return false;
         }
-        self.comparison.notes.push(Note::Scaled { manager: scaler.owner.manager.clone() });
+        self.comparison.notes.push(Note::Scaled { manager: scaler.to_owned() });
         true
     }
 

@@ -198,3 +198,137 @@ fn shortened(text: &str) -> String {
     let start = text.floor_char_boundary(VALUE_BYTES_MAX - tail.len());
     format!("{}{tail}", &text[..start])
 }
+
+#[cfg(test)]
+mod tests {
+    use trueup_object::Path;
+
+    use super::*;
+    use crate::{Owner, What};
+
+    fn key() -> ObjectKey {
+        ObjectKey::new("apps", "Deployment", "shop", "web")
+    }
+
+    fn difference(path: &[&str], manager: &str) -> Difference {
+        Difference {
+            path: Path::of_fields(path),
+            pointer: format!("/{}", path.join("/")),
+            what: What::Changed,
+            desired: Some("git".into()),
+            live: Some(3.into()),
+            owner: (!manager.is_empty()).then(|| Owner {
+                manager: manager.into(),
+                operation: "Update".into(),
+                subresource: String::new(),
+                time: String::new(),
+            }),
+            doubtful: true,
+            drift: true,
+        }
+    }
+
+    fn comparison(differences: Vec<Difference>) -> Comparison {
+        Comparison { differences, ..Comparison::default() }
+    }
+
+    fn at(minute: usize) -> String {
+        format!("2026-11-24T10:{minute:02}:00Z")
+    }
+
+    #[test]
+    fn one_event_per_manager_and_only_for_drift() {
+        let pending = Difference { drift: false, ..difference(&["spec", "z"], "trueup") };
+        let found = events(
+            &key(),
+            &comparison(vec![
+                difference(&["spec", "a"], "kubectl-edit"),
+                difference(&["spec", "b"], ""),
+                difference(&["spec", "c"], "kubectl-edit"),
+                pending,
+            ]),
+            &at(0),
+            "healed",
+        );
+        let told: Vec<_> = found
+            .iter()
+            .map(|it| (it.manager.as_str(), it.fields.iter().map(|field| field.path.as_str()).collect::<Vec<_>>()))
+            .collect();
+        assert_eq!(told, [("kubectl-edit", vec![".spec.a", ".spec.c"]), ("unknown", vec![".spec.b"])]);
+        assert_eq!(found[0].fields[0], Field { path: ".spec.a".into(), git: "git".into(), live: "3".into() });
+        assert_eq!((found[0].count, found[0].outcome.as_str()), (1, "healed"));
+    }
+
+    #[test]
+    fn the_same_leaves_count_up_others_do_not() {
+        let a = comparison(vec![difference(&["spec", "a"], "x")]);
+        let b = comparison(vec![difference(&["spec", "b"], "x")]);
+        let mut all = Vec::new();
+        for (minute, what) in [(0, &a), (1, &b), (2, &a)] {
+            all = fold(all, events(&key(), what, &at(minute), &format!("outcome {minute}")));
+        }
+        let told: Vec<_> = all
+            .iter()
+            .map(|it| (it.fields[0].path.clone(), it.count, it.first_detected_at.clone(), it.outcome.clone()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (".spec.a".to_owned(), 2, at(0), "outcome 2".to_owned()),
+                (".spec.b".to_owned(), 1, at(1), "outcome 1".to_owned())
+            ]
+        );
+        assert_eq!(all[0].last_detected_at, at(2));
+        assert_eq!(repeats(&all, &key(), &a), 2);
+        assert_eq!(repeats(&all, &key(), &comparison(vec![difference(&["spec", "a"], "y")])), 0);
+        assert_eq!(repeats(&all, &ObjectKey::new("", "Pod", "shop", "web"), &a), 0);
+    }
+
+    #[test]
+    fn the_newest_are_kept_within_the_limits() {
+        let mut all = Vec::new();
+        for minute in 0..EVENTS_MAX + 5 {
+            let what = comparison(vec![difference(&["spec", &format!("f{minute}")], "x")]);
+            all = fold(all, events(&key(), &what, &at(minute), ""));
+        }
+        assert_eq!(all.len(), EVENTS_MAX);
+        assert_eq!((all[0].fields[0].path.as_str(), all[19].fields[0].path.as_str()), (".spec.f24", ".spec.f5"));
+        // Many large ones.
+        let mut all = Vec::new();
+        for minute in 0..10 {
+            let fields = (0..200).map(|at| Difference {
+                desired: Some("\"".repeat(9_999).into()),
+                ..difference(&["spec", &format!("f{minute}-{at}")], "x")
+            });
+            let new = events(&key(), &comparison(fields.collect()), &at(minute), "");
+            assert!(new[0].fields.last().unwrap().path.ends_with(" more"));
+            all = fold(all, new);
+        }
+        let json: usize = all.iter().map(Event::bytes).sum();
+        assert!(json <= BYTES_MAX && all.len() >= 3, "{json} bytes in {} events", all.len());
+        assert_eq!(all[0].last_detected_at, at(9));
+    }
+
+    #[test]
+    fn values_are_cut_with_length_and_hash() {
+        let cut = |text: &str| {
+            let found = Difference { desired: Some(text.into()), live: Some("".into()), ..difference(&["a"], "x") };
+            Field::of(&found)
+        };
+        assert_eq!(cut(&"x".repeat(256)).git, "x".repeat(256));
+        let long = cut(&"ü".repeat(200)).git;
+        assert!(long.len() <= VALUE_BYTES_MAX && long.starts_with("üüü"), "{long}");
+        assert!(long.contains("… (400 bytes, sha256 "), "{long}");
+        assert_ne!(cut(&"x".repeat(300)).git, cut(&format!("{}y", "x".repeat(299))).git);
+        assert_eq!(cut("x").live, "\"\"", "something empty is not nothing");
+    }
+
+    #[test]
+    fn proposes_an_entry_that_can_be_pasted() {
+        let what = comparison(vec![difference(&["spec", "replicas"], "x"), difference(&["spec", "paused"], "x")]);
+        assert_eq!(
+            suggestion(&key(), &what),
+            "- group: apps\n  jsonPointers:\n  - /spec/replicas\n  - /spec/paused\n  kind: Deployment\n  name: web\n  namespace: shop\n"
+        );
+    }
+}

@@ -5,7 +5,7 @@
 use trueup_object::{Node, Path};
 
 use crate::base::is_aggregated;
-use crate::owners::{Entry, Owners};
+use crate::owners::Owners;
 
 /// Managers that scale by themselves: the HorizontalPodAutoscaler controller, and KEDA's operator by both of its names.
 pub const SCALERS: [&str; 3] = ["kube-controller-manager", "keda-operator", "keda"];
@@ -23,14 +23,20 @@ pub fn to_send(desired: &Node, live: Option<&Node>, scalers: &[&str]) -> Node {
 }
 
 /// The autoscaler that owns `spec.replicas`.
-pub(crate) fn scaler<'a>(owners: &'a Owners, scalers: &[&str]) -> Option<&'a Entry> {
+///
+/// The API server forgets who scales once somebody has scaled to zero: the entry that loses the leaf is ours, nobody's
+/// gains it, and later scaling is not recorded either. Where the user has named scalers, such replicas are taken as
+/// theirs; elsewhere they may as well be the work of a hand.
+pub(crate) fn scaler<'a>(owners: &'a Owners, scalers: &[&'a str]) -> Option<&'a str> {
     let replicas = Path::of_fields(&["spec", "replicas"]);
-    owners.entries().iter().find(|entry| {
+    let owner = owners.entries().iter().find(|entry| {
         let manager = entry.owner.manager.as_str();
         entry.owner.subresource == "scale"
             && (SCALERS.contains(&manager) || scalers.contains(&manager))
             && entry.set.contains(&replicas)
-    })
+    });
+    let forgotten = || owners.ours().is_some() && owners.holding(&replicas).next().is_none();
+    owner.map(|entry| entry.owner.manager.as_str()).or_else(|| scalers.first().copied().filter(|_| forgotten()))
 }
 
 #[cfg(test)]
@@ -65,6 +71,23 @@ mod tests {
             assert!(body.at(&["spec", "paused"]).is_some());
         }
         assert_eq!(to_send(&desired, None, &[]), desired);
+    }
+
+    #[test]
+    fn replicas_that_nobody_owns_are_those_of_the_scalers_that_were_named() {
+        let live = |fields: &str| {
+            json(&format!(
+                r#"{{"metadata":{{"managedFields":[{{"manager":"trueup","operation":"Apply","fieldsV1":{{"f:spec":{{"f:{fields}":{{}}}}}}}}]}},
+                    "spec":{{"replicas":0}}}}"#
+            ))
+        };
+        let desired = json(r#"{"spec":{"paused":false,"replicas":2}}"#);
+        let is_sent =
+            |live: &Node, scalers: &[&str]| to_send(&desired, Some(live), scalers).at(&["spec", "replicas"]).is_some();
+        assert!(is_sent(&live("paused"), &[]));
+        assert!(!is_sent(&live("paused"), &["my-scaler"]));
+        assert!(is_sent(&live("replicas"), &["my-scaler"]), "they are ours");
+        assert!(is_sent(&json("{}"), &["my-scaler"]), "we never applied them");
     }
 
     #[test]

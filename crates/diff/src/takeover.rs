@@ -58,7 +58,8 @@ pub fn takeover(
     if owners.ours().is_none() && !taken.leaves.is_empty() {
         after.push(written(None, version, &taken.leaves));
     }
-    (after != before).then_some(Node::List(after))
+    // An empty list would only have the server write an entry of its own for all that is there.
+    (!after.is_empty() && after != before).then_some(Node::List(after))
 }
 
 /// The manifest with the last of each key that a list has twice, and where that was: server-side apply refuses what

@@ -74,11 +74,7 @@ fn plain_numbers(value: &Node) -> Node {
 }
 
 /// A float without a fraction as an integer, where one holds it exactly.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    reason = "the range is checked, and the way back"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked, and the way back")]
 fn whole(float: f64) -> Number {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if float.abs() <= EXACT && float.fract() == 0.0 { Number::Int(float as i64) } else { Number::Float(float) }

@@ -400,6 +400,13 @@ scalers: [my-scaler]
 entries: [[my-scaler, Update, scale, {"f:spec": {"f:replicas": {}}}]]
 expect: [scaled by my-scaler]
 ---
+name: replicas that nobody owns any more, where a scaler is named
+desired: {spec: {replicas: 2}}
+live: {spec: {replicas: 0}}
+scalers: [my-scaler]
+entries: [[trueup, Apply, "", {"f:spec": {"f:x": {}}}]]
+expect: [scaled by my-scaler]
+---
 name: replicas that somebody scaled by hand are drift
 desired: {spec: {replicas: 2}}
 live: {spec: {replicas: 5}}
@@ -700,6 +707,15 @@ const TAKEOVERS: &[Takeover] = &[
         live: "{data: {a: '1', b: '9', z: '9'}}",
         before: r#"[[helm, Update, "", {"f:data": {"f:a": {}, "f:z": {}}}]]"#,
         after: Some(r#"[[trueup, Apply, "", {"f:data": {"f:a": {}}}]]"#),
+        first: true,
+    },
+    Takeover {
+        name: "a list is never left empty",
+        desired: "{data: {b: '2'}}",
+        base: "{}",
+        live: "{data: {z: '9'}}",
+        before: r#"[[helm, Update, "", {"f:data": {"f:z": {}}}]]"#,
+        after: None,
         first: true,
     },
 ];
