@@ -7,14 +7,10 @@ use trueup_api::crd;
 
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crds");
 
-/// `cargo xtask crds`, or `TRUEUP_WRITE_CRDS=1 cargo test -p trueup-api --test crds`, writes them anew.
 #[test]
 fn the_files_are_fresh() {
     for (name, content) in crd::files() {
         let path = Path::new(DIRECTORY).join(name);
-        if std::env::var_os("TRUEUP_WRITE_CRDS").is_some() {
-            std::fs::write(&path, &content).unwrap();
-        }
         let found = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(found == content, "crds/{name} is stale: run `cargo xtask crds`");
     }
