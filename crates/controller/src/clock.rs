@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp, Unit};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 /// Now, in whole seconds, as `2026-11-24T10:00:00Z`.
 pub(crate) fn now() -> String {
@@ -22,7 +22,7 @@ pub(crate) fn since(time: &str) -> Duration {
 }
 
 fn text(time: Timestamp) -> String {
-    time.round(Unit::Second).unwrap_or(time).to_string()
+    time.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc)).unwrap_or(time).to_string()
 }
 
 #[cfg(test)]

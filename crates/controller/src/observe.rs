@@ -209,9 +209,13 @@ async fn look_at_cluster(
     }
     world.looked_at(name, looked);
     read_base(world, application, &spec, &kinds, &targets, memory).await;
-    let inventory_kinds = kinds_of(world, memory.inventory.values().cloned().collect()).await;
+    let mut further: BTreeSet<Gvk> = memory.inventory.values().cloned().collect();
+    if spec.options.create_namespace {
+        // So that it is known whether the namespace is there.
+        further.insert(Gvk::from_api_version("v1", "Namespace"));
+    }
     let mut kinds = kinds;
-    kinds.extend(inventory_kinds);
+    kinds.extend(kinds_of(world, further).await);
     world.note_kinds(name, kinds.keys());
     want(world, name, &targets, memory);
     if let Some(waiting) = watches(world, &mut kinds, memory) {
