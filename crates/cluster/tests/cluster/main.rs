@@ -5,9 +5,10 @@
 
 mod bench;
 mod custom;
+mod faults;
 mod kinds;
 mod raw;
 mod restart;
-mod speed;
+mod script;
 mod verbs;
 mod watch;
