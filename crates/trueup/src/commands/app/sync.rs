@@ -11,6 +11,7 @@ use crate::command_error::{CommandError, Outcome, unmet, user_error};
 use crate::commands::app::client::Client;
 use crate::commands::app::follow::{Verdict, follow};
 use crate::commands::app::view::{self, View};
+use crate::commands::app::wait;
 use crate::duration;
 use crate::output::table::{Cell, Table};
 use crate::output::{Output, talk};
@@ -107,7 +108,10 @@ fn request(app: View<'_>, args: &SyncArgs, mark: &str) -> Result<Vec<Value>, Com
         ))
         .hinted("change spec.source.targetRevision in Git, or turn automated sync off first"));
     }
-    Ok(vec![json!({"op": "add", "path": "/operation", "value": operation(app, args, mark)})])
+    // With a look at Git now: whoever syncs after a push means that push, not the last one that was polled.
+    let mut patch = wait::refresh(app);
+    patch.push(json!({"op": "add", "path": "/operation", "value": operation(app, args, mark)}));
+    Ok(patch)
 }
 
 /// The operation, with what an Application says about all its syncs.
@@ -273,7 +277,9 @@ mod tests {
         assert_eq!(refused(&going, &[]), "argocd/shop is being deleted: it cannot be synced");
         let automated = app(&json!({"automated": {}}));
         assert!(refused(&automated, &["--revision", "old"]).contains("would be undone at once"));
-        assert!(request(View(&automated), &args(&["--revision", "main"]), "m").is_ok());
+        let patch = request(View(&automated), &args(&["--revision", "main"]), "m").unwrap();
+        let paths: Vec<&str> = patch.iter().filter_map(|operation| operation["path"].as_str()).collect();
+        assert_eq!(paths, ["/metadata/annotations", "/operation"]);
         assert!(request(View(&app(&json!({}))), &args(&["--revision", "old"]), "m").is_ok());
     }
 

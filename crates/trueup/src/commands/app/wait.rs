@@ -66,7 +66,7 @@ pub(crate) async fn run(args: &WaitArgs) -> Result<Outcome, CommandError> {
 }
 
 /// The patch that asks for a look. One that is asked for already, perhaps a hard one, serves as well.
-fn refresh(app: View<'_>) -> Vec<Value> {
+pub(crate) fn refresh(app: View<'_>) -> Vec<Value> {
     if app.annotation(REFRESH).is_some() {
         return Vec::new();
     }
