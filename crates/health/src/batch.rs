@@ -33,7 +33,7 @@ pub(crate) fn cron_job(object: &Node) -> Health {
         return Health::new(Code::Healthy, "CronJob has not been scheduled yet");
     };
     let Some(succeeded) = status.str_at(&["lastSuccessfulTime"]) else {
-        let message = "The Cronjob never completed successfully. It may not be healthy";
+        let message = "The CronJob never completed successfully. It may not be healthy";
         return Health::new(Code::Healthy, message);
     };
     if !status.list_at(&["active"]).is_empty() {
@@ -98,7 +98,7 @@ mod tests {
                 (
                     "status: {lastScheduleTime: '2026-01-01T00:01:00Z'}",
                     Code::Healthy,
-                    "The Cronjob never completed successfully. It may not be healthy",
+                    "The CronJob never completed successfully. It may not be healthy",
                 ),
                 (
                     "status: {lastScheduleTime: '2026-01-01T00:01:00Z', lastSuccessfulTime: '2026-01-01T00:00:05Z', active: [{name: a}]}",

@@ -49,14 +49,14 @@ fn errors_do_not_quote_values() {
 }
 
 #[test]
-fn last_lines_without_an_end() {
+fn a_last_line_without_an_end_is_ended_as_kubernetes_does() {
     for (text, wanted) in [
-        ("a: |\n  x", r#"{"a":"x"}"#),
-        ("a: |\n  x ", r#"{"a":"x "}"#),
-        ("a: |+\n  x", r#"{"a":"x"}"#),
+        ("a: |\n  x", r#"{"a":"x\n"}"#),
+        ("a: |\n  x ", r#"{"a":"x \n"}"#),
+        ("a: |+\n  x", r#"{"a":"x\n"}"#),
         ("a: >-\n  x\n  y", r#"{"a":"x y"}"#),
         ("a: |\n  x\n", r#"{"a":"x\n"}"#),
-        ("a: |+\n  x\n  ", r#"{"a":"x\n"}"#),
+        ("a: |+\n  x\n  ", r#"{"a":"x\n\n"}"#),
         ("a: |\n  x\n# c", r#"{"a":"x\n"}"#),
         ("a: |\n  x\nb: 1", r#"{"a":"x\n","b":1}"#),
         ("a: |", r#"{"a":""}"#),

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"unicode/utf8"
 
 	goyaml "go.yaml.in/yaml/v2"
@@ -57,6 +58,10 @@ func readAll(texts []string) []read {
 		one := read{Text: text}
 		if !utf8.ValidString(text) {
 			one = read{Base64: base64.StdEncoding.EncodeToString([]byte(text))}
+		}
+		// Kubernetes ends the last line before it parses.
+		if text != "" && !strings.HasSuffix(text, "\n") && utf8.ValidString(text) {
+			text += "\n"
 		}
 		if answer, err := yaml.YAMLToJSON([]byte(text)); err == nil {
 			answer := string(answer)

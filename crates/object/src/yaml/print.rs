@@ -358,7 +358,8 @@ impl Traits {
             plain: !(text.starts_with(edge) || text.ends_with(edge))
                 && !(break_space || space_break || special || several_lines || indicators),
             single: !(break_space || space_break || special),
-            literal: !(text.ends_with(' ') || space_break || special),
+            // Kubernetes ends a last line that has no line feed, so no other break may end a block (Go does not mind).
+            literal: !(text.ends_with([' ', '\u{2028}', '\u{2029}']) || space_break || special),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use compact_str::CompactString;
-use libyaml_safer::{Encoding, Event, EventData, Mark, Parser, ScalarStyle};
+use libyaml_safer::{Encoding, Event, EventData, Mark, Parser};
 
 use super::scalar::{self, Scalar};
 use super::{Document, YamlError};
@@ -32,12 +32,12 @@ pub(super) fn read(text: &[u8]) -> Result<Vec<Document>, YamlError> {
 }
 
 fn read_events(text: &str, line: &Cell<usize>) -> Result<Vec<Document>, YamlError> {
-    let (text, length) = end_line(text);
+    let text = end_line(text);
     let mut input = text.as_bytes();
     let mut parser = Parser::new();
     parser.set_encoding(Encoding::Utf8);
     parser.set_input_string(&mut input);
-    let mut reader = Reader { parser, text: &text, length, line, anchors: HashMap::new(), cost: Cost::default() };
+    let mut reader = Reader { parser, text: &text, line, anchors: HashMap::new(), cost: Cost::default() };
     let mut documents = Vec::new();
     loop {
         let event = reader.next()?;
@@ -57,17 +57,10 @@ fn read_events(text: &str, line: &Cell<usize>) -> Result<Vec<Document>, YamlErro
     }
 }
 
-/// The text with its last line ended, and its length before that.
-///
-/// The parser cannot read a block scalar whose last line has no end. A last line of spaces alone is taken away instead.
-fn end_line(text: &str) -> (Cow<'_, str>, u64) {
-    let is_break = |c| matches!(c, '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}');
-    let trimmed = text.trim_end_matches(' ');
-    if trimmed.is_empty() || trimmed.ends_with(is_break) {
-        (Cow::Borrowed(trimmed), u64::MAX)
-    } else {
-        (Cow::Owned(format!("{text}\n")), text.len() as u64)
-    }
+/// The text with its last line ended, as Kubernetes hands it to its parser. (Ours could not read a block scalar whose last
+/// line has no end.)
+fn end_line(text: &str) -> Cow<'_, str> {
+    if text.is_empty() || text.ends_with('\n') { Cow::Borrowed(text) } else { Cow::Owned(format!("{text}\n")) }
 }
 
 /// The text in UTF-8, without a byte order mark. UTF-16 with a mark is read too, as Go does.
@@ -93,8 +86,6 @@ fn decode(text: &[u8]) -> Result<Cow<'_, str>, YamlError> {
 struct Reader<'r, 'b> {
     parser: Parser<&'b mut &'r [u8]>,
     text: &'r str,
-    /// How long the text was before its last line was ended, in bytes.
-    length: u64,
     /// Where the last event began.
     line: &'r Cell<usize>,
     /// None while the value of the anchor is still being read.
@@ -127,15 +118,8 @@ struct Cost {
 
 impl Reader<'_, '_> {
     fn next(&mut self) -> Result<Event, YamlError> {
-        let mut event =
+        let event =
             self.parser.parse().map_err(|error| YamlError::new(problem_line(&error, self.text), problem(&error)))?;
-        if event.end_mark.index > self.length
-            && let EventData::Scalar { value, style: ScalarStyle::Literal | ScalarStyle::Folded, .. } = &mut event.data
-            && value.ends_with('\n')
-        {
-            // The end of its last line is ours.
-            value.pop();
-        }
         self.line.set(line_of(event.start_mark));
         Ok(event)
     }
