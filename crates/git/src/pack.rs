@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use git2::{DiffOptions, Odb, OdbPackwriter, Repository, RepositoryInitOptions};
+use git2::{DiffOptions, ErrorClass, Odb, OdbPackwriter, Repository, RepositoryInitOptions};
 
 use crate::limits::set_libgit2_limits;
 use crate::{CommitId, GitError, Limits};
@@ -201,7 +201,7 @@ impl<'o> Incoming<'o> {
             return Err(self.too_large("the pack", &format!("{} bytes", self.limits.pack_bytes)));
         }
         if let Some(writer) = &mut self.writer {
-            return writer.write_all(bytes).map_err(|error| failed(self.name, &error.to_string()));
+            return writer.write_all(bytes).map_err(|_| self.not_taken());
         }
         self.header.extend_from_slice(bytes);
         let Some(header) = self.header.first_chunk::<PACK_HEADER>() else { return Ok(()) };
@@ -217,7 +217,7 @@ impl<'o> Incoming<'o> {
             return Ok(());
         }
         let mut writer = self.odb.packwriter().map_err(|error| failed(self.name, error.message()))?;
-        writer.write_all(&self.header).map_err(|error| failed(self.name, &error.to_string()))?;
+        writer.write_all(&self.header).map_err(|_| self.not_taken())?;
         self.header = Vec::new();
         self.writer = Some(writer);
         Ok(())
@@ -228,7 +228,7 @@ impl<'o> Incoming<'o> {
         match self.writer {
             Some(mut writer) => {
                 let committed = writer.commit().map(drop);
-                committed.map_err(|error| garbled(self.name, &format!("the pack is damaged: {}", error.message())))
+                committed.map_err(|error| refused(self.name, &error))
             }
             // There was nothing to send, or not even that.
             None if self.header.len() >= PACK_HEADER || self.bytes == 0 => Ok(()),
@@ -242,6 +242,19 @@ impl<'o> Incoming<'o> {
 
     fn garbled(&self, detail: &str) -> GitError {
         garbled(self.name, detail)
+    }
+
+    /// Why libgit2 did not take a piece. The writer itself says only that it did not.
+    fn not_taken(&self) -> GitError {
+        refused(self.name, &git2::Error::last_error(-1))
+    }
+}
+
+/// Why libgit2 refused a pack: because of our disk or memory, or because of what is in it.
+fn refused(name: &str, error: &git2::Error) -> GitError {
+    match error.class() {
+        ErrorClass::Os | ErrorClass::Filesystem | ErrorClass::NoMemory => failed(name, error.message()),
+        _ => garbled(name, &format!("the pack is damaged: {}", error.message())),
     }
 }
 

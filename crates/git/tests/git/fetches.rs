@@ -1,7 +1,7 @@
 //! Making commits present: each once, as little as possible, whatever happened to their branches.
 
 use futures::future::join_all;
-use trueup_bed::Asked;
+use trueup_bed::{Asked, Deadline, Fault, until};
 use trueup_git::{Counters, GitError};
 
 use crate::bench::{Bench, fsck, git, id, text, url};
@@ -134,7 +134,7 @@ async fn whoever_waits_for_the_same_fetch_starts_none() {
     assert_eq!(bench.store.counters().fetches, 1);
     assert_eq!(bench.repository.asked(Asked::Fetch), 1);
     // A failure is shared as well.
-    bench.repository.misbehave_at(Asked::Fetch, trueup_bed::Fault::Status(500));
+    bench.repository.misbehave_at(Asked::Fetch, Fault::Status(500));
     let second = bench.commit(&[("a", Some("2"))]);
     for outcome in join_all((0..20).map(|_| bench.fetch(second))).await {
         assert!(matches!(outcome, Err(GitError::Server { .. })), "{outcome:?}");
@@ -149,17 +149,15 @@ async fn whoever_waits_for_the_same_fetch_starts_none() {
 async fn a_fetch_that_nobody_waits_for_any_more_leaves_the_store_usable() {
     let bench = Bench::new().await;
     let first = bench.commit(&[("a", Some("1"))]);
-    bench.repository.misbehave_at(Asked::Fetch, trueup_bed::Fault::Stall(20));
+    bench.repository.misbehave_at(Asked::Fetch, Fault::Stall(20));
     {
         let fetch = bench.fetch(first);
         tokio::pin!(fetch);
-        trueup_bed::until(trueup_bed::Deadline::seconds(20), "the fetch is under way", async || {
-            let running = futures::poll!(fetch.as_mut()).is_pending();
-            assert!(running);
-            (bench.repository.asked(Asked::Fetch) == 1).then_some(())
-        })
-        .await
-        .unwrap();
+        let asked = until("the fetch is under way", Deadline::SHORT, async || {
+            assert!(futures::poll!(fetch.as_mut()).is_pending());
+            if bench.repository.asked(Asked::Fetch) == 1 { Ok(()) } else { Err("not asked yet") }
+        });
+        asked.await.unwrap();
     }
     bench.repository.behave();
     bench.fetch(first).await.unwrap();

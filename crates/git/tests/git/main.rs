@@ -1,5 +1,6 @@
 //! Stores against real git servers, servers that misbehave, and repositories on disk.
 #![allow(clippy::unwrap_used, reason = "what the tests share is a test too")]
+#![allow(clippy::format_collect, reason = "short texts, once")]
 
 mod bench;
 mod credentials;
