@@ -21,26 +21,35 @@ pub(crate) fn version_2(object: &Node) -> Health {
     judge(object.list_at(&["status", "conditions"]))
 }
 
-/// The first condition that tells anything decides.
+/// A condition that tells of a failure decides, then one that tells of success.
 fn judge(conditions: &[Node]) -> Health {
-    let told = conditions.iter().find_map(|condition| {
-        let code = match (text(condition, &["type"]), text(condition, &["reason"])) {
-            ("AbleToScale", "FailedGetScale" | "FailedUpdateScale")
+    let first = |tells: fn(&Node) -> bool| conditions.iter().find(|condition| tells(condition));
+    let (code, told) = match (first(is_degraded), first(is_healthy)) {
+        (Some(condition), _) => (Code::Degraded, condition),
+        (None, Some(condition)) => (Code::Healthy, condition),
+        (None, None) => return Health::new(Code::Progressing, "Waiting to Autoscale"),
+    };
+    Health::new(code, text(told, &["message"]))
+}
+
+fn is_degraded(condition: &Node) -> bool {
+    matches!(
+        (text(condition, &["type"]), text(condition, &["reason"])),
+        ("AbleToScale", "FailedGetScale" | "FailedUpdateScale")
             | (
                 "ScalingActive",
                 "FailedGetResourceMetric"
-                | "FailedGetObjectMetric"
-                | "FailedGetPodsMetric"
-                | "FailedGetExternalMetric"
-                | "FailedComputeMetricsReplicas"
-                | "InvalidSelector",
-            ) => Code::Degraded,
-            ("AbleToScale" | "ScalingLimited", _) if text(condition, &["status"]) == "True" => Code::Healthy,
-            _ => return None,
-        };
-        Some(Health::new(code, text(condition, &["message"])))
-    });
-    told.unwrap_or_else(|| Health::new(Code::Progressing, "Waiting to Autoscale"))
+                    | "FailedGetObjectMetric"
+                    | "FailedGetPodsMetric"
+                    | "FailedGetExternalMetric"
+                    | "FailedComputeMetricsReplicas"
+                    | "InvalidSelector",
+            )
+    )
+}
+
+fn is_healthy(condition: &Node) -> bool {
+    matches!(text(condition, &["type"]), "AbleToScale" | "ScalingLimited") && text(condition, &["status"]) == "True"
 }
 
 #[cfg(test)]
@@ -56,7 +65,7 @@ mod tests {
             ("[{type: AbleToScale, status: 'False', reason: FailedGetScale, message: gone}]", Code::Degraded, "gone"),
             ("[{type: AbleToScale, status: 'False', reason: Other}]", Code::Progressing, "Waiting to Autoscale"),
             (
-                "[{type: ScalingActive, status: 'False', reason: FailedGetExternalMetric, message: no metric}, {type: AbleToScale, status: 'True'}]",
+                "[{type: AbleToScale, status: 'True'}, {type: ScalingActive, status: 'False', reason: FailedGetExternalMetric, message: no metric}]",
                 Code::Degraded,
                 "no metric",
             ),

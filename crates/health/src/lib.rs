@@ -49,9 +49,8 @@ pub struct Health {
 
 /// The health of a live object; none if its kind has no health.
 pub fn of(object: &Node) -> Option<Health> {
-    let kept = object.list_at(&["metadata", "finalizers"]).iter().any(|name| name.as_str() == Some(HOOK_FINALIZER));
-    if object.at(&["metadata", "deletionTimestamp"]).is_some_and(|time| !time.is_null()) && !kept {
-        return Some(Health::new(Code::Progressing, "Pending deletion"));
+    if let Some(health) = deletion(object) {
+        return Some(health);
     }
     let kind = object.str_at(&["kind"])?;
     let gvk = Gvk::from_api_version(object.str_at(&["apiVersion"])?, kind);
@@ -79,6 +78,20 @@ pub fn of(object: &Node) -> Option<Health> {
         }
         _ => return None,
     })
+}
+
+/// An object that is being deleted, unless it is a hook that is kept to be judged.
+fn deletion(object: &Node) -> Option<Health> {
+    object.at(&["metadata", "deletionTimestamp"]).filter(|time| !time.is_null())?;
+    let finalizers: Vec<&str> = object.list_at(&["metadata", "finalizers"]).iter().filter_map(Node::as_str).collect();
+    if finalizers.contains(&HOOK_FINALIZER) {
+        return None;
+    }
+    let blocked = match finalizers.as_slice() {
+        [] => String::new(),
+        names => format!("; blocked by finalizers: {}", names.join(", ")),
+    };
+    Some(Health::new(Code::Progressing, format!("Pending deletion{blocked}")))
 }
 
 // === impl Code ===
@@ -169,7 +182,14 @@ mod tests {
     fn what_is_being_deleted_is_pending() {
         let pod = "{apiVersion: v1, kind: Pod, metadata: {deletionTimestamp: '2026-01-01T00:00:00Z'}}";
         let any = "{apiVersion: v1, kind: ConfigMap, metadata: {deletionTimestamp: '2026-01-01T00:00:00Z'}}";
-        check(&[(pod, Code::Progressing, "Pending deletion"), (any, Code::Progressing, "Pending deletion")]);
+        let held = "{apiVersion: v1, kind: Pod, metadata: {deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: [a.b/c, d]}}";
+        let not = "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {deletionTimestamp: null}, status: {phase: Bound}}";
+        check(&[
+            (pod, Code::Progressing, "Pending deletion"),
+            (any, Code::Progressing, "Pending deletion"),
+            (held, Code::Progressing, "Pending deletion; blocked by finalizers: a.b/c, d"),
+            (not, Code::Healthy, ""),
+        ]);
     }
 
     #[test]

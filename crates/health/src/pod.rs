@@ -11,12 +11,14 @@ const HOOKS: [&str; 2] = ["argocd.argoproj.io/hook", "helm.sh/hook"];
 
 pub(crate) fn pod(object: &Node) -> Health {
     let message = text(object, &["status", "message"]);
-    let policy = text(object, &["spec", "restartPolicy"]);
     let containers = object.list_at(&["status", "containerStatuses"]);
     // A hook's Pod may still recover, and an operation must not end while its hook can still run.
-    let is_hook = HOOKS.iter().any(|hook| annotation(object, hook).is_some());
-    let as_always = annotation(object, IGNORE_RESTART_POLICY) == Some("true") && !is_hook;
-    if policy == "Always" || as_always {
+    let is_hook = HOOKS.iter().find_map(|hook| annotation(object, hook)).is_some_and(|hook| hook != "Skip");
+    let policy = match annotation(object, IGNORE_RESTART_POLICY) {
+        Some("true") if !is_hook => "Always",
+        _ => text(object, &["spec", "restartPolicy"]),
+    };
+    if policy == "Always" {
         let stuck: Vec<&str> =
             containers.iter().filter_map(|container| container.at(&["state", "waiting"])).filter_map(stuck).collect();
         if !stuck.is_empty() {
@@ -139,6 +141,11 @@ mod tests {
                     "metadata: {{annotations: {{argocd.argoproj.io/ignore-restart-policy: 'true', argocd.argoproj.io/hook: PreSync}}}}, spec: {{restartPolicy: Never}}, {stuck}"
                 ),
                 Code::Progressing,
+                "",
+            ),
+            (
+                "metadata: {annotations: {argocd.argoproj.io/ignore-restart-policy: 'true'}}, spec: {restartPolicy: Never}, status: {phase: Running, conditions: [{type: Ready, status: 'True'}]}",
+                Code::Healthy,
                 "",
             ),
             ("spec: {restartPolicy: Never}, status: {phase: Failed, message: evicted}", Code::Degraded, "evicted"),

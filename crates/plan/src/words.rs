@@ -20,9 +20,6 @@ pub const PRUNED_DRY_RUN: &str = "pruned (dry run)";
 pub const NEEDS_PRUNE: &str = "ignored (requires pruning)";
 /// An object is to be deleted, but is protected.
 pub const NO_PRUNE: &str = "ignored (no prune)";
-/// A deletion waits for somebody's consent.
-pub const NEEDS_CONFIRMATION: &str = "requires confirmation to prune";
-
 /// Automation leaves a revision alone that would delete everything.
 pub fn would_wipe_out(revision: &str) -> String {
     format!("Skipping sync attempt to {revision}: auto-sync will wipe out all resources")
