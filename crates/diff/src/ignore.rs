@@ -84,6 +84,7 @@ mod tests {
         let items = root.field("spec").field("items");
         assert!(items.item(&[Some(0), Some(1)]).field("x").here());
         assert!(items.item(&[Some(0), None]).rests.is_empty());
+        assert!(!items.item(&[Some(1)]).here(), "'01' is no index");
         assert!(items.item(&[Some(2)]).rests.is_empty(), "'-' is no item");
         assert!(root.field("status").rests.is_empty());
     }

@@ -5,6 +5,7 @@
 
 mod base;
 pub mod compare;
+mod desired;
 pub mod drift;
 mod ignore;
 mod kinds;

@@ -6,6 +6,7 @@
 use trueup_object::{FieldSet, Node, Path, Step};
 
 use crate::Owner;
+use crate::kinds::Evidence;
 
 /// The name under which we write.
 pub const MANAGER: &str = "trueup";
@@ -60,6 +61,14 @@ impl Owners {
     /// Our own Apply entry.
     pub(crate) fn ours(&self) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.is_ours())
+    }
+
+    /// What the entries say about the object's lists and maps, whoever owns them.
+    pub(crate) fn evidence(&self) -> Evidence {
+        let mut evidence = Evidence::default();
+        let readable = self.entries.iter().filter(|entry| entry.api_version == self.api_version);
+        readable.for_each(|entry| evidence.learn(&entry.set));
+        evidence
     }
 
     /// The part of an entry's set that can be read at the object's own version.

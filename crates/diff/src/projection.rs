@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use trueup_object::{Digest, Node, Path};
 
-use crate::{Schema, compare, value};
+use crate::{Schema, desired, value};
 
 /// For each leaf that the server stores otherwise than Git says it: what it becomes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ struct Leaf {
 impl Projection {
     /// Learns from the answer to an apply of `desired`, dry or not.
     pub fn from_answer(desired: &Node, answer: &Node, schema: &Schema) -> Self {
-        let leaves = compare::differing_leaves(desired, answer, schema).into_iter().filter_map(|difference| {
+        let leaves = desired::differing_leaves(desired, answer, schema).into_iter().filter_map(|difference| {
             let stored = difference.live.as_ref().map(value::digest);
             Some((difference.path, (value::digest(&difference.desired?), stored)))
         });

@@ -2,7 +2,7 @@
 //!
 //! An apply that sends them takes them back at once, so they are neither compared nor sent. Entry point: [`to_send`].
 
-use trueup_object::{Node, Path};
+use trueup_object::{Node, Path, Step};
 
 use crate::base::is_aggregated;
 use crate::owners::Owners;
@@ -20,6 +20,11 @@ pub fn to_send(desired: &Node, live: Option<&Node>, scalers: &[&str]) -> Node {
         sent.remove_at(&["rules"]);
     }
     sent
+}
+
+/// Whether this is the path of `spec.replicas`.
+pub(crate) fn is_replicas(path: &[Step]) -> bool {
+    matches!(path, [Step::Field(spec), Step::Field(replicas)] if spec == "spec" && replicas == "replicas")
 }
 
 /// The autoscaler that owns `spec.replicas`.

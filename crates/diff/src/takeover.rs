@@ -8,9 +8,9 @@ use trueup_object::{FieldSet, Map, Node, Path, Step};
 
 use crate::base::{Base, Verdict};
 use crate::ignore::Ignore;
-use crate::kinds::{Evidence, Kinds};
+use crate::kinds::Kinds;
 use crate::owners::{Entry, Owners};
-use crate::{ListKind, MANAGER, Schema, compare};
+use crate::{ListKind, MANAGER, Schema, replicas};
 
 /// What is to change hands.
 #[derive(Default)]
@@ -65,7 +65,7 @@ pub fn takeover(
 /// The manifest with the last of each key that a list has twice, and where that was: server-side apply refuses what
 /// client-side apply took.
 pub fn without_duplicates(desired: &Node, live: Option<&Node>, schema: &Schema) -> (Node, Vec<Path>) {
-    let evidence = live.map(|live| compare::evidence(&Owners::of(live), live)).unwrap_or_default();
+    let evidence = live.map(|live| Owners::of(live).evidence()).unwrap_or_default();
     let kinds = Kinds::root(&evidence, schema, is_without_domain(desired));
     let mut found = Vec::new();
     let reduced = reduced(kinds, desired, &mut Path::default(), &mut found);
@@ -80,7 +80,7 @@ fn taken(
     owners: &Owners,
     migration_manager: Option<&str>,
 ) -> Taken {
-    let evidence: Evidence = compare::evidence(owners, live);
+    let evidence = owners.evidence();
     let kinds = Kinds::root(&evidence, schema, is_without_domain(live));
     let base = Base::of(desired, base, live, owners, migration_manager);
     let mut taken = Taken::default();
@@ -93,8 +93,8 @@ fn taken(
             return;
         }
         if leaf.wanted {
-            let protected = owners.holding(leaf.path).any(|entry| entry.is_protected(migration_manager));
-            if !protected && !leaf.unsure && leaf.is_still_ours() {
+            // Replicas that Git has may not be sent: claimed and then left out, they would fall back to one.
+            if !leaf.unsure && leaf.is_still_ours() && !replicas::is_replicas(&leaf.path.0) {
                 taken.leaves.insert(leaf.path);
             }
             return;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use trueup_diff::{Input, Projection, Schema, compare, takeover};
-use trueup_object::{Node, Path, Step};
+use trueup_object::{Map, Node, Path, Step};
 
 use crate::support::{input, told, yaml};
 
@@ -190,10 +190,10 @@ fn changes(manifest: &Node, stored: &Node) -> Vec<(Path, Node)> {
     if spec.get("scalar").is_some() {
         change(&["spec", "scalar"], &["spec", "scalar"], 9.into());
     }
-    for (key, _) in spec.get("map").and_then(Node::as_map).into_iter().flat_map(|map| map.iter()) {
+    for (key, _) in spec.get("map").and_then(Node::as_map).into_iter().flat_map(Map::iter) {
         change(&["spec", "map", key], &["spec", "map", key], 9.into());
     }
-    for (key, _) in spec.get("whole").and_then(Node::as_map).into_iter().flat_map(|map| map.iter()) {
+    for (key, _) in spec.get("whole").and_then(Node::as_map).into_iter().flat_map(Map::iter) {
         change(&["spec", "whole"], &["spec", "whole", key], 9.into());
     }
     if spec.get("whole").is_some() {

@@ -147,9 +147,9 @@ fn the_server_took_what_takeover_writes() {
 /// The server fills in a missing time.
 fn without_times(entries: &Node) -> Vec<Node> {
     let mut entries = entries.as_list().unwrap().to_vec();
-    entries.iter_mut().for_each(|entry| {
+    for entry in &mut entries {
         entry.remove_at(&["time"]);
-    });
+    }
     entries.sort_by_key(ToString::to_string);
     entries
 }

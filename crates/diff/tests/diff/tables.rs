@@ -710,6 +710,15 @@ const TAKEOVERS: &[Takeover] = &[
         first: true,
     },
     Takeover {
+        name: "replicas that Git has are not claimed, they may not be sent",
+        desired: "{spec: {a: 1, replicas: 2}}",
+        base: "{spec: {a: 1, replicas: 2}}",
+        live: "{spec: {a: 1, replicas: 2}}",
+        before: r#"[[helm, Update, "", {"f:spec": {"f:a": {}, "f:replicas": {}}}]]"#,
+        after: Some(r#"[[trueup, Apply, "", {"f:spec": {"f:a": {}}}]]"#),
+        first: true,
+    },
+    Takeover {
         name: "a list is never left empty",
         desired: "{data: {b: '2'}}",
         base: "{}",
