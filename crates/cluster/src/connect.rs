@@ -9,6 +9,7 @@ use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use crate::error::ClusterError;
+use crate::proxy::excluded;
 
 /// How long a connection may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,6 +45,17 @@ pub(crate) async fn client(config: Config) -> Result<(Client, String), ClusterEr
         }
         None => kube::Config::infer().await.map_err(|error| wrong("no kubeconfig and no service account", &error))?,
     };
+    if let Some(proxy) = &settings.proxy_url {
+        let variable =
+            |names: [&str; 2]| names.iter().find_map(|name| std::env::var(name).ok().filter(|it| !it.is_empty()));
+        // A proxy that the kubeconfig names is meant for this very server.
+        let of_environment = variable(["HTTPS_PROXY", "https_proxy"])
+            .is_some_and(|url| url.parse::<http::Uri>().is_ok_and(|url| url == *proxy));
+        let host = settings.cluster_url.host().unwrap_or_default();
+        if of_environment && variable(["NO_PROXY", "no_proxy"]).is_some_and(|list| excluded(host, &list)) {
+            settings.proxy_url = None;
+        }
+    }
     let agent = HeaderValue::from_str(&config.user_agent).map_err(|error| wrong("user agent", &error))?;
     settings.headers.push((USER_AGENT, agent));
     settings.connect_timeout = Some(CONNECT_TIMEOUT);

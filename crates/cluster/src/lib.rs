@@ -26,6 +26,7 @@ mod live;
 mod managed_fields;
 mod openapi;
 mod page;
+mod proxy;
 mod raw;
 mod request;
 mod tracking;
