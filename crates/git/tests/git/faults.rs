@@ -172,3 +172,42 @@ async fn no_more_fetches_run_at_a_time_than_allowed() {
     let discovered = || repositories.iter().map(|repository| repository.asked(Asked::Discovery)).sum::<usize>();
     assert_eq!((asked(), fetch_processes(&bench).len()), (2, 2), "{} discovered", discovered());
 }
+
+#[tokio::test]
+async fn the_fetch_process_ends_with_its_parent() {
+    let bench = Bench::new().await;
+    let first = bench.commit(&[("a", Some("1"))]);
+    bench.repository.misbehave_at(Asked::Fetch, Fault::Hang);
+    let capabilities = serde_json::json!({"shallow": true, "object_format": true});
+    let request = serde_json::json!({
+        "url": bench.repository.url(),
+        "store": bench.cache.path().join("store"),
+        "cache_dir": bench.cache.path(),
+        "limits": Limits::default(),
+        "work": {"Fetch": {
+            "commits": [first],
+            "used": [],
+            "searched": [],
+            "suspect": false,
+            "discovered": {"base": bench.repository.url(), "capabilities": capabilities},
+        }},
+    });
+    let mut child = tokio::process::Command::new(fetch_exe())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let line = format!("{request}\n");
+    tokio::io::AsyncWriteExt::write_all(&mut stdin, line.as_bytes()).await.unwrap();
+    let asked = until("the process asks the server", Deadline::SHORT, async || {
+        assert_eq!(child.try_wait().unwrap(), None);
+        if bench.repository.asked(Asked::Fetch) == 1 { Ok(()) } else { Err("not yet") }
+    });
+    asked.await.unwrap();
+    // The system closes the pipe of a parent that dies, whatever killed it.
+    drop(stdin);
+    let status = tokio::time::timeout(Deadline::SHORT, child.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(1));
+}
