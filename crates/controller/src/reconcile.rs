@@ -48,13 +48,20 @@ pub(crate) async fn reconcile(world: &Arc<World>, name: &str) {
     if refresh == Some(Refresh::Hard) {
         memory.forget_judgements();
     }
-    let not_before = refresh.is_some().then(Instant::now);
+    // Who asks for a sync right after a push means that push.
+    let asked = application.operation.is_some() && !is_under_way(&application);
+    let not_before = (refresh.is_some() || asked).then(Instant::now);
     let mut look = Look { world, first: Arc::clone(&application), application, refresh: refresh.is_some() };
     match observe(world, &look.application, &mut memory, not_before).await {
         Sight::Waiting(notice) => look.wait(&mut memory, notice).await,
         Sight::Blocked(blocked) => look.block(&mut memory, blocked).await,
         Sight::Ready(view) => look.act(&mut memory, *view).await,
     }
+}
+
+/// Whether an operation has begun and not ended.
+fn is_under_way(application: &Application) -> bool {
+    application.status.operation_state.as_ref().is_some_and(|state| !state.phase.completed())
 }
 
 /// Another controller runs: nothing is written but one loud Event.
@@ -192,7 +199,7 @@ impl Look<'_> {
         tracing::info!(application = %self.name(), revision = %before, operation = %run.started_at, "sync begins");
         let ended = operation::run(self.world, &application, view, memory, &run).await;
         self.world.metrics.syncs.inc();
-        tracing::info!(application = %self.name(), revision = %before, operation = %run.started_at, phase = %ended.state.phase, message = %ended.state.message, "sync ends");
+        tracing::info!(application = %self.name(), revision = %before, operation = %run.started_at, phase = %ended.state.phase, outcome = %ended.state.message, "sync ends");
         self.settle(memory, view, &run, ended).await
     }
 

@@ -157,11 +157,11 @@ fn named(key: &ObjectKey, gvk: &Gvk) -> ResourceStatus {
 
 /// The health of the whole application.
 pub(crate) fn health(view: &View) -> Health {
-    let objects = view
-        .objects
-        .iter()
-        .filter(|judged| !judged.options.ignore_healthcheck && !matches!(judged.verdict, Verdict::Skipped))
-        .map(|judged| (&judged.key, judged.health.as_ref(), !judged.exists));
+    let objects = view.objects.iter().filter(|judged| !matches!(judged.verdict, Verdict::Skipped)).map(|judged| {
+        // An object whose health is not asked for still counts as there or missing.
+        let health = judged.health.as_ref().filter(|_| !judged.options.ignore_healthcheck);
+        (&judged.key, health, !judged.exists)
+    });
     let extras =
         view.extras.iter().filter(|extra| extra.live.is_some()).map(|extra| (&extra.key, extra.health.as_ref(), false));
     trueup_health::aggregate(objects.chain(extras))
