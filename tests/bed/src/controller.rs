@@ -3,6 +3,7 @@
 use std::fs;
 use std::fs::OpenOptions;
 use std::net::TcpListener;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
@@ -168,6 +169,11 @@ impl Controller {
     /// Everything it has logged, over all its restarts.
     pub fn log(&self) -> String {
         fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    /// The file that it logs to, over all its restarts.
+    pub fn log_file(&self) -> &Path {
+        &self.log
     }
 
     /// The directory of its cache, which survives restarts.

@@ -104,6 +104,11 @@ impl Repository {
         }
     }
 
+    /// The content of a file at a revision.
+    pub fn read(&self, revision: &str, path: &str) -> Result<String> {
+        self.git(&["cat-file", "blob", &format!("{revision}:{path}")], "")
+    }
+
     /// Lets a branch point to a commit, wherever it pointed before, as a forced push does.
     pub fn branch(&self, name: &str, commit: &str) -> Result<()> {
         self.git(&["update-ref", &format!("refs/heads/{name}"), commit], "").map(drop)

@@ -1,0 +1,131 @@
+//! `cargo xtask demo`: Trueup at work on a real control plane, told as a story of steps that each must hold.
+
+mod application;
+mod failure;
+mod stage;
+mod story;
+mod trouble;
+mod wait;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+
+use crate::build;
+use crate::build::Profile;
+use crate::terminal::Look;
+use crate::terminal::Terminal;
+
+use stage::Stage;
+use story::Story;
+
+/// How it is called.
+pub(crate) const EXAMPLES: &str = "Examples:
+  cargo xtask demo                 the story, then a cluster to look around in, until Ctrl-C
+  cargo xtask demo --once          the story only; exit code 0 if every step held
+  cargo xtask demo --once --keep   leave the directory with logs and data behind
+
+It needs Rust, Go and git, and builds everything else itself. No container engine is needed: the control plane is a
+real API server with real controllers, its nodes are simulated. TRUEUP_BIN names a binary to use instead of building one.";
+
+/// The exit code of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+/// How the demo runs.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// End after the story instead of staying up.
+    #[arg(long)]
+    once: bool,
+    /// Leave the control plane's directory behind: logs, audit log, kubeconfigs.
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Runs the demo.
+pub(crate) fn run(options: &Options, terminal: Terminal) -> anyhow::Result<ExitCode> {
+    build::control_plane(terminal)?;
+    // What people see is what they would run.
+    let trueup = build::trueup(Profile::Release)?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let mut stage = None;
+        let code = tokio::select! {
+            code = play(options, terminal, trueup, &mut stage) => code,
+            () = interrupted() => {
+                terminal.line("");
+                terminal.line("Interrupted.");
+                ExitCode::from(INTERRUPTED)
+            }
+        };
+        // Everything that runs ends here, and every directory goes.
+        drop(stage);
+        Ok(code)
+    })
+}
+
+/// Plays the story, and stays up after it if that is wanted. The stage is the caller's to take down.
+async fn play(
+    options: &Options,
+    terminal: Terminal,
+    trueup: std::path::PathBuf,
+    stage: &mut Option<Stage>,
+) -> ExitCode {
+    terminal.line("");
+    terminal.line(&terminal.dress(Look::Bold, "Trueup: a cluster exactly as Git says"));
+    let mut story = Story::new(terminal);
+    match story.play(trueup, options.keep, stage).await {
+        Ok(()) => {
+            terminal.line("");
+            terminal.line(&terminal.dress(Look::Good, &story.sum()));
+        }
+        Err(failure) => {
+            trouble::report(terminal, &failure, stage.as_ref()).await;
+            return ExitCode::FAILURE;
+        }
+    }
+    if options.once {
+        return ExitCode::SUCCESS;
+    }
+    if let Some(stage) = stage {
+        look_around(terminal, stage);
+        // Until a signal ends it all.
+        std::future::pending::<()>().await;
+    }
+    ExitCode::SUCCESS
+}
+
+/// Says what one can do while it stays up.
+fn look_around(terminal: Terminal, stage: &Stage) {
+    let lines = stage.ways_to_look();
+    terminal.title("It stays up. Look around, in another terminal:");
+    for (what, command) in lines {
+        terminal.line("");
+        terminal.line(&format!("  {}", terminal.dress(Look::Dim, &format!("# {what}"))));
+        terminal.line(&format!("  {command}"));
+    }
+    terminal.line("");
+    terminal.line("Ctrl-C ends everything and leaves nothing behind.");
+}
+
+/// Waits for a signal that asks us to end.
+async fn interrupted() {
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let waits = kinds.map(|kind| {
+        Box::pin(async move {
+            match signal(kind) {
+                Ok(mut signal) => drop(signal.recv().await),
+                // A signal that cannot be listened to ends us without our help.
+                Err(_) => std::future::pending().await,
+            }
+        })
+    });
+    futures::future::select_all(waits).await;
+}
+
+/// How long a wait may last, for what normally takes a few seconds: the machine may be compiling.
+const PATIENCE: Duration = Duration::from_secs(90);
