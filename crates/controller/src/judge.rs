@@ -109,6 +109,7 @@ pub(crate) async fn judge(
     if holder.is_some() {
         frame.world.holders.wait_for(frame.name, &target.key);
     }
+    recall(frame.world, memory, target);
     let cause = cause(frame, memory, target, kind.is_ok(), live, holder.as_deref());
     if let Some(remembered) = memory.judged.get(&target.key)
         && remembered.cause == cause
@@ -235,7 +236,7 @@ pub(crate) async fn confirm(
     };
     match frame.world.cluster.apply(kind, &body, how).await {
         Ok(answer) => {
-            learn(memory, target, &answer.node());
+            learn(frame.world, memory, target, &answer.node());
             None
         }
         Err(ClusterError::NotFound { .. }) => None,
@@ -244,11 +245,24 @@ pub(crate) async fn confirm(
 }
 
 /// Keeps what the server makes of a manifest, as its answer to an apply shows.
-pub(crate) fn learn(memory: &mut Memory, target: &Target, answer: &Node) {
+pub(crate) fn learn(world: &World, memory: &mut Memory, target: &Target, answer: &Node) {
     // The answer's own managedFields tell the kinds of its lists.
     let projection = Projection::from_answer(target.manifest.node(), answer, &Schema::unknown());
     memory.projections.remove(&target.key);
-    if !projection.is_empty() {
+    if projection.is_empty() {
+        world.projections.forget(&target.digest);
+    } else {
+        world.projections.save(&target.digest, &projection);
+        memory.projections.insert(target.key.clone(), (target.digest, Arc::new(projection)));
+    }
+}
+
+/// Takes up what was learnt before a restart.
+fn recall(world: &World, memory: &mut Memory, target: &Target) {
+    if memory.projections.get(&target.key).is_some_and(|(of, _)| *of == target.digest) {
+        return;
+    }
+    if let Some(projection) = world.projections.load(&target.digest) {
         memory.projections.insert(target.key.clone(), (target.digest, Arc::new(projection)));
     }
 }

@@ -21,6 +21,7 @@ mod operation;
 mod pace;
 mod patch;
 mod perform;
+mod projections;
 mod projects;
 mod queue;
 mod reconcile;

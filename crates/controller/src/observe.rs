@@ -203,6 +203,12 @@ async fn look_at_cluster(
 ) -> Sight {
     let name = application.meta.name.as_str();
     let kinds = kinds_of(world, loaded.rendered.manifests.iter().map(trueup_object::Manifest::gvk).collect()).await;
+    let mut stops = stops;
+    if loaded.rendered.overridden.iter().any(|overridden| overridden == name) {
+        stops.push(format!(
+            ".argocd-source-{name}.yaml overrides the source, which is not honoured yet: write it into the Application"
+        ));
+    }
     let targets = place(name, &spec, &loaded, &kinds, memory);
     for waiting in world.holders.hold(name, targets.objects.iter().map(|target| target.key.clone())) {
         world.queue.wake(&waiting);

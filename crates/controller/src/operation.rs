@@ -243,7 +243,7 @@ async fn apply_all(
         let target = &view.targets.objects[at];
         match outcome {
             Ok(applied) => {
-                learn(memory, target, &applied.live.node());
+                learn(world, memory, target, &applied.live.node());
                 if applied.change != Change::Unchanged {
                     tally.changed += 1;
                     tally.changed_keys.insert(target.key.clone());

@@ -46,7 +46,11 @@ pub(crate) async fn reconcile(world: &Arc<World>, name: &str) {
     }
     let refresh = application.meta.refresh();
     if refresh == Some(Refresh::Hard) {
+        for (digest, _) in memory.projections.values() {
+            world.projections.forget(digest);
+        }
         memory.forget_judgements();
+        world.cluster.forget_schemas().await;
     }
     // Who asks for a sync right after a push means that push.
     let asked = application.operation.is_some() && !is_under_way(&application);

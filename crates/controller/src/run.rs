@@ -19,6 +19,7 @@ use crate::holders::Holders;
 use crate::http::{Progress, routes};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
+use crate::projections::Projections;
 use crate::projects::Projects;
 use crate::queue::Queue;
 use crate::reconcile::reconcile;
@@ -116,6 +117,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         queue,
         applications: Applications::default(),
         projects: Projects::default(),
+        projections: Projections::open(config.cache_dir.join("projections")),
         holders: Holders::default(),
         rival: Rival::default(),
         pace: Pace::new(),

@@ -14,6 +14,7 @@ use crate::http::Progress;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
+use crate::projections::Projections;
 use crate::projects::Projects;
 use crate::queue::Queue;
 use crate::repositories::Repositories;
@@ -36,6 +37,7 @@ pub(crate) struct World {
     pub(crate) projects: Projects,
     pub(crate) repositories: Arc<Repositories>,
     pub(crate) renderer: Arc<Renderer>,
+    pub(crate) projections: Projections,
     pub(crate) holders: Holders,
     pub(crate) rival: Rival,
     pub(crate) pace: Pace,
