@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use trueup_api::{Application, Cascade, annotations, condition, object_options};
-use trueup_cluster::{ClusterError, Kind, Live, Propagation, WatchState};
+use trueup_cluster::{ClusterError, Kind, KindError, Live, Propagation, WatchState};
 use trueup_object::{Gvk, ObjectKey};
 
 use crate::judge::Verdict;
@@ -99,8 +99,14 @@ async fn doomed(world: &Arc<World>, name: &str, memory: &mut Memory) -> Result<V
     candidates.extend(world.cluster.tracked(name).into_iter().map(|(gvk, key)| (key, gvk)));
     let mut doomed = Vec::new();
     for (key, gvk) in candidates {
-        let Ok(kind) = world.cluster.kind(&gvk).await else { continue };
-        let Some(live) = live(world, &kind, &key).await else { continue };
+        let kind = match world.cluster.kind(&gvk).await {
+            Ok(kind) => kind,
+            // Without its kind an object cannot be there.
+            Err(KindError::NotServed(_)) => continue,
+            Err(error) => return Err(Some(error.to_string())),
+        };
+        let live = live(world, &kind, &key).await.map_err(|error| Some(format!("{key} cannot be read: {error}")))?;
+        let Some(live) = live else { continue };
         if goes(world, name, &key, &live) {
             doomed.push(Doomed { key, kind, live });
         }

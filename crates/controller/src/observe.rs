@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use trueup_api::{App, Application, Project, condition, object_unsupported};
-use trueup_cluster::{Kind, KindError, Live, WatchState};
+use trueup_cluster::{ClusterError, Kind, KindError, Live, WatchState};
 use trueup_git::CommitId;
 use trueup_health::Health;
 use trueup_object::{Digest, GroupKind, Gvk, Node, ObjectKey};
@@ -483,9 +483,15 @@ impl View {
                 let kind = forbidden.as_ref().unwrap_or(kind);
                 let live = match kind {
                     Ok(kind) => live(world, kind, &target.key).await,
-                    Err(_) => None,
+                    Err(_) => Ok(None),
                 };
-                objects.push(judge(&frame, memory, target, kind, live.as_ref()).await);
+                // An object that cannot be read is not one that is missing.
+                let unread = live
+                    .as_ref()
+                    .err()
+                    .map(|error| Err(Verdict::Unreadable(format!("{} cannot be read: {error}", target.key))));
+                let kind = unread.as_ref().unwrap_or(kind);
+                objects.push(judge(&frame, memory, target, kind, live.ok().flatten().as_ref()).await);
             }
         }
         memory.judged.retain(|key, _| self.targets.objects.iter().any(|target| target.key == *key));
@@ -639,21 +645,15 @@ impl View {
     }
 }
 
-/// The body of an object, fetched if the index knows it only by name.
-pub(crate) async fn live(world: &World, kind: &Kind, key: &ObjectKey) -> Option<Arc<Live>> {
+/// The body of an object, fetched if the index knows it only by name; none if it is not there.
+pub(crate) async fn live(world: &World, kind: &Kind, key: &ObjectKey) -> Result<Option<Arc<Live>>, ClusterError> {
     if let Some(live) = world.cluster.live(&kind.gvk, key) {
-        return Some(live);
+        return Ok(Some(live));
     }
     if !world.cluster.knows_foreign(&kind.gvk, key) {
-        return None;
+        return Ok(None);
     }
-    match world.cluster.fetch(kind, key).await {
-        Ok(live) => live,
-        Err(error) => {
-            tracing::warn!(object = %key, %error, "an object cannot be read");
-            None
-        }
-    }
+    world.cluster.fetch(kind, key).await
 }
 
 /// Whether an object is this application's by its tracking id; without one, by our own entry in its managedFields.

@@ -64,7 +64,7 @@ pub(crate) enum Change {
 pub(crate) async fn apply(order: &Order<'_>) -> Result<Applied, ClusterError> {
     let mut round = 1;
     loop {
-        let before = live(order.world, order.kind, &order.target.key).await;
+        let before = live(order.world, order.kind, &order.target.key).await?;
         match once(order, before.as_ref()).await {
             Err(ClusterError::Conflict) if round < ROUNDS_MAX => {
                 round += 1;

@@ -160,7 +160,7 @@ pub(crate) fn health(view: &View) -> Health {
     let objects = view.objects.iter().filter(|judged| !matches!(judged.verdict, Verdict::Skipped)).map(|judged| {
         // An object whose health is not asked for still counts as there or missing.
         let health = judged.health.as_ref().filter(|_| !judged.options.ignore_healthcheck);
-        (&judged.key, health, !judged.exists)
+        (&judged.key, health, !judged.exists && !matches!(judged.verdict, Verdict::Unreadable(_)))
     });
     let extras =
         view.extras.iter().filter(|extra| extra.live.is_some()).map(|extra| (&extra.key, extra.health.as_ref(), false));
