@@ -12,6 +12,9 @@ const SECONDS_COLUMN: usize = 88;
 /// Characters of the line that is rewritten: one that wraps could not be rewritten.
 const WAITING_WIDTH: usize = 78;
 
+/// Characters of a detail: what the API server says can be long.
+const DETAIL_WIDTH: usize = 110;
+
 /// Where the lines go.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terminal {
@@ -67,7 +70,11 @@ impl Terminal {
 
     /// Tells something that belongs to the step before.
     pub(crate) fn detail(self, text: &str) {
-        self.line(&format!("    {}", self.dress(Look::Dim, text)));
+        let mut short: String = text.chars().take(DETAIL_WIDTH).collect();
+        if short.len() < text.len() {
+            short.push('…');
+        }
+        self.line(&format!("    {}", self.dress(Look::Dim, &short)));
     }
 
     /// Tells that a step held, and how long it took.

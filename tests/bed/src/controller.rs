@@ -139,19 +139,29 @@ impl Controller {
         }
     }
 
-    /// Waits until `/health/ready` answers 200. The error ends with the log, if that does not happen.
+    /// Waits until `/health/ready` answers 200. The error ends with the log, if that does not happen or the controller
+    /// ends instead.
     pub async fn wait_ready(&mut self) -> Result<()> {
         let ready = until("the controller to be ready", Deadline::LONG, async || {
-            metrics::get(self.port, "/health/ready").await.map_err(|error| error.to_string())
+            if let Ok(Some(status)) = self.try_wait() {
+                return Ok(Some(status));
+            }
+            metrics::get(self.port, "/health/ready").await.map(|_| None).map_err(|error| error.to_string())
         });
-        match ready.await {
-            Ok(_) => Ok(()),
+        let ended = match ready.await {
+            Ok(None) => return Ok(()),
+            Ok(Some(status)) => Error::Failed {
+                program: "trueup controller".to_owned(),
+                status: status.to_string(),
+                stderr: self.log(),
+            },
             Err(Error::Deadline { what, seconds, last }) => {
                 let last = format!("{last}; its log:\n{}", self.log());
-                Err(Error::Deadline { what, seconds, last })
+                Error::Deadline { what, seconds, last }
             }
-            Err(error) => Err(error),
-        }
+            Err(error) => error,
+        };
+        Err(ended)
     }
 
     /// The text of `/metrics`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -56,8 +57,12 @@ pub struct GitServer {
 impl GitServer {
     /// Starts a server without repositories.
     pub async fn start() -> Result<Self> {
-        let dir =
-            tempfile::Builder::new().prefix("trueup-git-").tempdir().map_err(Error::file(std::env::temp_dir()))?;
+        Self::start_in(&std::env::temp_dir()).await
+    }
+
+    /// Starts a server whose repositories lie in a directory of their own within this one, and go with it.
+    pub async fn start_in(parent: &Path) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("trueup-git-").tempdir_in(parent).map_err(Error::file(parent))?;
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Error::Socket)?;
         let address = format!("http://{}", listener.local_addr().map_err(Error::Socket)?);
         let repositories = Repositories::default();

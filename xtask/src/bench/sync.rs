@@ -38,7 +38,7 @@ const QUIET: Duration = Duration::from_secs(2);
 /// Syncs everything, and answers what it took.
 pub(crate) async fn run(load: &Load, binary: &Path, terminal: Terminal) -> anyhow::Result<Measure> {
     let control_plane = side::start(USER).await?;
-    let server = GitServer::start().await?;
+    let server = GitServer::start_in(control_plane.dir()).await?;
     let repository = server.create("bench")?;
     repository.commit(&borrowed(&files(*load)?), "All applications")?;
     let options = ControllerOptions {

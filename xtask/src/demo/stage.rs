@@ -41,6 +41,7 @@ pub(crate) struct Stage {
     _server: GitServer,
     repository: Repository,
     client: Client,
+    version: String,
     control_plane: ControlPlane,
 }
 
@@ -53,14 +54,16 @@ impl Stage {
         let control_plane =
             if keep { ControlPlane::start_kept(users).await? } else { ControlPlane::start(users).await? };
         let client = control_plane.client("admin").await?;
-        let server = GitServer::start().await?;
+        // If this process is killed, only the control plane is left to remove it.
+        let server = GitServer::start_in(control_plane.dir()).await?;
         let repository = server.create("platform")?;
-        Ok(Self { controller: None, _server: server, repository, client, control_plane })
+        let version = client.apiserver_version().await?.git_version;
+        Ok(Self { controller: None, _server: server, repository, client, version, control_plane })
     }
 
     /// The API server's version.
-    pub(crate) async fn version(&self) -> Result<String, Unexpected> {
-        Ok(self.client.apiserver_version().await?.git_version)
+    pub(crate) fn version(&self) -> &str {
+        &self.version
     }
 
     pub(crate) fn repository(&self) -> &Repository {

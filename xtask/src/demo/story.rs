@@ -56,6 +56,10 @@ impl Story {
     pub(crate) async fn play(&mut self, trueup: PathBuf, keep: bool, place: &mut Option<Stage>) -> Result<(), Failure> {
         self.terminal.title("The stage");
         let set = self.hold("control plane", "a control plane that answers", Stage::set(keep)).await?;
+        self.terminal.detail(&format!(
+            "Kubernetes {}: API server, controllers, scheduler; the nodes are simulated",
+            set.version()
+        ));
         let stage = place.insert(set);
         self.set_up(stage, trueup).await?;
         self.first_sync(stage).await?;
@@ -65,9 +69,6 @@ impl Story {
     }
 
     async fn set_up(&mut self, stage: &mut Stage, trueup: PathBuf) -> Result<(), Failure> {
-        let version = self.hold("the API server answers", "its version", stage.version()).await?;
-        self.terminal.detail(&format!("Kubernetes {version} with simulated nodes: API server, controllers, scheduler"));
-
         let crds = workspace().join("crds").display().to_string();
         let install = async {
             let args = ["apply", "--server-side", "--force-conflicts", "-f", &crds];

@@ -41,3 +41,12 @@ async fn starts_kills_restarts_and_terminates() {
     logged(&controller, "ending", 1).await;
     assert!(controller.pid().is_err());
 }
+
+#[tokio::test]
+async fn an_early_end_is_not_waited_out() {
+    let control_plane = ControlPlane::start(&["trueup"]).await.unwrap();
+    let options = ControllerOptions { binary: Some("/bin/false".into()), ..ControllerOptions::default() };
+    let mut controller = Controller::start(&control_plane, &options).unwrap();
+    let error = controller.wait_ready().await.unwrap_err().to_string();
+    assert!(error.starts_with("'trueup controller' failed (exit status: 1)"), "{error}");
+}
