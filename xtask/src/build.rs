@@ -1,7 +1,7 @@
 //! Builds what tasks run: the control plane by Go, our own binaries by cargo.
 //!
 //! Every build of cargo's is one of the whole workspace, narrowed by `--bin`: features are then the same in all of them,
-//! and no dependency is built twice.
+//! and dependencies are built once.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -55,19 +55,12 @@ pub(crate) fn trueup(profile: Profile) -> anyhow::Result<PathBuf> {
 
 /// Builds binaries of the workspace and answers where they are, in the order asked for. Cargo shows its own progress.
 pub(crate) fn cargo(profile: Profile, names: &[&str]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut command = Command::new(program());
-    command.current_dir(workspace()).args(["build", "--workspace", "--message-format=json-render-diagnostics"]);
+    let mut arguments = vec!["build", "--workspace"];
     if profile == Profile::Release {
-        command.arg("--release");
+        arguments.push("--release");
     }
-    for name in names {
-        command.args(["--bin", name]);
-    }
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot run cargo")?;
-    if !output.status.success() {
-        bail!("cargo could not build {} ({}); the reason is above", names.join(" and "), output.status);
-    }
-    let said = String::from_utf8_lossy(&output.stdout);
+    arguments.extend(names.iter().flat_map(|name| ["--bin", name]));
+    let said = build(&arguments)?;
     names
         .iter()
         .map(|name| {
@@ -75,6 +68,26 @@ pub(crate) fn cargo(profile: Profile, names: &[&str]) -> anyhow::Result<Vec<Path
             built.with_context(|| format!("cargo does not say where it put the binary '{name}'"))
         })
         .collect()
+}
+
+/// Builds every test of the workspace, and answers the binary `trueup` that was built with them.
+///
+/// A build of the binary by itself would have other features, those that only tests want left out, and would build most
+/// dependencies once more.
+pub(crate) fn tests() -> anyhow::Result<Option<PathBuf>> {
+    let said = build(&["test", "--workspace", "--no-run"])?;
+    Ok(said.lines().find_map(|line| executable(line, "trueup")))
+}
+
+/// Runs cargo, and answers its messages.
+fn build(arguments: &[&str]) -> anyhow::Result<String> {
+    let mut command = Command::new(program());
+    command.current_dir(workspace()).args(arguments).arg("--message-format=json-render-diagnostics");
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("'cargo {}' failed ({}); the reason is above", arguments.join(" "), output.status);
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The cargo that runs us, so that its toolchain is ours.
@@ -86,7 +99,8 @@ pub(crate) fn program() -> std::ffi::OsString {
 fn executable(message: &str, name: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(message).ok()?;
     let target = &message["target"];
-    let is_bin = target["kind"].as_array()?.iter().any(|kind| kind == "bin");
+    // The unit tests of a binary have its name too.
+    let is_bin = target["kind"].as_array()?.iter().any(|kind| kind == "bin") && message["profile"]["test"] != true;
     (is_bin && target["name"] == name).then(|| message["executable"].as_str().map(PathBuf::from))?
 }
 
@@ -102,6 +116,8 @@ mod tests {
             r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"trueup"},"executable":"/t/trueup"}"#;
         assert_eq!(executable(said, "trueup").as_deref(), Some(Path::new("/t/trueup")));
         assert_eq!(executable(said, "xtask"), None);
+        let unit_tests = said.replace("\"reason\"", "\"profile\":{\"test\":true},\"reason\"");
+        assert_eq!(executable(&unit_tests, "trueup"), None);
         let library = r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"trueup"},"executable":null}"#;
         assert_eq!(executable(library, "trueup"), None);
         assert_eq!(executable("Compiling trueup", "trueup"), None);

@@ -33,12 +33,17 @@ pub(crate) struct Options {
 /// Builds and tests, and ends as `cargo test` does.
 pub(crate) fn run(options: &Options, terminal: Terminal) -> anyhow::Result<ExitCode> {
     build::control_plane(terminal)?;
+    let everything = !names_a_package(&options.arguments);
     // Unoptimised: what is tested is what it does, and a second build of everything would take minutes.
-    let trueup = build::trueup(Profile::Debug)?;
+    let trueup = match std::env::var_os("TRUEUP_BIN") {
+        None if everything => build::tests()?,
+        _ => None,
+    };
+    let trueup = trueup.map_or_else(|| build::trueup(Profile::Debug), Ok)?;
     let mut command = Command::new(build::program());
     // One broken test must not hide the others.
     command.current_dir(workspace()).args(["test", "--no-fail-fast"]).env("TRUEUP_BIN", trueup);
-    if !names_a_package(&options.arguments) {
+    if everything {
         command.arg("--workspace");
     }
     let status = command.args(&options.arguments).status().context("cannot run cargo")?;
