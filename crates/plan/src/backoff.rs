@@ -1,6 +1,6 @@
 //! How long is waited before something is tried again.
 //!
-//! Keeps nothing. Entry points: [`retry_wait`], [`heal_wait`], [`failure_wait`].
+//! Keeps nothing. Entry points: [`retry_wait`], [`heal_wait`], [`heals_before`].
 
 use std::time::Duration;
 
@@ -10,12 +10,9 @@ const HEAL_FIRST: Duration = Duration::from_secs(2);
 const HEAL_FACTOR: u32 = 3;
 /// The longest wait between heals, as upstream.
 const HEAL_MAX: Duration = Duration::from_mins(5);
-/// How long automation leaves a revision alone whose sync failed for good: as long as upstream takes to look again at all.
-const FAILURE_FIRST: Duration = Duration::from_mins(3);
-/// By what that grows.
-const FAILURE_FACTOR: u32 = 2;
-/// The longest: whoever mends the cause outside Git is served within half an hour.
-const FAILURE_MAX: Duration = Duration::from_mins(30);
+/// The shortest wait between two attempts at an operation, whatever its policy says: without it, a policy of no wait and no end
+/// would keep the API server busy for ever.
+const RETRY_MIN: Duration = Duration::from_secs(1);
 
 /// How a failed operation is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +37,7 @@ impl Default for Retry {
 /// The wait before the next attempt of an operation that was repeated `attempt` times; none if it has had them all.
 pub fn retry_wait(retry: &Retry, attempt: u32) -> Option<Duration> {
     let spent = retry.limit >= 0 && i64::from(attempt) >= retry.limit;
-    (!spent).then(|| grown(retry.duration, retry.factor, retry.max_duration, attempt))
+    (!spent).then(|| grown(retry.duration, retry.factor, retry.max_duration, attempt).max(RETRY_MIN))
 }
 
 /// The wait before drift is healed that was healed `attempt` times before: none, then 2 s, 6 s, 18 s up to 5 minutes.
@@ -48,11 +45,13 @@ pub fn heal_wait(attempt: u32) -> Duration {
     attempt.checked_sub(1).map_or(Duration::ZERO, |grows| grown(HEAL_FIRST, HEAL_FACTOR, HEAL_MAX, grows))
 }
 
-/// The wait before a revision is tried again whose sync, with all its retries, failed `failures` times.
+/// How often drift counts as healed before, if that was `heals` times and last `ago`: what has been quiet for longer than the
+/// next wait would be starts anew.
 ///
-/// Upstream never tries again; but the cause may be mended outside Git.
-pub fn failure_wait(failures: u32) -> Duration {
-    grown(FAILURE_FIRST, FAILURE_FACTOR, FAILURE_MAX, failures.saturating_sub(1))
+/// The wait that is just over does not count as quiet, or the longest wait would end every row of them.
+pub fn heals_before(heals: u32, ago: Duration) -> u32 {
+    let quiet = heal_wait(heals).saturating_add(heal_wait(heals.saturating_add(1)));
+    if ago > quiet { 0 } else { heals }
 }
 
 /// `first × factor^times`, at most `max`.
@@ -99,7 +98,7 @@ mod tests {
         let still = Retry { factor: 0, ..Retry::default() };
         assert_eq!(retry_wait(&still, 3), Some(5 * SECOND));
         let none = Retry { duration: Duration::ZERO, ..Retry::default() };
-        assert_eq!(retry_wait(&none, 3), Some(Duration::ZERO));
+        assert_eq!(retry_wait(&none, 3), Some(SECOND));
         let huge = Retry { limit: -1, duration: Duration::MAX, factor: u32::MAX, max_duration: Duration::MAX };
         assert_eq!(retry_wait(&huge, 9), Some(Duration::MAX));
     }
@@ -111,8 +110,12 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_tried_again_ever_more_rarely() {
-        let waits: Vec<u64> = (1..7).map(|failures| failure_wait(failures).as_secs() / 60).collect();
-        assert_eq!(waits, [3, 6, 12, 24, 30, 30]);
+    fn healing_starts_anew_only_after_a_quiet_time() {
+        assert_eq!(heals_before(1, 8 * SECOND), 1);
+        assert_eq!(heals_before(1, 9 * SECOND), 0);
+        for heals in 0..9 {
+            assert_eq!(heals_before(heals, heal_wait(heals) + SECOND), heals, "the wait itself is not quiet: {heals}");
+        }
+        assert_eq!(heals_before(u32::MAX, 601 * SECOND), 0);
     }
 }

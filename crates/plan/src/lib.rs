@@ -1,15 +1,17 @@
 //! A comparison and a policy become an ordered sync plan. Pure: the clock is passed in.
 //!
-//! Keeps nothing. Entry points: [`steps`] puts objects in order, [`auto_sync`] decides whether automation acts, [`retry_wait`]
-//! and [`heal_wait`] say when it acts again.
+//! Keeps nothing. Entry points: [`decide`] says what is due, [`steps`] puts the objects of a sync in order, [`retry_wait`] and
+//! [`heal_wait`] say when something is tried again.
 
 mod backoff;
 mod decision;
 mod order;
 mod steps;
-pub mod words;
 
-pub use backoff::{Retry, failure_wait, heal_wait, retry_wait};
-pub use decision::{AutoSync, Decision, Last, LastPhase, Reason, SyncState, auto_sync};
+pub use backoff::{Retry, heal_wait, heals_before, retry_wait};
+pub use decision::{
+    Attempt, Automation, Block, Decision, Drift, End, HealDue, Idle, Last, PRUNE_PATIENCE, Pause, Phase, Refusal,
+    Request, Situation, Subject, WAIT_MIN, decide, heal_due,
+};
 pub use order::kind_rank;
 pub use steps::{Item, Step, steps};
