@@ -54,8 +54,6 @@ impl World {
 
     async fn start_shared() -> Self {
         let control_plane = ControlPlane::start(&USERS).await.unwrap();
-        // What this process leaves behind lies in the directory that the control plane removes when we are gone.
-        let _ = tempfile::env::override_temp_dir(control_plane.dir());
         let mut world = Self::furnish(control_plane).await;
         let mut controller = Controller::start(&world.control_plane, &controller_options(NAMESPACE)).unwrap();
         controller.wait_ready().await.unwrap();
@@ -69,7 +67,8 @@ impl World {
     }
 
     async fn furnish(control_plane: ControlPlane) -> Self {
-        let git = GitServer::start().await.unwrap();
+        // Nobody drops what tests share: its repositories lie where the control plane removes them when we are gone.
+        let git = GitServer::start_in(control_plane.dir()).await.unwrap();
         let crds = workspace().join("crds");
         kubectl(&control_plane, &format!("apply --server-side --force-conflicts -f {}", crds.display())).await;
         kubectl(&control_plane, "wait --for=condition=Established crd --all --timeout=60s").await;

@@ -1,6 +1,29 @@
 //! The built controller against a real control plane and real git servers.
+//!
+//! One theme per module. Most tests share one world with one controller; each has its own application, namespace and
+//! repository there. What kills, counts, or needs other settings has a controller or a world of its own.
 
 // Helper functions of tests are tests too, though clippy does not know.
 #![allow(clippy::unwrap_used)]
 
+mod autoscaler;
+mod bad_input;
+mod cost;
+mod crd;
+mod deletion;
+mod drift;
+mod fail_closed;
+mod fallbacks;
 mod first_sync;
+mod four_ways;
+mod git_change;
+mod ignore;
+mod kill;
+mod moved;
+mod operations;
+mod projects;
+mod prune;
+mod refresh;
+mod retries;
+mod rival;
+mod secrets;

@@ -1,0 +1,136 @@
+//! What is asked for and not honoured yet stops the sync, so that nothing is deleted, overwritten or permitted by neglect.
+
+use serde_json::Value;
+use serde_json::json;
+use trueup_e2e::Scene;
+use trueup_e2e::manifests::annotated;
+use trueup_e2e::manifests::config_map;
+
+/// Waits for a condition with these words, and sees that nothing was done.
+async fn stopped(scene: &Scene<'_>, app: &trueup_e2e::App, words: &[&str]) {
+    app.until(&format!("a condition with {words:?}"), |app| {
+        let conditions = app["status"]["conditions"].as_array();
+        conditions.into_iter().flatten().any(|condition| {
+            let message = condition["message"].as_str().unwrap_or_default();
+            words.iter().all(|word| message.contains(word))
+        })
+    })
+    .await;
+    app.refresh("normal").await;
+    assert!(scene.object("configmaps", "config").await.is_none(), "{}", app.brief().await);
+    assert!(scene.object("configmaps", "special").await.is_none(), "{}", app.brief().await);
+}
+
+#[tokio::test]
+async fn objects_that_need_what_is_missing_stop_the_sync_of_their_application_only() {
+    let rows: [(&str, &[(&str, &str)], &str); 5] = [
+        ("hook", &[("argocd.argoproj.io/hook", "PreSync")], "argocd.argoproj.io/hook"),
+        ("helm-hook", &[("helm.sh/hook", "pre-install")], "helm.sh/hook"),
+        ("replace", &[("argocd.argoproj.io/sync-options", "Replace=true")], "Replace"),
+        ("force", &[("argocd.argoproj.io/sync-options", "Prune=false,Force=true")], "Force"),
+        ("post-delete", &[("argocd.argoproj.io/hook", "PostDelete")], "argocd.argoproj.io/hook"),
+    ];
+    for (row, annotations, word) in rows {
+        let scene = Scene::shared(&format!("closed-{row}")).await;
+        scene.commit(&[
+            ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+            ("app/special.yaml", Some(&annotated("special", annotations))),
+        ]);
+        let app = scene.create(scene.application().automated(true, true)).await;
+        stopped(&scene, &app, &["special", word]).await;
+        // Asked for by hand it is the same.
+        app.ask(json!({})).await;
+        app.until("the end of the operation", |app| {
+            app["operation"].is_null() && app["status"]["operationState"]["message"].to_string().contains(word)
+        })
+        .await;
+        assert!(scene.object("configmaps", "config").await.is_none(), "{row}");
+        // Mended, it goes on.
+        let commit = scene.put("app/special.yaml", &annotated("special", &[("argocd.argoproj.io/hook", "Skip")]));
+        app.synced(&commit).await;
+        scene.expect("configmaps", "config").await;
+        assert!(scene.object("configmaps", "special").await.is_none(), "{row}");
+    }
+}
+
+#[tokio::test]
+async fn applications_that_need_what_is_missing_are_not_synced() {
+    let rows: [(&str, &str, &str, Value, &str); 8] = [
+        ("helm", "/spec/source", "helm", json!({"releaseName": "x"}), "spec.source.helm"),
+        ("kustomize", "/spec/source", "kustomize", json!({"namePrefix": "x"}), "spec.source.kustomize"),
+        ("plugin", "/spec/source", "plugin", json!({"name": "x"}), "spec.source.plugin"),
+        ("semver", "/spec/source", "targetRevision", json!("1.x"), "spec.source.targetRevision"),
+        ("option", "/spec/syncPolicy", "syncOptions", json!(["CreateNamespace=true", "Replace=true"]), "Replace"),
+        (
+            "respect",
+            "/spec/syncPolicy",
+            "syncOptions",
+            json!(["RespectIgnoreDifferences=true"]),
+            "RespectIgnoreDifferences",
+        ),
+        (
+            "jq",
+            "/spec",
+            "ignoreDifferences",
+            json!([{"kind": "ConfigMap", "jqPathExpressions": [".data"]}]),
+            "jqPathExpressions",
+        ),
+        (
+            "finalizer",
+            "/metadata",
+            "finalizers",
+            json!(["post-delete-finalizer.argocd.argoproj.io"]),
+            "post-delete-finalizer",
+        ),
+    ];
+    for (row, pointer, field, value, word) in rows {
+        let scene = Scene::shared(&format!("closed-app-{row}")).await;
+        scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
+        let built = scene.application().automated(true, true).set(pointer, field, value);
+        let app = scene.create(built).await;
+        stopped(&scene, &app, &[word]).await;
+        // The finalizer is nobody's to wait for.
+        app.patch(&json!({"metadata": {"finalizers": null}})).await;
+    }
+}
+
+#[tokio::test]
+async fn several_sources_are_not_synced() {
+    let scene = Scene::shared("closed-sources").await;
+    let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
+    let source = json!({"repoURL": scene.repository.url(), "path": "app", "targetRevision": "main"});
+    let app = scene.create(scene.application().automated(true, true).set("/spec", "sources", json!([source]))).await;
+    stopped(&scene, &app, &["spec.sources"]).await;
+    app.patch(&json!({"spec": {"sources": null}})).await;
+    app.synced(&commit).await;
+}
+
+#[tokio::test]
+async fn a_directory_for_another_tool_is_not_read_as_plain_manifests() {
+    for (row, file) in [("chart", "Chart.yaml"), ("kustomization", "kustomization.yaml"), ("jsonnet", "main.jsonnet")] {
+        let scene = Scene::shared(&format!("closed-dir-{row}")).await;
+        scene.commit(&[
+            ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+            (&format!("app/{file}"), Some("{}\n")),
+        ]);
+        let app = scene.create(scene.application().automated(true, true)).await;
+        stopped(&scene, &app, &[file]).await;
+    }
+}
+
+#[tokio::test]
+async fn what_only_costs_order_or_comfort_is_a_warning() {
+    let scene = Scene::shared("closed-warned").await;
+    let commit = scene.commit(&[
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+        ("app/late.yaml", Some(&annotated("late", &[("argocd.argoproj.io/sync-wave", "5")]))),
+    ]);
+    let built =
+        scene.application().automated(true, true).sync_option("PruneLast=true").sync_option("NoSuchOption=true");
+    let app = scene.create(built).await;
+    app.synced(&commit).await;
+    for word in ["sync-wave", "PruneLast", "NoSuchOption"] {
+        app.condition("ComparisonWarning", &[word]).await;
+    }
+    scene.expect("configmaps", "late").await;
+}

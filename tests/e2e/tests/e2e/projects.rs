@@ -1,0 +1,136 @@
+//! What a project permits, and what it does not.
+
+use serde_json::Value;
+use serde_json::json;
+use trueup_bed::Controller;
+use trueup_e2e::Scene;
+use trueup_e2e::World;
+use trueup_e2e::controller_options;
+use trueup_e2e::manifests::config_map;
+use trueup_e2e::objects;
+
+const SERVER: &str = "https://kubernetes.default.svc";
+
+/// A namespace of its own for Applications: a project changes what `default` is for all of them.
+async fn scene(name: &str) -> (Scene<'static>, Controller) {
+    let control = format!("t-{name}-argocd");
+    let scene = Scene::new(World::shared(), name, &control).await;
+    let controller = scene.world.controller(&controller_options(&control)).await;
+    (scene, controller)
+}
+
+async fn project(scene: &Scene<'_>, name: &str, spec: Value) {
+    let project = json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": name}, "spec": spec,
+    });
+    scene.admin.create(&objects("appprojects", &scene.control), &project).await;
+}
+
+async fn amend(scene: &Scene<'_>, name: &str, spec: Value) {
+    let path = format!("{}/{name}", objects("appprojects", &scene.control));
+    scene.admin.merge(&path, "somebody", &json!({"spec": spec})).await;
+}
+
+#[tokio::test]
+async fn what_is_not_permitted_is_not_done() {
+    let (scene, _controller) = scene("projects").await;
+    let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
+    let allowed = json!({
+        "sourceRepos": [scene.repository.url()],
+        "destinations": [{"server": SERVER, "namespace": "t-projects*"}],
+    });
+    project(&scene, "team", allowed.clone()).await;
+    // What is permitted works, while what is not is told.
+    let good = scene.create(scene.application_named("projects-good").project("team").automated(true, true)).await;
+    good.synced(&commit).await;
+    let built = scene.application_named("projects-source").project("team").repo("https://git.example/other.git");
+    let source = scene.create(built.automated(true, true)).await;
+    let words = ["application repo https://git.example/other.git is not permitted in project 'team'"];
+    let seen = source.condition("InvalidSpecError", &words).await;
+    assert_eq!(seen["status"]["sync"]["status"], "Unknown");
+    assert_eq!(seen["status"]["health"]["status"], "Unknown");
+    let built = scene.application_named("projects-place").project("team").destination("elsewhere");
+    let place = scene.create(built.automated(true, true)).await;
+    let words = [SERVER, "'elsewhere'", "do not match any of the allowed destinations in project 'team'"];
+    let seen = place.condition("InvalidSpecError", &words).await;
+    assert_eq!(seen["status"]["sync"]["status"], "Unknown");
+    assert!(scene.admin.get("/api/v1/namespaces/elsewhere").await.is_none());
+    // As soon as it is permitted, it happens.
+    amend(&scene, "team", json!({"destinations": [{"server": SERVER, "namespace": "*"}]})).await;
+    place.synced(&commit).await;
+    place.without_condition("InvalidSpecError").await;
+    // And what was permitted once is not taken away by half: it is only no longer touched.
+    amend(&scene, "team", json!({"sourceRepos": ["https://git.example/*"]})).await;
+    good.condition("InvalidSpecError", &["is not permitted in project 'team'"]).await;
+    scene.expect("configmaps", "config").await;
+    amend(&scene, "team", allowed).await;
+    good.synced(&commit).await;
+}
+
+#[tokio::test]
+async fn kinds_that_are_not_permitted_stop_the_sync() {
+    let (scene, _controller) = scene("kinds").await;
+    let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: t-kinds}\nrules: []\n";
+    let commit =
+        scene.commit(&[("app/config.yaml", Some(&config_map("config", &[("a", "1")]))), ("app/role.yaml", Some(role))]);
+    let everything = json!({"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}]});
+    project(&scene, "team", everything).await;
+    let app = scene.create(scene.application().project("team").automated(true, true)).await;
+    let refused = "resource rbac.authorization.k8s.io:ClusterRole is not permitted in project team";
+    let seen = app.until(refused, |app| app["status"]["operationState"].to_string().contains(refused)).await;
+    assert_ne!(seen["status"]["sync"]["status"], "Synced");
+    assert!(scene.object("configmaps", "config").await.is_none(), "nothing is done by half");
+    amend(
+        &scene,
+        "team",
+        json!({"clusterResourceWhitelist": [{"group": "rbac.authorization.k8s.io", "kind": "ClusterRole"}]}),
+    )
+    .await;
+    app.synced(&commit).await;
+    // A kind of a namespace may be refused too, and what is there of it stays.
+    amend(&scene, "team", json!({"namespaceResourceBlacklist": [{"group": "", "kind": "ConfigMap"}]})).await;
+    scene.commit(&[("app/config.yaml", None), ("app/other.yaml", Some(&config_map("other", &[("a", "1")])))]);
+    let refused = "resource :ConfigMap is not permitted in project team";
+    app.until(refused, |app| app["status"].to_string().contains(refused)).await;
+    scene.expect("configmaps", "config").await;
+    assert!(scene.object("configmaps", "other").await.is_none());
+}
+
+#[tokio::test]
+async fn the_default_project_is_there_until_there_are_others() {
+    let (scene, _controller) = scene("default").await;
+    let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
+    let app = scene.create(scene.application().automated(true, true)).await;
+    app.synced(&commit).await;
+    project(&scene, "team", json!({})).await;
+    let words = ["Application referencing project default which does not exist"];
+    let seen = app.condition("InvalidSpecError", &words).await;
+    assert_eq!(seen["status"]["sync"]["status"], "Unknown");
+    scene.expect("configmaps", "config").await;
+    let everything = json!({
+        "sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}],
+        "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+    });
+    project(&scene, "default", everything).await;
+    app.synced(&commit).await;
+    app.without_condition("InvalidSpecError").await;
+}
+
+#[tokio::test]
+async fn a_rule_that_is_not_evaluated_stops_the_sync() {
+    let (scene, _controller) = scene("windows").await;
+    let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
+    let windows = json!({
+        "sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}],
+        "syncWindows": [{"kind": "allow", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}],
+    });
+    project(&scene, "team", windows).await;
+    let app = scene.create(scene.application().project("team").automated(true, true)).await;
+    app.until("a condition about syncWindows", |app| {
+        app["status"]["conditions"].to_string().contains("spec.syncWindows")
+    })
+    .await;
+    assert!(scene.object("configmaps", "config").await.is_none());
+    amend(&scene, "team", json!({"syncWindows": null})).await;
+    app.synced(&commit).await;
+}
