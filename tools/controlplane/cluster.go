@@ -25,7 +25,9 @@ type cluster struct {
 	dir   string
 	users []user
 	nodes int
-	ports ports
+	// Whether pod metrics are served.
+	metrics bool
+	ports   ports
 	// Components that ended, whether killed by us or not.
 	died chan *process
 
@@ -42,7 +44,7 @@ func newCluster(o options) (*cluster, error) {
 		return nil, err
 	}
 	c := &cluster{
-		dir: o.dir, users: o.users, nodes: o.nodes, ports: chosen,
+		dir: o.dir, users: o.users, nodes: o.nodes, metrics: o.metrics, ports: chosen,
 		died: make(chan *process, 16), running: map[string]*process{},
 	}
 	if err := os.MkdirAll(c.path("logs"), 0o700); err != nil {

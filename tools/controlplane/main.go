@@ -11,7 +11,7 @@ import (
 )
 
 const usage = `Usage:
-  controlplane up --dir DIR [--user NAME=TOKEN[:GROUP]]... [--nodes N] [--parent-stdin]
+  controlplane up --dir DIR [--user NAME=TOKEN[:GROUP]]... [--nodes N] [--metrics] [--parent-stdin]
   controlplane COMPONENT [FLAGS]
 
 Components: `

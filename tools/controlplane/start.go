@@ -36,6 +36,14 @@ func (c *cluster) start(stop chan string) error {
 	if err := c.wait(ctx, stop, "nodes and the default service account", c.workloadsReady); err != nil {
 		return err
 	}
+	if c.metrics {
+		if err := c.serveMetrics(ctx); err != nil {
+			return err
+		}
+		if err := c.wait(ctx, stop, "metrics", c.metricsServed); err != nil {
+			return err
+		}
+	}
 	progress("ready after %v", time.Since(begun).Round(time.Millisecond))
 	return nil
 }

@@ -28,6 +28,7 @@ type options struct {
 	nodes       int
 	parentStdin bool
 	ephemeral   bool
+	metrics     bool
 }
 
 func parseOptions(args []string) (options, error) {
@@ -36,6 +37,7 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.dir, "dir", "", "directory for data, logs and kubeconfigs (made if missing)")
 	flags.IntVar(&o.nodes, "nodes", 2, "number of simulated nodes")
 	flags.BoolVar(&o.parentStdin, "parent-stdin", false, "take orders from standard input and stop at its end")
+	flags.BoolVar(&o.metrics, "metrics", false, "serve metrics of the pods, made up, so that autoscalers work")
 	flags.BoolVar(&o.ephemeral, "ephemeral", false, "remove the directory at the end")
 	flags.Func("user", "another user, NAME=TOKEN[:GROUP] (repeatable; GROUP defaults to system:masters)", func(s string) error {
 		u, err := parseUser(s)

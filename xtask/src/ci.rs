@@ -8,6 +8,12 @@ use trueup_bed::workspace;
 
 /// Runs the script of CI, and ends as it does.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
-    let status = Command::new("bash").arg(".ci/run").current_dir(workspace()).status().context("cannot run bash")?;
+    let mut command = Command::new("bash");
+    command.arg(".ci/run").current_dir(workspace());
+    if std::env::var_os("TRUEUP_CI_CACHE").is_none() {
+        // Here the builds of this clone are the cache.
+        command.env("TRUEUP_CI_CACHE", "");
+    }
+    let status = command.status().context("cannot run bash")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

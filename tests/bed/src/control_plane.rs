@@ -45,6 +45,21 @@ pub struct ControlPlane {
     keep: bool,
 }
 
+/// What only few want of a control plane.
+#[derive(Debug, Clone, Copy)]
+pub struct ControlPlaneOptions {
+    /// Its directory, with data and logs, outlives it; by default if `TRUEUP_KEEP` is set.
+    pub keep: bool,
+    /// It serves pod metrics, made up, so that autoscalers work: without any, every autoscaler counts as failing.
+    pub metrics: bool,
+}
+
+impl Default for ControlPlaneOptions {
+    fn default() -> Self {
+        Self { keep: env::var_os("TRUEUP_KEEP").is_some(), metrics: false }
+    }
+}
+
 /// What `up` says when all is ready.
 #[derive(Debug, Deserialize)]
 struct Summary {
@@ -59,22 +74,18 @@ impl ControlPlane {
     /// Starts a control plane that knows the given users, each of whom may do everything. `NAME:GROUP` puts a user into
     /// that group instead, where RBAC decides.
     pub async fn start(users: &[&str]) -> Result<Self> {
-        Self::launch(users, env::var_os("TRUEUP_KEEP").is_some()).await
+        Self::start_with(users, ControlPlaneOptions::default()).await
     }
 
-    /// Starts a control plane whose directory, with data and logs, outlives it.
-    pub async fn start_kept(users: &[&str]) -> Result<Self> {
-        Self::launch(users, true).await
-    }
-
-    async fn launch(users: &[&str], keep: bool) -> Result<Self> {
+    /// As [`Self::start`], with what only few want.
+    pub async fn start_with(users: &[&str], options: ControlPlaneOptions) -> Result<Self> {
         let binary = tokio::task::spawn_blocking(tools::controlplane_binary)
             .await
             .map_err(|error| Error::ControlPlane(format!("build panicked: {error}")))??;
         let dir =
             tempfile::Builder::new().prefix("trueup-bed-").tempdir().map_err(Error::file(env::temp_dir()))?.keep();
         let log = dir.join("up.log");
-        let mut up = spawn(&binary, &dir, &log, users, keep)?;
+        let mut up = spawn(&binary, &dir, &log, users, options)?;
         let (Some(stdin), Some(stdout)) = (up.stdin.take(), up.stdout.take()) else {
             return Err(Error::ControlPlane("has no pipes".to_owned()));
         };
@@ -84,12 +95,12 @@ impl ControlPlane {
             serde_json::from_value(line.clone()).map_err(|_| Error::ControlPlane(format!("reported '{line}'")))
         });
         match summary {
-            Ok(summary) => Ok(Self { dir, binary, up, orders: Some(Mutex::new(orders)), summary, keep }),
+            Ok(summary) => Ok(Self { dir, binary, up, orders: Some(Mutex::new(orders)), summary, keep: options.keep }),
             Err(error) => {
                 let said = fs::read_to_string(&log).unwrap_or_default();
                 drop(orders);
                 end(&mut up);
-                forget(&dir, keep);
+                forget(&dir, options.keep);
                 Err(Error::ControlPlane(format!("did not start ({error}): {said}")))
             }
         }
@@ -215,11 +226,14 @@ impl Drop for ControlPlane {
     }
 }
 
-fn spawn(binary: &Path, dir: &Path, log: &Path, users: &[&str], keep: bool) -> Result<Child> {
+fn spawn(binary: &Path, dir: &Path, log: &Path, users: &[&str], options: ControlPlaneOptions) -> Result<Child> {
     let out = File::create(log).map_err(Error::file(log))?;
     let mut command = Command::new(binary);
     command.args(["up", "--parent-stdin", "--dir"]).arg(dir);
-    if !keep {
+    if options.metrics {
+        command.arg("--metrics");
+    }
+    if !options.keep {
         // Ours to remove too; but if this process is killed, only `up` is left to do it.
         command.arg("--ephemeral");
     }

@@ -26,6 +26,7 @@ pub use application::application;
 pub use audit::Audit;
 pub use audit::Mark;
 pub use control_plane::ControlPlane;
+pub use control_plane::ControlPlaneOptions;
 pub use controller::Controller;
 pub use controller::ControllerOptions;
 pub use error::Error;

@@ -36,7 +36,8 @@ pub(crate) const EXAMPLES: &str = "Examples:
   cargo xtask bench --quick -o json    for machines
   cargo xtask bench --quick --write    put the table into docs/performance.md
 
-Builds are release builds. On a machine that does something else meanwhile, only the counts mean anything.";
+Builds are release builds. On a machine that does something else meanwhile, only the counts
+mean anything.";
 
 /// Applications of a quick run, and objects of each.
 const APPLICATIONS: usize = 100;

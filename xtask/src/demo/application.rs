@@ -49,6 +49,19 @@ impl Application {
         resources.is_some_and(|all| all.iter().any(|one| one["kind"] == kind && one["name"] == name))
     }
 
+    /// Its objects that are not Healthy or not Synced, a line each.
+    pub(crate) fn objects_in_trouble(&self) -> Vec<String> {
+        let resources = self.0.pointer("/status/resources").and_then(Value::as_array);
+        let text = |one: &Value, pointer: &str| one.pointer(pointer).and_then(Value::as_str).unwrap_or("").to_owned();
+        let in_trouble =
+            |one: &&Value| !matches!(&*text(one, "/health/status"), "" | "Healthy") || text(one, "/status") != "Synced";
+        let tell = |one: &Value| {
+            let words = ["/kind", "/name", "/status", "/health/status", "/health/message"];
+            words.map(|pointer| text(one, pointer)).join(" ").trim_end().to_owned()
+        };
+        resources.map(|all| all.iter().filter(in_trouble).map(tell).collect()).unwrap_or_default()
+    }
+
     /// Its conditions, a line each.
     pub(crate) fn conditions(&self) -> Vec<String> {
         let conditions = self.0.pointer("/status/conditions").and_then(Value::as_array);
@@ -85,6 +98,17 @@ mod tests {
         assert_eq!(application.settled(Some("other")), Err("shop: Synced, Healthy, at abcdefg".to_owned()));
         let new = Application(json!({"metadata": {"name": "shop"}}));
         assert_eq!(new.settled(None), Err("shop: nothing yet, nothing yet".to_owned()));
+    }
+
+    #[test]
+    fn tells_objects_in_trouble_only() {
+        let application = Application(json!({"status": {"resources": [
+            {"kind": "ConfigMap", "name": "fine", "status": "Synced"},
+            {"kind": "Service", "name": "fine", "status": "Synced", "health": {"status": "Healthy"}},
+            {"kind": "ConfigMap", "name": "late", "status": "OutOfSync"},
+            {"kind": "Deployment", "name": "web", "status": "Synced", "health": {"status": "Degraded", "message": "no"}},
+        ]}}));
+        assert_eq!(application.objects_in_trouble(), ["ConfigMap late OutOfSync", "Deployment web Synced Degraded no"]);
     }
 
     #[test]

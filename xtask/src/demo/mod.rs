@@ -29,8 +29,9 @@ pub(crate) const EXAMPLES: &str = "Examples:
   cargo xtask demo --once          the story only; exit code 0 if every step held
   cargo xtask demo --once --keep   leave the directory with logs and data behind
 
-It needs Rust, Go and git, and builds everything else itself. No container engine is needed: the control plane is a
-real API server with real controllers, its nodes are simulated. TRUEUP_BIN names a binary to use instead of building one.";
+It needs Rust, Go and git, and builds everything else itself, without a container engine:
+the control plane is a real API server with real controllers; its nodes are simulated.
+TRUEUP_BIN names a binary to use instead of building one.";
 
 /// The exit code of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;

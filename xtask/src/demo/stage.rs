@@ -16,6 +16,7 @@ use kube::core::ApiResource;
 use serde_json::Value;
 use trueup_bed::ApplicationBuilder;
 use trueup_bed::ControlPlane;
+use trueup_bed::ControlPlaneOptions;
 use trueup_bed::Controller;
 use trueup_bed::ControllerOptions;
 use trueup_bed::GitServer;
@@ -50,9 +51,9 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts the control plane, and a git server with an empty repository.
     pub(crate) async fn set(keep: bool) -> Result<Self, Unexpected> {
-        let users = &[USER];
-        let control_plane =
-            if keep { ControlPlane::start_kept(users).await? } else { ControlPlane::start(users).await? };
+        // The examples have autoscalers.
+        let options = ControlPlaneOptions { keep, metrics: true };
+        let control_plane = ControlPlane::start_with(&[USER], options).await?;
         let client = control_plane.client("admin").await?;
         // If this process is killed, only the control plane is left to remove it.
         let server = GitServer::start_in(control_plane.dir()).await?;

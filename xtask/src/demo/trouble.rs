@@ -40,6 +40,9 @@ async fn applications(terminal: Terminal, stage: &Stage) {
         let state =
             application.settled(None).map_or_else(|seen| seen, |()| format!("{}: Synced, Healthy", application.name()));
         headline(terminal, &state);
+        for object in application.objects_in_trouble() {
+            terminal.line(&format!("  object     {object}"));
+        }
         for condition in application.conditions() {
             terminal.line(&format!("  condition  {condition}"));
         }
