@@ -21,6 +21,17 @@ pub(crate) fn since(time: &str) -> Duration {
     Duration::try_from(Timestamp::now().duration_since(time)).unwrap_or_default()
 }
 
+/// How long ago a time was; none if it cannot be read or is yet to come.
+pub(crate) fn ago(time: &str) -> Option<Duration> {
+    Duration::try_from(Timestamp::now().duration_since(time.parse().ok()?)).ok()
+}
+
+/// So much later than a time; none if it cannot be read.
+pub(crate) fn later(time: &str, wait: Duration) -> Option<String> {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    Some(text(time.parse::<Timestamp>().ok()?.checked_add(wait).unwrap_or(Timestamp::MAX)))
+}
+
 fn text(time: Timestamp) -> String {
     time.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc)).unwrap_or(time).to_string()
 }
@@ -36,6 +47,12 @@ mod tests {
         assert!(since("2000-01-01T00:00:00Z") > Duration::from_secs(1_000_000));
         assert_eq!(since("9999-01-01T00:00:00Z"), Duration::ZERO);
         assert_eq!(since("yesterday"), Duration::ZERO);
-        assert!(after(Duration::from_secs(60)) > now());
+        assert!(after(Duration::from_mins(1)) > now());
+        assert!(ago("2000-01-01T00:00:00Z") > Some(Duration::from_secs(1_000_000)));
+        assert_eq!(ago("9999-01-01T00:00:00Z"), None);
+        assert_eq!(ago("yesterday"), None);
+        let later = |time| later(time, Duration::from_mins(2));
+        assert_eq!(later("2026-11-24T10:59:30Z").as_deref(), Some("2026-11-24T11:01:30Z"));
+        assert_eq!(later("yesterday"), None);
     }
 }

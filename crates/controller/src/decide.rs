@@ -1,176 +1,302 @@
 //! What is due for an application that has been looked at.
 //!
-//! Entry point: [`next`]. What somebody asked for comes first; then an attempt that was promised; then what automation is
-//! for: a sync where Git moved, healing where the cluster did.
+//! Keeps nothing and decides nothing: the facts are put before [`trueup_plan::decide`], and its answer becomes something that
+//! can be done. Entry point: [`next`]; for an operation that failed, [`promise_retry`].
 
 use std::time::Duration;
 
 use tokio::time::Instant;
-use trueup_api::{Application, Operation, OperationPhase, OperationState, Retry, RetryStrategy, condition};
-use trueup_object::ObjectKey;
+use trueup_api::{
+    App, Application, Operation, OperationPhase, OperationState, ResourceResult, Retry, RetryStrategy, SyncResult,
+    condition,
+};
+use trueup_object::{Digest, ObjectKey};
+use trueup_plan::{Attempt, Automation, Block, Decision, End, Idle, Last, Pause, Phase, Refusal, Request, Situation};
 
 use crate::judge::Verdict;
 use crate::memory::Memory;
 use crate::observe::{Fate, Notice, View};
-use crate::operation::Run;
+use crate::operation::{self, Run};
 use crate::world::World;
 use crate::{clock, heal};
-
-/// Automated syncs that name no retry are tried again so often, as upstream.
-const AUTOMATED_RETRIES: i64 = 5;
-/// How long prunes wait for other applications of the repository to look at the same commit: one of them may hold the object.
-const PRUNE_PATIENCE: Duration = Duration::from_secs(30);
-const PRUNE_PAUSE: Duration = Duration::from_millis(50);
 
 /// What is due.
 pub(crate) enum Next {
     /// A sync.
-    Run(Run),
+    Run(Box<Run>),
     /// These objects are brought back.
     Heal(Vec<ObjectKey>),
+    /// What was asked for fails without having begun.
+    Refuse(Box<Refused>),
+    /// The operation that is under way ends so: nobody goes on with it.
+    Close(Box<OperationState>),
     /// Nothing before that time.
-    Wait { until: Instant, notice: Option<Notice> },
+    Wait { until: Instant, notices: Vec<Notice> },
     /// Nothing.
-    Nothing { notice: Option<Notice> },
+    Nothing { notices: Vec<Notice> },
+}
+
+/// What was asked for and fails without having begun.
+pub(crate) struct Refused {
+    pub(crate) run: Run,
+    pub(crate) message: String,
+    pub(crate) results: Vec<ResourceResult>,
+    /// The cause may pass: its retries are granted.
+    pub(crate) retry: bool,
 }
 
 /// Decides what is due.
 pub(crate) fn next(world: &World, application: &Application, view: &View, memory: &mut Memory) -> Next {
-    if let Some(operation) = &application.operation {
-        return requested(application, operation, view);
-    }
-    let Some(automated) = &view.spec.automated else { return Next::Nothing { notice: None } };
-    if !view.stops.is_empty() || view.objects.iter().any(|judged| matches!(judged.verdict, Verdict::Unreadable(_))) {
-        return Next::Nothing { notice: None };
-    }
-    let prunable = automated.prune && view.extras.iter().any(|extra| extra.fate == Fate::Prune);
-    let moved = view.pending && view.objects.iter().any(|judged| wants_sync(&judged.verdict));
-    if !moved && !prunable {
-        return drifted(view, memory);
-    }
-    if automated.prune && !automated.allow_empty && view.targets.objects.is_empty() {
-        let message = format!("Skipping sync attempt to {}: auto-sync will wipe out all resources", view.commit);
-        return Next::Nothing { notice: Some(Notice { kind: condition::SYNC_ERROR, message }) };
-    }
-    if prunable && let Some(until) = others_look(world, application, view, memory) {
-        return Next::Wait { until, notice: None };
-    }
-    automated_sync(application, view, memory)
-}
-
-/// What somebody asked for, or the next attempt at it.
-fn requested(application: &Application, operation: &Operation, view: &View) -> Next {
-    let operation = operation.clone();
-    let running = application.status.operation_state.as_ref().filter(|state| {
-        matches!(state.phase, OperationPhase::Running | OperationPhase::Terminating) && state.operation == operation
+    let refusal = application.operation.as_ref().and_then(refusal);
+    let request = application.operation.as_ref().map(|operation| request(operation, view, refusal.is_some()));
+    let drifting = heal::drifts(view, memory);
+    let drifts: Vec<trueup_plan::Drift> = drifting.iter().map(|(_, drift)| *drift).collect();
+    let automation = view.spec.automated.as_ref().map(|automated| Automation {
+        prune: automated.prune,
+        self_heal: automated.self_heal,
+        allow_empty: automated.allow_empty,
     });
-    let Some(state) = running else {
-        return Next::Run(Run { operation, started_at: clock::now(), retry_count: 0 });
+    let block = block(view);
+    let prunable = view.extras.iter().filter(|extra| extra.fate == Fate::Prune).count();
+    let prunes = match (request, automation) {
+        (Some(request), _) => request.prune && (prunable > 0 || request.elsewhere),
+        (None, automation) => prunable > 0 && block.is_none() && automation.is_some_and(|automation| automation.prune),
     };
-    if let Some(until) = retry_at(state, view) {
-        return Next::Wait { until, notice: None };
+    let situation = Situation {
+        automation,
+        request,
+        last: last(application, view, memory),
+        block,
+        pending: view.pending,
+        desired: view.targets.objects.len(),
+        wanting: view.objects.iter().filter(|judged| wants_sync(&judged.verdict)).count(),
+        prunable,
+        behind: if prunes { behind(world, application, view, memory) } else { no_longer_behind(memory) },
+        drifts: &drifts,
+        resync: world.resync,
+        at_once: application.meta.refresh() == Some(trueup_api::Refresh::Hard),
+    };
+    match trueup_plan::decide(&situation) {
+        Decision::Sync(attempt) => Next::Run(Box::new(run(application, view, attempt))),
+        Decision::Heal(now) => {
+            let due = now.into_iter().filter_map(|at| drifting.get(at));
+            Next::Heal(due.map(|(key, _)| key.clone()).collect())
+        }
+        Decision::Refuse { cause, retry } => {
+            let (message, results) = why_refused(cause, refusal, view);
+            let attempt = attempt_under_way(application, situation.last);
+            Next::Refuse(Box::new(Refused { run: run(application, view, attempt), message, results, retry }))
+        }
+        Decision::Close(end) => Next::Close(Box::new(closed(application, view, end))),
+        Decision::Wait { wait, pause } => Next::Wait {
+            until: Instant::now() + wait,
+            notices: match pause {
+                Pause::Failed => failed_notice(application.status.operation_state.as_ref(), view, world.resync),
+                Pause::HealingBacksOff => heal::notices(view, memory),
+                Pause::Promised | Pause::OthersBehind | Pause::Unreadable => Vec::new(),
+            },
+        },
+        Decision::Nothing(idle) => Next::Nothing {
+            notices: match idle {
+                Idle::WouldWipeOut => vec![sync_error(condition::would_wipe_out(&view.commit.to_string()))],
+                Idle::Off | Idle::Blocked | Idle::InLine | Idle::HealingOff => Vec::new(),
+            },
+        },
     }
-    let attempts = state.retry_count + i64::from(state.finished_at.is_some());
-    Next::Run(Run { operation, started_at: state.started_at.clone(), retry_count: attempts })
 }
 
-fn automated_sync(application: &Application, view: &View, memory: &Memory) -> Next {
-    let prune = view.spec.automated.as_ref().is_some_and(|automated| automated.prune);
-    let revision = view.commit.to_string();
-    let mut run = Run::automated(view, prune);
-    let last = application.status.operation_state.as_ref();
-    let same = last.filter(|state| state.operation.sync.as_ref().is_some_and(|sync| sync.revision == revision));
-    match same {
-        Some(state) if state.phase == OperationPhase::Running => {
-            if let Some(until) = retry_at(state, view) {
-                return Next::Wait { until, notice: None };
-            }
-            run.started_at.clone_from(&state.started_at);
-            run.retry_count = state.retry_count + i64::from(state.finished_at.is_some());
-        }
-        Some(state) if matches!(state.phase, OperationPhase::Failed | OperationPhase::Error) => {
-            if let Some(until) = given_up_until(view, memory) {
-                let message = format!("Failed last sync attempt to {revision}: {}", state.message);
-                return Next::Wait { until, notice: Some(Notice { kind: condition::SYNC_ERROR, message }) };
-            }
-        }
-        _ => {}
-    }
-    Next::Run(run)
+/// Why an operation must not run at all, whatever it is for.
+fn refusal(operation: &Operation) -> Option<String> {
+    let stops = trueup_api::operation_unsupported(operation).into_iter().filter(|unsupported| unsupported.stops);
+    let said: Vec<String> = stops
+        .map(|unsupported| match unsupported.message.as_str() {
+            condition::NO_OPERATION => unsupported.message,
+            message => format!("{}: {message}", unsupported.field),
+        })
+        .collect();
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
-/// What drifted is brought back where that is wanted; healing the same again backs off.
-fn drifted(view: &View, memory: &Memory) -> Next {
-    if !view.spec.automated.as_ref().is_some_and(|automated| automated.self_heal) {
-        return Next::Nothing { notice: None };
+fn request(operation: &Operation, view: &View, refused: bool) -> Request {
+    let sync = operation.sync.as_ref();
+    let revision = sync.map(|sync| sync.revision.as_str()).unwrap_or_default();
+    Request { refused, elsewhere: is_elsewhere(revision, view), prune: sync.is_some_and(|sync| sync.prune) }
+}
+
+/// Whether a revision that somebody asks for is another one than the one that was looked at.
+pub(crate) fn is_elsewhere(revision: &str, view: &View) -> bool {
+    !revision.is_empty() && revision != view.spec.source.target_revision && revision != view.commit.to_string()
+}
+
+fn block(view: &View) -> Option<Block> {
+    if !view.stops.is_empty() {
+        return Some(Block::Stopped);
     }
-    let due = heal::due(view, memory);
-    if !due.now.is_empty() {
-        return Next::Heal(due.now);
-    }
-    match due.next {
-        Some(until) => Next::Wait { until, notice: heal::fight(view, memory) },
-        None => Next::Nothing { notice: None },
-    }
+    let unreadable = view.objects.iter().any(|judged| matches!(judged.verdict, Verdict::Unreadable(_)));
+    unreadable.then_some(Block::Unreadable)
 }
 
 fn wants_sync(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Differs(_) | Verdict::Missing | Verdict::Unserved(_) | Verdict::Forbidden(_))
 }
 
-/// Until when a sync that failed for good is left alone.
-fn given_up_until(view: &View, memory: &Memory) -> Option<Instant> {
-    let (digest, until) = memory.failed?;
-    (digest == view.targets.digest && until > Instant::now()).then_some(until)
-}
-
-/// Until when prunes wait, because another application of this repository has not looked at its tip yet.
-fn others_look(world: &World, application: &Application, view: &View, memory: &mut Memory) -> Option<Instant> {
+/// Since when prunes wait, because another application of this repository has not looked at its tip yet.
+fn behind(world: &World, application: &Application, view: &View, memory: &mut Memory) -> Option<Duration> {
     let Some(other) = world.behind(&application.meta.name, &view.spec.source.repo_url) else {
-        memory.prunes_wait = None;
-        return None;
+        return no_longer_behind(memory);
     };
-    let since = *memory.prunes_wait.get_or_insert_with(Instant::now);
-    if since.elapsed() >= PRUNE_PATIENCE {
-        return None;
-    }
     tracing::debug!(application = %application.meta.name, %other, "prunes wait for another application to look at its commit");
-    Some(Instant::now() + PRUNE_PAUSE)
+    Some(memory.prunes_wait.get_or_insert_with(Instant::now).elapsed())
 }
 
-/// When the promised next attempt is due, if it is not yet.
-fn retry_at(state: &OperationState, view: &View) -> Option<Instant> {
-    let finished = state.finished_at.as_deref()?;
-    let left = retry_wait(state, view)?.checked_sub(clock::since(finished))?;
-    (!left.is_zero()).then(|| Instant::now() + left)
+fn no_longer_behind(memory: &mut Memory) -> Option<Duration> {
+    memory.prunes_wait = None;
+    None
 }
 
-/// How long the next attempt is away from the end of the last one; none if there is none.
-pub(crate) fn retry_wait(state: &OperationState, view: &View) -> Option<Duration> {
-    let automated = state.operation.initiated_by.automated;
-    let own = (!state.operation.retry.is_empty()).then(|| state.operation.retry.read());
-    let retry = own.or_else(|| view.spec.retry.clone()).unwrap_or_else(|| {
-        // Where nothing is said, as upstream: automation tries again, people do not.
-        Retry { limit: if automated { AUTOMATED_RETRIES } else { 0 }, ..RetryStrategy::default().read() }
+/// The last operation.
+fn last(application: &Application, view: &View, memory: &Memory) -> Option<Last> {
+    let state = application.status.operation_state.as_ref()?;
+    Some(Last {
+        phase: match state.phase {
+            OperationPhase::Running => Phase::Running,
+            OperationPhase::Terminating => Phase::Terminating,
+            OperationPhase::Succeeded => Phase::Succeeded,
+            OperationPhase::Failed | OperationPhase::Error => Phase::Failed,
+        },
+        requested: application.operation.as_ref() == Some(&state.operation),
+        automated: state.operation.initiated_by.automated,
+        subject: subject(application, state, view, memory),
+        // A time that cannot be read, or is yet to come, must not keep anything waiting.
+        ended: state.finished_at.as_deref().map(|at| clock::ago(at).unwrap_or(Duration::MAX)),
+        retries: retries(state),
+        retry: policy(&state.operation, &view.spec),
+    })
+}
+
+fn subject(application: &Application, state: &OperationState, view: &View, memory: &Memory) -> trueup_plan::Subject {
+    let Some(sync) = &state.operation.sync else { return trueup_plan::Subject::Before };
+    if !sync.resources.is_empty() {
+        return trueup_plan::Subject::Part;
+    }
+    let same = match (&memory.failed, &state.sync_result) {
+        (Some(failed), _) => *failed == content(application, view),
+        // After a restart the revision is all that is known.
+        (None, Some(result)) => {
+            result.revision == view.commit.to_string() && result.source == view.spec.compared_to.source
+        }
+        // It was refused, or never got to the objects.
+        (None, None) if state.phase.completed() => false,
+        (None, None) => sync.revision == view.commit.to_string(),
+    };
+    if same { trueup_plan::Subject::Now } else { trueup_plan::Subject::Before }
+}
+
+/// What a sync is for: another commit with the same manifests is the same, another specification is not.
+pub(crate) fn content(application: &Application, view: &View) -> Digest {
+    Digest::of_parts([view.targets.digest.to_string(), application.spec_digest.to_string()])
+}
+
+fn retries(state: &OperationState) -> u32 {
+    u32::try_from(state.retry_count.max(0)).unwrap_or(u32::MAX)
+}
+
+/// How an operation is repeated: as it says, else as the application says. Where nothing is said, as upstream: automation tries
+/// again, people do not.
+fn policy(operation: &Operation, spec: &App) -> trueup_plan::Retry {
+    let own = (!operation.retry.is_empty()).then(|| operation.retry.read());
+    let retry = own.or(spec.retry).unwrap_or_else(|| {
+        if operation.initiated_by.automated { Retry::default() } else { RetryStrategy::default().read() }
     });
-    let retry = trueup_plan::Retry {
+    trueup_plan::Retry {
         limit: retry.limit,
         duration: retry.duration,
         factor: retry.factor,
         max_duration: retry.max_duration,
-    };
-    trueup_plan::retry_wait(&retry, u32::try_from(state.retry_count).unwrap_or(u32::MAX))
+    }
 }
 
-/// Promises the next attempt in the state of a failed operation, if there is to be one.
-pub(crate) fn schedule_retry(state: &mut OperationState, view: &View) -> bool {
-    if state.phase != OperationPhase::Failed {
-        return false;
+/// An attempt at what is asked for, or at an automated sync.
+fn run(application: &Application, view: &View, attempt: Attempt) -> Run {
+    let mut run = match &application.operation {
+        Some(operation) => Run { operation: operation.clone(), started_at: clock::now(), retry_count: 0 },
+        None => Run::automated(view, view.spec.automated.as_ref().is_some_and(|automated| automated.prune)),
+    };
+    run.retry_count = i64::from(attempt.retries);
+    if attempt.goes_on
+        && let Some(state) = &application.status.operation_state
+    {
+        run.started_at.clone_from(&state.started_at);
     }
-    let Some(wait) = retry_wait(state, view) else { return false };
-    // As upstream: running, with an end, is an attempt that is to be repeated.
-    state.phase = OperationPhase::Running;
-    state.message =
-        format!("{}. Retrying attempt #{} at {}.", state.message, state.retry_count + 1, clock::after(wait));
-    true
+    run
+}
+
+fn attempt_under_way(application: &Application, last: Option<Last>) -> Attempt {
+    match last.filter(|_| goes_on(application)) {
+        Some(last) => Attempt { goes_on: true, retries: last.retries },
+        None => Attempt::default(),
+    }
+}
+
+/// Whether what is asked for has begun already.
+pub(crate) fn goes_on(application: &Application) -> bool {
+    let (asked, state) = (&application.operation, &application.status.operation_state);
+    asked.is_some()
+        && state.as_ref().is_some_and(|state| !state.phase.completed() && asked.as_ref() == Some(&state.operation))
+}
+
+fn why_refused(cause: Refusal, refusal: Option<String>, view: &View) -> (String, Vec<ResourceResult>) {
+    match cause {
+        Refusal::Request => (refusal.unwrap_or_default(), Vec::new()),
+        Refusal::Block(_) => operation::invalid(view).unwrap_or_default(),
+    }
+}
+
+/// The state of an operation that nobody goes on with.
+fn closed(application: &Application, view: &View, end: End) -> OperationState {
+    let mut state = application.status.operation_state.clone().unwrap_or_default();
+    state.message = match end {
+        End::Terminated => condition::TERMINATED.to_owned(),
+        End::Withdrawn => "the operation was taken out of the Application before it had ended".to_owned(),
+        End::Off => "automated sync was switched off before the operation had ended".to_owned(),
+        End::Stopped => view.stops.join("; "),
+        End::WouldWipeOut => condition::would_wipe_out(&view.commit.to_string()),
+        End::Superseded => format!("superseded by revision {}, which needs no sync", view.commit),
+        End::Spent => format!("{} There is no further attempt: the retries were cut.", state.message),
+    };
+    state.phase = OperationPhase::Failed;
+    state.finished_at = Some(clock::now());
+    if end == End::Terminated && state.sync_result.is_none() {
+        // What somebody ended is not begun again at once: this says what it was for.
+        let (revision, source) = (view.commit.to_string(), view.spec.compared_to.source.clone());
+        state.sync_result = Some(SyncResult { revision, source, ..SyncResult::default() });
+    }
+    state
+}
+
+/// Promises the next attempt in the state of a failed operation, if there is to be one, and answers how far it is away.
+pub(crate) fn promise_retry(state: &mut OperationState, spec: &App) -> Option<Duration> {
+    let wait = trueup_plan::retry_wait(&policy(&state.operation, spec), retries(state));
+    if let Some(wait) = wait {
+        // As upstream: running, with an end, is an attempt that is to be repeated.
+        state.phase = OperationPhase::Running;
+        state.retry_count = state.retry_count.saturating_add(1);
+        state.message = condition::retrying(&state.message, state.retry_count, &clock::after(wait));
+    } else if state.retry_count > 0 {
+        state.message = condition::retried(&state.message, state.retry_count);
+    }
+    wait
+}
+
+/// What is said while a sync that failed for good waits to be tried again.
+pub(crate) fn failed_notice(state: Option<&OperationState>, view: &View, resync: Duration) -> Vec<Notice> {
+    let Some(state) = state else { return Vec::new() };
+    let message = condition::last_attempt_failed(&view.commit.to_string(), &state.message);
+    let at = state.finished_at.as_deref().and_then(|at| clock::later(at, resync));
+    let next = at.map(|at| format!("{} It is tried again at {at}.", if message.ends_with('.') { "" } else { "." }));
+    vec![sync_error(message + &next.unwrap_or_default())]
+}
+
+fn sync_error(message: String) -> Notice {
+    Notice { kind: condition::SYNC_ERROR, message }
 }

@@ -5,18 +5,20 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use trueup_api::{Application, OperationPhase, OperationState, SyncOperation, SyncResource, condition};
 use trueup_diff::drift::{Event, suggestion};
-use trueup_object::ObjectKey;
+use trueup_object::{Digest, ObjectKey};
+use trueup_plan::{Drift, heal_due, heals_before};
 
 use crate::clock;
 use crate::drift::{self, events_of, leaves};
 use crate::judge::{Judged, Verdict};
-use crate::memory::Memory;
+use crate::memory::{Healing, Memory};
 use crate::observe::{Notice, View};
-use crate::operation::{Run, apply_some};
+use crate::operation::{Run, apply_some, reasons};
 use crate::world::World;
 
 /// So many healings of the same leaves in a row are a fight.
@@ -29,24 +31,23 @@ pub(crate) struct Healed {
     pub(crate) events: Vec<Event>,
 }
 
-/// What is due now, and when the rest is.
-pub(crate) struct Due {
-    pub(crate) now: Vec<ObjectKey>,
-    pub(crate) next: Option<Instant>,
+/// The drifted objects, and what was done about them before.
+pub(crate) fn drifts(view: &View, memory: &Memory) -> Vec<(ObjectKey, Drift)> {
+    let drifted = drift::drifted(view).map(|judged| {
+        let before = memory.heals.get(&(judged.key.clone(), leaves(judged)));
+        let drift = before.map_or(Drift { heals: 0, ago: Duration::MAX }, |healing| Drift {
+            heals: healing.attempts,
+            ago: healing.at.elapsed(),
+        });
+        (judged.key.clone(), drift)
+    });
+    drifted.collect()
 }
 
-/// Which drifted objects may be healed now: healing the same leaves again backs off.
-pub(crate) fn due(view: &View, memory: &Memory) -> Due {
-    let mut due = Due { now: Vec::new(), next: None };
-    for judged in drift::drifted(view) {
-        let last = memory.heals.get(&(judged.key.clone(), leaves(judged)));
-        let at = last.map(|(attempts, at)| *at + trueup_plan::heal_wait(*attempts));
-        match at.filter(|at| *at > Instant::now()) {
-            None => due.now.push(judged.key.clone()),
-            Some(at) => due.next = Some(due.next.map_or(at, |next: Instant| next.min(at))),
-        }
-    }
-    due
+/// When what is still drifted may be healed again. Nothing else tells: a refused apply changes nothing in the cluster.
+pub(crate) fn next(view: &View, memory: &Memory) -> Option<Duration> {
+    let drifts: Vec<Drift> = drifts(view, memory).into_iter().map(|(_, drift)| drift).collect();
+    heal_due(&drifts).next
 }
 
 /// Heals these objects.
@@ -61,28 +62,35 @@ pub(crate) async fn heal(
     let drifted: Vec<Arc<Judged>> =
         view.objects.iter().filter(|judged| wanted.contains(&judged.key)).map(Arc::clone).collect();
     let mut run = Run::automated(view, false);
+    // What has been quiet for a while starts anew.
+    memory.heals.retain(|_, healing| heals_before(healing.attempts, healing.at.elapsed()) > 0);
     let attempts = drifted.iter().map(|judged| note_attempt(memory, judged)).max().unwrap_or_default();
     name_resources(&mut run, &drifted, attempts);
     let tally = apply_some(world, application, view, memory, keys).await;
     view.judge_objects(world, application, memory).await;
     let now = clock::now();
     let mut events = Vec::new();
+    let left: HashSet<(ObjectKey, Digest)> =
+        drift::drifted(view).map(|judged| (judged.key.clone(), leaves(judged))).collect();
     for judged in &drifted {
+        let key = (judged.key.clone(), leaves(judged));
+        let refusal = tally.refused.get(&judged.key).cloned();
         if tally.changed_keys.contains(&judged.key) {
             world.metrics.heals.inc();
             events.extend(events_of(judged, &now, drift::HEALED));
-        } else if tally.refused_keys.contains(&judged.key) {
+        } else if refusal.is_some() {
             events.extend(events_of(judged, &now, drift::FAILED));
-        } else {
+        } else if !left.contains(&key) {
             // It was equal all along: the next real drift starts counting anew.
-            memory.heals.remove(&(judged.key.clone(), leaves(judged)));
+            memory.heals.remove(&key);
+        }
+        if let Some(healing) = memory.heals.get_mut(&key) {
+            healing.refusal = refusal;
         }
     }
     let (phase, message) = match &tally.refusals[..] {
         [] => (OperationPhase::Succeeded, "successfully synced (all tasks run)".to_owned()),
-        refusals => {
-            (OperationPhase::Failed, format!("one or more objects failed to apply, reason: {}", refusals.join("; ")))
-        }
+        refusals => (OperationPhase::Failed, failed(refusals.iter().map(String::as_str))),
     };
     if tally.changed == 0 && tally.refusals.is_empty() {
         return Healed { state: None, events };
@@ -92,14 +100,11 @@ pub(crate) async fn heal(
 }
 
 fn note_attempt(memory: &mut Memory, judged: &Judged) -> u32 {
-    let entry = memory.heals.entry((judged.key.clone(), leaves(judged))).or_insert((0, Instant::now()));
-    // What has been quiet for longer than it would have to wait starts anew.
-    if entry.1.elapsed() > trueup_plan::heal_wait(entry.0.saturating_add(1)) {
-        entry.0 = 0;
-    }
-    entry.0 = entry.0.saturating_add(1);
-    entry.1 = Instant::now();
-    entry.0
+    let key = (judged.key.clone(), leaves(judged));
+    let healing = memory.heals.entry(key).or_insert_with(|| Healing { attempts: 0, at: Instant::now(), refusal: None });
+    healing.attempts = healing.attempts.saturating_add(1);
+    healing.at = Instant::now();
+    healing.attempts
 }
 
 /// As upstream, a self-heal is a partial operation.
@@ -117,10 +122,34 @@ fn name_resources(run: &mut Run, drifted: &[Arc<Judged>], attempts: u32) {
     sync.auto_heal_attempts_count = i64::from(attempts);
 }
 
+/// What is said while healing backs off.
+pub(crate) fn notices(view: &View, memory: &Memory) -> Vec<Notice> {
+    refused(view, memory).into_iter().chain(fight(view, memory)).collect()
+}
+
+/// Drift that could not be undone.
+fn refused(view: &View, memory: &Memory) -> Option<Notice> {
+    let refusals: Vec<&str> = drift::drifted(view)
+        .filter_map(|judged| memory.heals.get(&(judged.key.clone(), leaves(judged)))?.refusal.as_deref())
+        .collect();
+    if refusals.is_empty() {
+        return None;
+    }
+    let why = failed(refusals.into_iter());
+    let message = condition::last_attempt_failed(&view.commit.to_string(), &why);
+    Some(Notice { kind: condition::SYNC_ERROR, message })
+}
+
+fn failed<'a>(refusals: impl Iterator<Item = &'a str>) -> String {
+    let refusals: Vec<String> = refusals.map(str::to_owned).collect();
+    format!("one or more objects failed to apply, reason: {}", reasons(&refusals))
+}
+
 /// What to do about an object whose leaves were brought back several times and did not stay.
-pub(crate) fn fight(view: &View, memory: &Memory) -> Option<Notice> {
+fn fight(view: &View, memory: &Memory) -> Option<Notice> {
     let fought = drift::drifted(view).find(|judged| {
-        memory.heals.get(&(judged.key.clone(), leaves(judged))).is_some_and(|(attempts, _)| *attempts >= FIGHT)
+        let healing = memory.heals.get(&(judged.key.clone(), leaves(judged)));
+        healing.is_some_and(|healing| healing.attempts >= FIGHT && healing.refusal.is_none())
     })?;
     let Verdict::Differs(comparison) = &fought.verdict else { return None };
     let managers: BTreeSet<&str> = comparison

@@ -35,8 +35,8 @@ pub(crate) struct Memory {
     pub(crate) projections: HashMap<ObjectKey, (Digest, Arc<Projection>)>,
     /// When the server was last asked about an object, and about which difference.
     pub(crate) asked: HashMap<ObjectKey, (Instant, Digest)>,
-    /// How often an object's leaves were brought back, and when last.
-    pub(crate) heals: HashMap<(ObjectKey, Digest), (u32, Instant)>,
+    /// What was done about an object's leaves that drifted.
+    pub(crate) heals: HashMap<(ObjectKey, Digest), Healing>,
     /// When the status was last written.
     pub(crate) written: Option<Instant>,
     /// When a write that nobody waits for may go out.
@@ -45,10 +45,20 @@ pub(crate) struct Memory {
     pub(crate) prunes_wait: Option<Instant>,
     /// Since when the kinds of this application have not been listed.
     pub(crate) kinds_wait: Option<Instant>,
-    /// An automated sync that failed for good: what it was for, and when it may be tried again.
-    pub(crate) failed: Option<(Digest, Instant)>,
+    /// What the last sync that failed was for.
+    pub(crate) failed: Option<Digest>,
     /// Whether a notice about an Argo CD controller went out.
     pub(crate) rival_told: bool,
+}
+
+/// What was done about leaves that drifted.
+pub(crate) struct Healing {
+    /// How often in a row they were brought back, or could not be.
+    pub(crate) attempts: u32,
+    /// When last.
+    pub(crate) at: Instant,
+    /// Why the last attempt did not help.
+    pub(crate) refusal: Option<String>,
 }
 
 /// What Git said at the last successful sync.

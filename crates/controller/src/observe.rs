@@ -109,7 +109,7 @@ pub(crate) async fn observe(
         Ok(project) => project,
         Err(message) => return invalid(world, name, message),
     };
-    let unsupported: Vec<String> = stops(application, &spec, &project);
+    let unsupported: Vec<String> = stops(&spec, &project);
     if spec.source.path.is_empty() && !unsupported.is_empty() {
         // A source that we do not read yet: there is nothing to compare with.
         world.does_not_look(name);
@@ -181,10 +181,10 @@ pub(crate) fn shown(url: &str) -> String {
     trueup_git::RepoUrl::parse(url).map_or_else(|_| "(not a valid URL)".to_owned(), |url| url.to_string())
 }
 
-/// Why no sync of this application may happen: what it asks for and we do not honour.
-fn stops(application: &Application, spec: &App, project: &Project) -> Vec<String> {
-    let operation = application.operation.iter().flat_map(trueup_api::operation_unsupported);
-    let all = spec.unsupported.iter().cloned().chain(project.unsupported().iter().cloned()).chain(operation);
+/// Why no sync of this application may happen: what it asks for and we do not honour. What one operation asks for beyond that
+/// is that operation's failure, not the application's.
+fn stops(spec: &App, project: &Project) -> Vec<String> {
+    let all = spec.unsupported.iter().chain(project.unsupported());
     all.filter(|unsupported| unsupported.stops)
         .map(|unsupported| format!("{}: {}", unsupported.field, unsupported.message))
         .collect()
@@ -464,7 +464,7 @@ impl View {
             tokio::time::sleep(LIST_PAUSE).await;
         }
         (self.pending, self.never_synced) = sync_state(application, &self.targets);
-        self.stops = stops(application, &self.spec, &self.project);
+        self.stops = stops(&self.spec, &self.project);
         self.judge_objects(world, application, memory).await;
         self.find_extras(world, name, memory);
         self.note(name, memory);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt as _};
 use trueup_api::{
     Application, Operation, OperationInitiator, OperationPhase, OperationState, ResourceResult, ResultCode,
-    RevisionHistory, SyncOperation, SyncOptions, SyncResult,
+    RevisionHistory, SyncOperation, SyncOptions, SyncResult, condition,
 };
 use trueup_cluster::{ClusterError, Kind, Propagation, WatchState};
 use trueup_object::{GroupKind, Gvk, Node, ObjectKey};
@@ -44,9 +44,18 @@ pub(crate) struct Ended {
     pub(crate) state: OperationState,
     /// The entry for the history, if everything was done.
     pub(crate) history: Option<RevisionHistory>,
-    /// A newer revision came, or the operation was terminated: look again at once.
-    pub(crate) again: bool,
+    /// It was broken off: look again at once.
+    pub(crate) broken_off: Option<BrokenOff>,
     pub(crate) warnings: Vec<String>,
+}
+
+/// Why an operation was broken off between two steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BrokenOff {
+    /// Somebody wants it to end, or the application itself.
+    Terminated,
+    /// Git has something newer.
+    Superseded,
 }
 
 /// What became of the objects.
@@ -54,7 +63,8 @@ pub(crate) struct Ended {
 pub(crate) struct Tally {
     results: Vec<ResourceResult>,
     pub(crate) refusals: Vec<String>,
-    pub(crate) refused_keys: HashSet<ObjectKey>,
+    /// The objects that could not be applied, and why.
+    pub(crate) refused: HashMap<ObjectKey, String>,
     pub(crate) changed: usize,
     pub(crate) changed_keys: HashSet<ObjectKey>,
     warnings: Vec<String>,
@@ -148,9 +158,9 @@ pub(crate) async fn run(
         return end(application, view, run, OperationPhase::Failed, message, tally);
     }
     for step in steps(view, run.prunes()) {
-        if let Some(stop) = interruption(world, application, view, run) {
-            let again = true;
-            return Ended { again, ..end(application, view, run, OperationPhase::Failed, stop, tally) };
+        if let Some((broken_off, why)) = interruption(world, application, view, run) {
+            let ended = end(application, view, run, OperationPhase::Failed, why, tally);
+            return Ended { broken_off: Some(broken_off), ..ended };
         }
         match step {
             Step::Apply(keys) => apply_all(world, application, view, memory, &keys, &mut tally).await,
@@ -192,19 +202,19 @@ fn is_to_come(judged: &Judged) -> bool {
 }
 
 /// Why an operation stops between two steps.
-fn interruption(world: &World, application: &Application, view: &View, run: &Run) -> Option<String> {
+fn interruption(world: &World, application: &Application, view: &View, run: &Run) -> Option<(BrokenOff, String)> {
     let now = world.applications.get(&application.meta.name)?;
     if now.meta.uid != application.meta.uid || now.meta.deletion_timestamp.is_some() {
-        return Some("the application is being deleted".to_owned());
+        return Some((BrokenOff::Terminated, "the application is being deleted".to_owned()));
     }
     let terminating =
         now.status.operation_state.as_ref().is_some_and(|state| state.phase == OperationPhase::Terminating);
     if terminating {
-        return Some("Operation terminated".to_owned());
+        return Some((BrokenOff::Terminated, condition::TERMINATED.to_owned()));
     }
     let source = &view.spec.source;
     let tip = world.repositories.known_tip(&source.repo_url, &source.target_revision)?;
-    (run.is_automated() && tip != view.commit).then(|| format!("superseded by revision {tip}"))
+    (run.is_automated() && tip != view.commit).then(|| (BrokenOff::Superseded, format!("superseded by revision {tip}")))
 }
 
 /// Applies these objects and nothing else.
@@ -258,7 +268,7 @@ async fn apply_all(
             }
             Err(error) => {
                 let message = format!("{}: {error}", named(&target.key));
-                tally.refused_keys.insert(target.key.clone());
+                tally.refused.insert(target.key.clone(), message.clone());
                 tally.refusals.push(message.clone());
                 tally.results.push(result(&target.key, &target.gvk, ResultCode::SyncFailed, message));
             }
@@ -409,7 +419,7 @@ pub(crate) fn end(
         initiated_by: run.operation.initiated_by.clone(),
         ..RevisionHistory::default()
     });
-    Ended { state, history, again: false, warnings: tally.warnings }
+    Ended { state, history, broken_off: None, warnings: tally.warnings }
 }
 
 fn result(key: &ObjectKey, gvk: &Gvk, status: ResultCode, message: String) -> ResourceResult {
@@ -445,7 +455,8 @@ fn word(change: Change) -> &'static str {
     }
 }
 
-fn reasons(all: &[String]) -> String {
+/// The first of several reasons, and how many more there are.
+pub(crate) fn reasons(all: &[String]) -> String {
     let shown = all.iter().take(REASONS_MAX).cloned().collect::<Vec<_>>().join("; ");
     match all.len().saturating_sub(REASONS_MAX) {
         0 => shown,

@@ -7,18 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use trueup_api::{Application, Operation, OperationPhase, OperationState, Refresh, RevisionHistory, Status, condition};
+use trueup_api::{
+    Application, Operation, OperationPhase, OperationState, Refresh, RevisionHistory, Status, SyncResult, condition,
+};
 use trueup_diff::drift::Event;
 use trueup_git::CommitId;
+use trueup_object::ObjectKey;
 
-use crate::decide::{Next, next};
+use crate::decide::{Next, Refused, failed_notice, next, promise_retry};
 use crate::judge::confirm;
 use crate::memory::{Base, Memory};
 use crate::observe::{Blocked, Notice, Sight, View, observe, patience_ends};
-use crate::operation::{self, Ended, Run};
+use crate::operation::{self, BrokenOff, Ended, Run};
 use crate::world::World;
 use crate::writer::{Update, write};
-use crate::{clock, deletion, drift, event, heal, source, status};
+use crate::{clock, decide, deletion, drift, event, heal, source, status};
 
 /// Details of single objects, and repeats of a drift, are written at most once in this time.
 const DETAIL_PAUSE: Duration = Duration::from_secs(10);
@@ -53,7 +56,7 @@ pub(crate) async fn reconcile(world: &Arc<World>, name: &str) {
         world.cluster.forget_schemas().await;
     }
     // Who asks for a sync right after a push means that push.
-    let asked = application.operation.is_some() && !is_under_way(&application);
+    let asked = application.operation.is_some() && !decide::goes_on(&application) && memory.prunes_wait.is_none();
     let not_before = (refresh.is_some() || asked).then(Instant::now);
     let mut look = Look { world, first: Arc::clone(&application), application, refresh: refresh.is_some() };
     match observe(world, &look.application, &mut memory, not_before).await {
@@ -61,11 +64,6 @@ pub(crate) async fn reconcile(world: &Arc<World>, name: &str) {
         Sight::Blocked(blocked) => look.block(&mut memory, blocked).await,
         Sight::Ready(view) => look.act(&mut memory, *view).await,
     }
-}
-
-/// Whether an operation has begun and not ended.
-fn is_under_way(application: &Application) -> bool {
-    application.status.operation_state.as_ref().is_some_and(|state| !state.phase.completed())
 }
 
 /// Another controller runs: nothing is written but one loud Event.
@@ -125,12 +123,25 @@ impl Look<'_> {
 
     /// Nothing can be said of the objects, so nothing is done to them.
     async fn block(&mut self, memory: &mut Memory, blocked: Blocked) {
-        let ended = self.application.operation.as_ref().map(|operation| {
-            let run = Run { operation: operation.clone(), started_at: clock::now(), retry_count: 0 };
-            let mut state = run.state(OperationPhase::Error, blocked.notice.message.clone());
-            state.finished_at = Some(clock::now());
-            state
-        });
+        let going = self.application.status.operation_state.as_ref().filter(|state| !state.phase.completed());
+        let ended = match &self.application.operation {
+            Some(operation) => {
+                let going = going.filter(|state| state.operation == *operation);
+                let run = Run {
+                    operation: operation.clone(),
+                    started_at: going.map_or_else(clock::now, |state| state.started_at.clone()),
+                    retry_count: going.map_or(0, |state| state.retry_count),
+                };
+                Some(run.state(OperationPhase::Error, blocked.notice.message.clone()))
+            }
+            // A repository may answer again; a specification that is wrong leaves nothing to go on with.
+            None => going.filter(|_| blocked.invalid).map(|state| OperationState {
+                phase: OperationPhase::Failed,
+                message: blocked.notice.message.clone(),
+                ..state.clone()
+            }),
+        };
+        let ended = ended.map(|state| OperationState { finished_at: Some(clock::now()), ..state });
         self.write_blocked(memory, &blocked, ended).await;
         // A repository that answers again wakes the application by itself; a fetch that failed does not.
         self.world.queue.wake_at(self.name(), Instant::now() + self.world.resync);
@@ -138,11 +149,12 @@ impl Look<'_> {
 
     async fn write_blocked(&mut self, memory: &mut Memory, blocked: &Blocked, ended: Option<OperationState>) {
         let mut status = status::blocked(&self.application, blocked, &clock::now());
-        let take_operation = ended.is_some();
+        let take_operation = ended.is_some() && self.application.operation.is_some();
+        let has_ended = ended.is_some();
         if let Some(state) = ended {
             status::operated(&mut status, state, None, 0);
         }
-        if status != self.application.status || take_operation || self.refresh {
+        if status != self.application.status || has_ended || self.refresh {
             self.write(memory, status, take_operation).await;
         }
     }
@@ -150,17 +162,27 @@ impl Look<'_> {
     /// Everything is known: decides what is due, does it, and writes down what came of it.
     async fn act(&mut self, memory: &mut Memory, mut view: View) {
         let outcome = match next(self.world, &self.application, &view, memory) {
-            Next::Run(run) => self.run(memory, &mut view, run).await,
-            Next::Heal(keys) => {
-                let healed = heal::heal(self.world, &self.application, &mut view, memory, &keys).await;
-                Outcome { state: healed.state, events: healed.events, ..Outcome::default() }
+            Next::Run(run) => match self.run(memory, &mut view, *run).await {
+                Some(outcome) => outcome,
+                None => return,
+            },
+            Next::Heal(keys) => self.heal(memory, &mut view, &keys).await,
+            Next::Refuse(refused) => self.refuse(memory, &view, *refused),
+            Next::Close(state) => {
+                self.tell_end(&view, &state);
+                // What is due without it is found out by the next look.
+                self.world.queue.wake(self.name());
+                let take_operation = self.application.operation.is_some();
+                Outcome { state: Some(*state), take_operation, ..Outcome::default() }
             }
-            Next::Wait { until, notice } => {
+            Next::Wait { until, notices } => {
                 self.world.queue.wake_at(self.name(), until);
-                Outcome { notices: notice.into_iter().collect(), ..self.report(memory, &mut view).await }
+                let outcome = self.report(memory, &mut view).await;
+                Outcome { notices: [notices, outcome.notices].concat(), ..outcome }
             }
-            Next::Nothing { notice } => {
-                Outcome { notices: notice.into_iter().collect(), ..self.report(memory, &mut view).await }
+            Next::Nothing { notices } => {
+                let outcome = self.report(memory, &mut view).await;
+                Outcome { notices: [notices, outcome.notices].concat(), ..outcome }
             }
         };
         self.conclude(memory, &view, outcome).await;
@@ -189,59 +211,109 @@ impl Look<'_> {
         outcome
     }
 
-    /// Runs an operation, from its start to its end or its next attempt.
-    async fn run(&mut self, memory: &mut Memory, view: &mut View, run: Run) -> Outcome {
-        if let Err(blocked) = self.turn_to(memory, view, &run.operation).await {
-            let mut state = run.state(OperationPhase::Error, blocked);
-            state.finished_at = Some(clock::now());
-            return Outcome { state: Some(state), take_operation: true, ..Outcome::default() };
+    /// Brings back what drifted.
+    async fn heal(&self, memory: &mut Memory, view: &mut View, keys: &[ObjectKey]) -> Outcome {
+        let healed = heal::heal(self.world, &self.application, view, memory, keys).await;
+        if let Some(wait) = heal::next(view, memory) {
+            self.world.queue.wake_at(self.name(), Instant::now() + wait);
         }
+        let notices = heal::notices(view, memory);
+        Outcome { state: healed.state, events: healed.events, notices, ..Outcome::default() }
+    }
+
+    /// What was asked for does not begin.
+    fn refuse(&self, memory: &mut Memory, view: &View, refused: Refused) -> Outcome {
+        let mut state = refused.run.state(OperationPhase::Failed, refused.message);
+        state.finished_at = Some(clock::now());
+        state.sync_result =
+            (!refused.results.is_empty()).then(|| SyncResult { resources: refused.results, ..SyncResult::default() });
+        let promised = if refused.retry { promise_retry(&mut state, &view.spec) } else { None };
+        let wait = promised.unwrap_or_default();
+        self.world.queue.wake_at(self.name(), Instant::now() + wait);
+        if promised.is_some() {
+            memory.failed = Some(decide::content(&self.application, view));
+        } else {
+            self.tell_end(view, &state);
+        }
+        Outcome { state: Some(state), take_operation: promised.is_none(), ..Outcome::default() }
+    }
+
+    /// Runs an operation, from its start to its end or its next attempt. Nothing if the revision that it asks for cannot be
+    /// had: then the view is of no use, and what there is to say has been written.
+    async fn run(&mut self, memory: &mut Memory, view: &mut View, run: Run) -> Option<Outcome> {
         let before = view.commit;
-        event::normal(self.world, &self.application, "OperationStarted", &started(&run, view));
+        if let Err(why) = self.turn_to(memory, view, &run.operation).await {
+            let mut state = run.state(OperationPhase::Error, why);
+            state.finished_at = Some(clock::now());
+            let promised = promise_retry(&mut state, &view.spec);
+            self.world.queue.wake_at(self.name(), Instant::now() + promised.unwrap_or_default());
+            if promised.is_none() {
+                self.tell_end(view, &state);
+            }
+            let mut status = self.application.status.clone();
+            status::operated(&mut status, state, None, 0);
+            self.write(memory, status, promised.is_none()).await;
+            return None;
+        }
+        let turned = view.commit != before;
+        let before = view.commit;
+        // Further attempts are told by the state alone.
+        let old = self.application.status.operation_state.as_ref();
+        if run.retry_count == 0 && old.is_none_or(|old| old.phase.completed() || old.started_at != run.started_at) {
+            event::normal(self.world, &self.application, "OperationStarted", &started(&run, view));
+        }
         self.write_start(memory, view, &run).await;
         let application = Arc::clone(&self.application);
         tracing::info!(application = %self.name(), revision = %before, operation = %run.started_at, "sync begins");
         let ended = operation::run(self.world, &application, view, memory, &run).await;
         self.world.metrics.syncs.inc();
         tracing::info!(application = %self.name(), revision = %before, operation = %run.started_at, phase = %ended.state.phase, outcome = %ended.state.message, "sync ends");
-        self.settle(memory, view, &run, ended).await
+        Some(self.settle(memory, view, &run, ended, turned).await)
     }
 
     /// What an operation's end means for the application.
-    async fn settle(&mut self, memory: &mut Memory, view: &mut View, run: &Run, mut ended: Ended) -> Outcome {
+    async fn settle(
+        &mut self,
+        memory: &mut Memory,
+        view: &mut View,
+        run: &Run,
+        mut ended: Ended,
+        turned: bool,
+    ) -> Outcome {
         let succeeded = ended.state.phase == OperationPhase::Succeeded;
-        let notices = ended
+        let mut notices: Vec<Notice> = ended
             .warnings
             .iter()
             .map(|message| Notice { kind: condition::COMPARISON_WARNING, message: message.clone() })
             .collect();
-        if ended.again {
-            self.world.queue.wake(self.name());
-        }
-        let retrying = !succeeded && !ended.again && crate::decide::schedule_retry(&mut ended.state, view);
+        let may_retry = !succeeded && ended.broken_off.is_none();
+        let promised = if may_retry { promise_retry(&mut ended.state, &view.spec) } else { None };
+        let now = Instant::now();
         if succeeded {
             memory.failed = None;
             view.pending = false;
             view.never_synced = false;
-        } else if retrying {
-            let wait = crate::decide::retry_wait(&ended.state, view).unwrap_or_default();
-            self.world.queue.wake_at(self.name(), Instant::now() + wait);
+        } else if ended.broken_off == Some(BrokenOff::Superseded) {
+            // What it was for was never tried to the end.
+            memory.failed = None;
         } else {
-            let again = Instant::now() + self.world.resync;
-            memory.failed = Some((view.targets.digest, again));
-            if run.is_automated() {
-                self.world.queue.wake_at(self.name(), again);
+            memory.failed = Some(decide::content(&self.application, view));
+            self.world.queue.wake_at(self.name(), now + promised.unwrap_or(self.world.resync));
+            if promised.is_none() && run.is_automated() {
+                notices.extend(failed_notice(Some(&ended.state), view, self.world.resync));
             }
         }
-        if !retrying {
-            let message = format!("Sync operation to {} {}: {}", view.commit, word(&ended.state), ended.state.message);
-            let tell = if succeeded { event::normal } else { event::warning };
-            tell(self.world, &self.application, "OperationCompleted", &message);
+        if promised.is_none() {
+            self.tell_end(view, &ended.state);
+            // What was asked for may have been another revision, and automation may have stood back for it.
+            if turned || !run.is_automated() || ended.broken_off.is_some() {
+                self.world.queue.wake_at(self.name(), now);
+            }
         }
         view.judge_objects(self.world, &self.application, memory).await;
         view.find_extras(self.world, self.name(), memory);
         Outcome {
-            take_operation: !retrying && self.application.operation.is_some(),
+            take_operation: promised.is_none() && self.application.operation.is_some(),
             state: Some(ended.state),
             history: ended.history,
             notices,
@@ -253,7 +325,7 @@ impl Look<'_> {
     /// Turns the view to the revision that an operation asks for.
     async fn turn_to(&self, memory: &mut Memory, view: &mut View, asked: &Operation) -> Result<(), String> {
         let revision = asked.sync.as_ref().map(|sync| sync.revision.as_str()).unwrap_or_default();
-        if revision.is_empty() || revision == view.commit.to_string() || revision == view.spec.source.target_revision {
+        if !decide::is_elsewhere(revision, view) {
             return Ok(());
         }
         let known = revision.parse::<CommitId>().ok();
@@ -309,6 +381,13 @@ impl Look<'_> {
         }
     }
 
+    /// Tells that an operation is over.
+    fn tell_end(&self, view: &View, state: &OperationState) {
+        let message = format!("Sync operation to {} {}: {}", view.commit, word(state), state.message);
+        let tell = if state.phase == OperationPhase::Succeeded { event::normal } else { event::warning };
+        tell(self.world, &self.application, "OperationCompleted", &message);
+    }
+
     fn tell_drift(&self, new: &[Event]) {
         for outcome in [drift::DETECTED, drift::HEALED] {
             let lines: Vec<String> = new
@@ -353,7 +432,7 @@ impl Look<'_> {
         status.reconciled_at = Some(clock::now());
         let update =
             Update { status: Some(status), take_operation, take_refresh: self.refresh, take_finalizers: Vec::new() };
-        match write(self.world, &self.first, &self.application, &update).await {
+        match Box::pin(write(self.world, &self.first, &self.application, &update)).await {
             Ok(Some(application)) => {
                 memory.inventory = crate::observe::inventory(&application);
                 memory.written = Some(Instant::now());
