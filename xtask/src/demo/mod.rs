@@ -93,7 +93,7 @@ async fn play(
         return ExitCode::SUCCESS;
     }
     if let Some(stage) = stage {
-        look_around(terminal, stage);
+        look_around(terminal, stage, options.keep);
         // Until a signal ends it all.
         std::future::pending::<()>().await;
     }
@@ -101,7 +101,7 @@ async fn play(
 }
 
 /// Says what one can do while it stays up.
-fn look_around(terminal: Terminal, stage: &Stage) {
+fn look_around(terminal: Terminal, stage: &Stage, keep: bool) {
     let lines = stage.ways_to_look();
     terminal.title("It stays up. Look around, in another terminal:");
     for (what, command) in lines {
@@ -110,7 +110,8 @@ fn look_around(terminal: Terminal, stage: &Stage) {
         terminal.line(&format!("  {command}"));
     }
     terminal.line("");
-    terminal.line("Ctrl-C ends everything and leaves nothing behind.");
+    let left = if keep { "the directory with logs and data" } else { "nothing" };
+    terminal.line(&format!("Ctrl-C ends everything and leaves {left} behind."));
 }
 
 /// Waits for a signal that asks us to end.
