@@ -295,7 +295,7 @@ async fn an_application_that_does_not_decode() {
     let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
     let undecodable = [
         ("undecodable-source", "source", json!("a text")),
-        ("undecodable-destination", "destination", json!(["a", "list"])),
+        ("undecodable-destination", "destination", json!(42)),
         ("undecodable-policy", "syncPolicy", json!({"automated": "yes"})),
     ];
     for (name, field, value) in &undecodable {

@@ -144,7 +144,7 @@ async fn kubectl_shows_where_it_stands() {
 async fn two_events_tell_of_it() {
     let (scene, commit, _) = synced_scene("first-events").await;
     scene.until_event("first-events", &["OperationStarted", &commit]).await;
-    scene.until_event("first-events", &["OperationCompleted", "Succeeded"]).await;
+    scene.until_event("first-events", &["OperationCompleted", "succeeded"]).await;
     let events = scene.events("first-events").await;
     assert_eq!(events.len(), 2, "{events:?}");
 }
