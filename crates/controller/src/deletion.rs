@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt as _};
 use tokio::time::Instant;
-use trueup_api::{Application, Cascade, annotations, condition, object_options};
+use trueup_api::{App, Application, Cascade, Project, annotations, condition, deletes_explicitly, object_options};
 use trueup_cluster::{ClusterError, Kind, KindError, Live, Propagation, WatchState};
 use trueup_object::{Gvk, ObjectKey};
 
 use crate::judge::Verdict;
 use crate::memory::Memory;
-use crate::observe::{Notice, inventory, is_ours, kinds_of, live};
+use crate::observe::{Notice, inventory, is_our_cluster, is_ours, kinds_of, live, not_permitted};
+use crate::operation::OBJECTS_AT_ONCE;
 use crate::world::World;
 use crate::writer::{Update, write};
 use crate::{clock, perform, status};
@@ -47,7 +49,14 @@ pub(crate) async fn advance(world: &Arc<World>, application: &Arc<Application>, 
             format!("the finalizers {} ask for hooks that are not run yet: remove them to go on", blocked.join(", "));
         return report(world, application, message).await;
     }
-    match doomed(world, &application.meta.name, memory).await {
+    let may = match may_delete(world, application, memory) {
+        Ok(may) => may,
+        Err(message) => {
+            world.queue.wake_at(&application.meta.name, Instant::now() + world.resync);
+            return report(world, application, message).await;
+        }
+    };
+    match doomed(world, &application.meta.name, may.as_ref(), memory).await {
         Err(waiting) => {
             world.queue.wake_at(&application.meta.name, Instant::now() + PAUSE);
             if let Some(message) = waiting {
@@ -57,6 +66,27 @@ pub(crate) async fn advance(world: &Arc<World>, application: &Arc<Application>, 
         Ok(doomed) if doomed.is_empty() => finish(world, application).await,
         Ok(doomed) => delete(world, application, doomed, cascade).await,
     }
+}
+
+/// Under which rules objects are deleted; nothing if there are none to delete.
+struct May {
+    spec: App,
+    project: Arc<Project>,
+}
+
+/// Finds the rules. Without them nothing is deleted on doubt: an object may be on another cluster, or not be permitted.
+fn may_delete(world: &World, application: &Application, memory: &Memory) -> Result<Option<May>, String> {
+    if memory.inventory.is_empty() && world.cluster.tracked(&application.meta.name).is_empty() {
+        return Ok(None);
+    }
+    let way_out = "mend it, or remove the finalizer to leave the objects where they are";
+    let spec =
+        application.spec.as_ref().map_err(|errors| format!("the specification is not valid: {errors}; {way_out}"))?;
+    if !is_our_cluster(&spec.destination) {
+        return Err(format!("the destination is not this cluster, so its objects cannot be deleted: {way_out}"));
+    }
+    let project = world.projects.get(&spec.project).map_err(|error| format!("{error}: {way_out}"))?;
+    Ok(Some(May { spec: spec.clone(), project }))
 }
 
 /// The finalizers that ask for hooks at the deletion.
@@ -69,7 +99,13 @@ fn delete_hooks(application: &Application) -> Vec<&str> {
 }
 
 /// Everything that has to go, or what must be known first.
-async fn doomed(world: &Arc<World>, name: &str, memory: &mut Memory) -> Result<Vec<Doomed>, Option<String>> {
+async fn doomed(
+    world: &Arc<World>,
+    name: &str,
+    may: Option<&May>,
+    memory: &mut Memory,
+) -> Result<Vec<Doomed>, Option<String>> {
+    let Some(may) = may else { return Ok(Vec::new()) };
     let mut candidates: BTreeMap<ObjectKey, Gvk> = memory.inventory.clone();
     let kinds = kinds_of(world, candidates.values().cloned().collect()).await;
     world.note_kinds(name, kinds.keys());
@@ -107,24 +143,30 @@ async fn doomed(world: &Arc<World>, name: &str, memory: &mut Memory) -> Result<V
         };
         let live = live(world, &kind, &key).await.map_err(|error| Some(format!("{key} cannot be read: {error}")))?;
         let Some(live) = live else { continue };
-        if goes(world, name, &key, &live) {
+        if goes(world, name, may, &key, &live) {
             doomed.push(Doomed { key, kind, live });
         }
     }
     Ok(doomed)
 }
 
-fn goes(world: &World, name: &str, key: &ObjectKey, live: &Live) -> bool {
+fn goes(world: &World, name: &str, may: &May, key: &ObjectKey, live: &Live) -> bool {
     // As upstream: a CustomResourceDefinition would take every object of its kind along, of whomever.
-    if key.kind == "CustomResourceDefinition"
-        || live.owned
-        || !is_ours(name, live)
-        || world.holders.other(name, key).is_some()
+    if key.kind == "CustomResourceDefinition" || live.owned || !is_ours(name, live) {
+        return false;
+    }
+    // What another application holds stays, and so does a namespace in which it holds something.
+    if world.holders.other(name, key).is_some()
+        || (key.kind == "Namespace" && world.holders.other_in(name, &key.name).is_some())
     {
         return false;
     }
-    let options = object_options(&live.node());
-    options.delete && !options.keep
+    if not_permitted(&may.project, &may.spec.project, key, !key.namespace.is_empty()).is_some() {
+        return false;
+    }
+    let node = live.node();
+    let options = object_options(&node);
+    options.delete && !options.keep && (may.spec.options.delete || deletes_explicitly(&node))
 }
 
 /// Deletes what is due: one kind's rank after the other, from the last to the first.
@@ -139,12 +181,20 @@ async fn delete(world: &Arc<World>, application: &Arc<Application>, doomed: Vec<
         trueup_plan::Step::Prune(keys) => Some(keys),
         trueup_plan::Step::Apply(_) => None,
     });
-    for doomed in doomed
-        .iter()
-        .filter(|doomed| !doomed.live.deleting && first.as_ref().is_some_and(|keys| keys.contains(&doomed.key)))
-    {
-        match perform::prune(&world.cluster, &world.metrics, &doomed.kind, &doomed.key, &doomed.live, propagation).await
-        {
+    let mut deletions = Vec::new();
+    for doomed in doomed.iter().filter(|doomed| !doomed.live.deleting) {
+        if first.as_ref().is_some_and(|keys| keys.contains(&doomed.key)) {
+            deletions.push(async move {
+                let (cluster, metrics) = (&world.cluster, &world.metrics);
+                let outcome =
+                    perform::prune(cluster, metrics, &doomed.kind, &doomed.key, &doomed.live, propagation).await;
+                (doomed, outcome)
+            });
+        }
+    }
+    let outcomes: Vec<_> = stream::iter(deletions).buffer_unordered(OBJECTS_AT_ONCE).collect().await;
+    for (doomed, outcome) in outcomes {
+        match outcome {
             Ok(()) | Err(ClusterError::NotFound(_) | ClusterError::Conflict) => {}
             Err(error) => failures.push(format!("{}: {error}", doomed.key)),
         }

@@ -2,6 +2,8 @@
 //!
 //! Pure. Entry points: [`detected`] and [`healed`] make events of judgements, [`drift`] puts them into the status.
 
+use std::collections::HashSet;
+
 use trueup_api::{Drift, DriftEvent, DriftField};
 use trueup_diff::Comparison;
 use trueup_diff::drift::{Event, Field, events, fold};
@@ -163,9 +165,11 @@ fn write(event: Event) -> DriftEvent {
     }
 }
 
-/// Nothing is away from Git any more: what was only detected has gone by itself.
-pub(crate) fn close(drift: &mut Drift) {
-    for event in drift.events.iter_mut().filter(|event| event.outcome == DETECTED) {
-        event.outcome = GONE.to_owned();
+/// Objects that are in line again: what was only detected, or could not be healed, has gone by itself.
+pub(crate) fn close(drift: &mut Drift, drifted: &HashSet<&ObjectKey>) {
+    for event in drift.events.iter_mut().filter(|event| event.outcome == DETECTED || event.outcome == FAILED) {
+        if !drifted.contains(&read(event).key) {
+            event.outcome = GONE.to_owned();
+        }
     }
 }

@@ -122,6 +122,12 @@ fn name_resources(run: &mut Run, drifted: &[Arc<Judged>], attempts: u32) {
     sync.auto_heal_attempts_count = i64::from(attempts);
 }
 
+/// What is to be said of drift that is left as it is for the moment.
+pub(crate) fn outcome(judged: &Judged, memory: &Memory) -> &'static str {
+    let healing = memory.heals.get(&(judged.key.clone(), leaves(judged)));
+    if healing.is_some_and(|healing| healing.refusal.is_some()) { drift::FAILED } else { drift::DETECTED }
+}
+
 /// What is said while healing backs off.
 pub(crate) fn notices(view: &View, memory: &Memory) -> Vec<Notice> {
     refused(view, memory).into_iter().chain(fight(view, memory)).collect()

@@ -68,6 +68,13 @@ impl Holders {
         state.by_key.get(key)?.iter().find(|holder| &***holder != app).cloned()
     }
 
+    /// Another application that holds something in a namespace. Looks at everything: asked only before a namespace goes.
+    pub(crate) fn other_in(&self, app: &str, namespace: &str) -> Option<Arc<str>> {
+        let state = self.state();
+        let inside = state.by_key.iter().filter(|(key, _)| key.namespace == namespace);
+        inside.flat_map(|(_, holders)| holders).find(|holder| &***holder != app).cloned()
+    }
+
     /// Wakes this application once the object is let go.
     pub(crate) fn wait_for(&self, app: &str, key: &ObjectKey) {
         self.state().waiting.entry(key.clone()).or_default().insert(app.into());
@@ -129,6 +136,8 @@ mod tests {
         holders.hold("a", [key("x"), key("y")]);
         holders.hold("b", [key("x")]);
         assert_eq!(holders.other("b", &key("x")).as_deref(), Some("a"));
+        assert_eq!(holders.other_in("b", "ns").as_deref(), Some("a"));
+        assert_eq!(holders.other_in("b", "elsewhere"), None);
         holders.wait_for("b", &key("x"));
         assert!(holders.hold("a", [key("x")]).is_empty());
         assert_eq!(holders.hold("a", []), HashSet::from(["b".into()]));

@@ -106,9 +106,11 @@ pub(crate) async fn judge(
     live: Option<&Arc<Live>>,
 ) -> Arc<Judged> {
     let holder = live.and_then(|live| held_by_other(frame, target, live));
-    if holder.is_some() {
+    let holder = holder.and_then(|_| {
+        // Asked again after the registration: the holder may have let go in between.
         frame.world.holders.wait_for(frame.name, &target.key);
-    }
+        live.and_then(|live| held_by_other(frame, target, live))
+    });
     recall(frame.world, memory, target);
     let cause = cause(frame, memory, target, kind.is_ok(), live, holder.as_deref());
     if let Some(remembered) = memory.judged.get(&target.key)
@@ -328,5 +330,6 @@ fn cause(
         &projection.to_le_bytes(),
         &flags,
         frame.scalers.join(",").as_bytes(),
+        frame.migration_manager.as_deref().unwrap_or_default().as_bytes(),
     ])
 }

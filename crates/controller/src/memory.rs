@@ -93,14 +93,23 @@ impl Memory {
         self.failed = None;
     }
 
+    /// Forgets what was found out about objects that Git no longer has.
+    pub(crate) fn forget_all_but(&mut self, targets: &Targets) {
+        let there = |key: &ObjectKey| targets.objects.binary_search_by(|target| target.key.cmp(key)).is_ok();
+        self.judged.retain(|key, _| there(key));
+        self.projections.retain(|key, _| there(key));
+        self.asked.retain(|key, _| there(key));
+        self.heals.retain(|(key, _), _| there(key));
+    }
+
     /// What Git said of an object at the last successful sync; `nothing` if it said nothing, none if that is not known.
     pub(crate) fn base_of<'a>(&'a self, key: &ObjectKey, nothing: &'a Node) -> Option<&'a Node> {
         match &self.base {
             Base::Unread | Base::Lost(_) => None,
             Base::Never => Some(nothing),
             Base::Known(targets) => {
-                let target = targets.objects.iter().find(|target| target.key == *key);
-                Some(target.map_or(nothing, |target| target.manifest.node()))
+                let at = targets.objects.binary_search_by(|target| target.key.cmp(key)).ok();
+                Some(at.map_or(nothing, |at| targets.objects[at].manifest.node()))
             }
         }
     }

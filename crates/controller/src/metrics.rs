@@ -26,8 +26,7 @@ pub(crate) struct Metrics {
     pub(crate) prunes: Counter,
     pub(crate) heals: Counter,
     pub(crate) syncs: Counter,
-    /// 1 while another controller keeps us from writing.
-    pub(crate) compare_only: Gauge,
+    compare_only: Gauge,
     applications: Gauge,
     queue_depth: Gauge,
     renders: Counter,
@@ -99,6 +98,7 @@ impl Metrics {
         set(&self.render_hits, renders.hits);
         set(&self.listings, git.listings);
         set(&self.fetches, git.fetches);
+        self.compare_only.set(i64::from(world.rival.active().is_some()));
         self.applications.set(whole(world.applications.len()));
         self.queue_depth.set(whole(world.queue.depth()));
         let mut text = String::new();

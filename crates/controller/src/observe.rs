@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use trueup_api::{App, Application, Project, condition, object_unsupported};
+use trueup_api::{App, Application, Destination, Project, condition, object_options, object_unsupported};
 use trueup_cluster::{ClusterError, Kind, KindError, Live, WatchState};
 use trueup_git::CommitId;
 use trueup_health::Health;
 use trueup_object::{Digest, GroupKind, Gvk, Node, ObjectKey};
-use trueup_render::{Placement, Targets, targets};
+use trueup_render::{Placement, Target, Targets, targets};
 
 use crate::judge::{Frame, Judged, Verdict, judge};
 use crate::memory::{Base, Memory};
@@ -153,8 +153,7 @@ fn invalid(world: &World, name: &str, message: String) -> Sight {
 fn permitted(world: &World, spec: &App) -> Result<Arc<Project>, String> {
     let project = world.projects.get(&spec.project)?;
     let destination = &spec.destination;
-    let ours = destination.server == IN_CLUSTER_SERVER || destination.name == IN_CLUSTER_NAME;
-    if !ours {
+    if !is_our_cluster(destination) {
         let which = if destination.name.is_empty() { &destination.server } else { &destination.name };
         return Err(format!(
             "there is no cluster '{which}': only the cluster of the controller is managed ({IN_CLUSTER_SERVER}, or by name {IN_CLUSTER_NAME})"
@@ -174,6 +173,11 @@ fn permitted(world: &World, spec: &App) -> Result<Arc<Project>, String> {
         ));
     }
     Ok(project)
+}
+
+/// Whether a destination is the cluster that we run in.
+pub(crate) fn is_our_cluster(destination: &Destination) -> bool {
+    destination.server == IN_CLUSTER_SERVER || destination.name == IN_CLUSTER_NAME
 }
 
 /// A URL without its credentials.
@@ -210,7 +214,8 @@ async fn look_at_cluster(
         ));
     }
     let targets = place(name, &spec, &loaded, &kinds, memory);
-    for waiting in world.holders.hold(name, targets.objects.iter().map(|target| target.key.clone())) {
+    let held = targets.objects.iter().filter(|target| holds(&project, &spec, &kinds, target));
+    for waiting in world.holders.hold(name, held.map(|target| target.key.clone())) {
         world.queue.wake(&waiting);
     }
     world.looked_at(name, looked);
@@ -245,6 +250,28 @@ async fn look_at_cluster(
     view.find_extras(world, name, memory);
     view.note(name, memory);
     Sight::Ready(Box::new(view))
+}
+
+/// Whether an application holds an object that its render has: not what it may not or does not want to sync.
+fn holds(project: &Project, spec: &App, kinds: &HashMap<Gvk, Result<Kind, Verdict>>, target: &Target) -> bool {
+    let kind = kinds.get(&target.gvk).and_then(|kind| kind.as_ref().ok());
+    forbidden(project, spec, target, kind).is_none() && !object_options(target.manifest.node()).skip
+}
+
+/// Why the project does not permit an object, if so.
+fn forbidden(project: &Project, spec: &App, target: &Target, kind: Option<&Kind>) -> Option<String> {
+    let key = &target.key;
+    let namespaced = kind.map_or(!key.namespace.is_empty(), |kind| kind.namespaced);
+    not_permitted(project, &spec.project, key, namespaced)
+}
+
+/// Why a project permits nothing to be done to an object, if so.
+pub(crate) fn not_permitted(project: &Project, name: &str, key: &ObjectKey, namespaced: bool) -> Option<String> {
+    if !project.permits_kind(&key.group, &key.kind, &key.name, namespaced) {
+        return Some(format!("resource {}:{} is not permitted in project {name}", key.group, key.kind));
+    }
+    let placed = !namespaced || project.permits_destination(IN_CLUSTER_SERVER, IN_CLUSTER_NAME, &key.namespace);
+    (!placed).then(|| format!("namespace {} is not permitted in project '{name}'", key.namespace))
 }
 
 /// Whether Git says something else than at the last successful sync, and whether there never was one.
@@ -479,7 +506,8 @@ impl View {
             for target in &self.targets.objects {
                 let unknown = Err(Verdict::Unreadable(format!("{} was not looked up", target.gvk)));
                 let kind = self.kinds.get(&target.gvk).unwrap_or(&unknown);
-                let forbidden = self.forbidden(target, kind).map(|why| Err(Verdict::Forbidden(why)));
+                let forbidden = forbidden(&self.project, &self.spec, target, kind.as_ref().ok())
+                    .map(|why| Err(Verdict::Forbidden(why)));
                 let kind = forbidden.as_ref().unwrap_or(kind);
                 let live = match kind {
                     Ok(kind) => live(world, kind, &target.key).await,
@@ -494,22 +522,8 @@ impl View {
                 objects.push(judge(&frame, memory, target, kind, live.ok().flatten().as_ref()).await);
             }
         }
-        memory.judged.retain(|key, _| self.targets.objects.iter().any(|target| target.key == *key));
+        memory.forget_all_but(&self.targets);
         self.objects = objects;
-    }
-
-    fn forbidden(&self, target: &trueup_render::Target, kind: &Result<Kind, Verdict>) -> Option<String> {
-        let key = &target.key;
-        let namespaced = kind.as_ref().map_or(!key.namespace.is_empty(), |kind| kind.namespaced);
-        if !self.project.permits_kind(&key.group, &key.kind, &key.name, namespaced) {
-            return Some(format!(
-                "resource {}:{} is not permitted in project {}",
-                key.group, key.kind, self.spec.project
-            ));
-        }
-        let placed =
-            !namespaced || self.project.permits_destination(IN_CLUSTER_SERVER, IN_CLUSTER_NAME, &key.namespace);
-        (!placed).then(|| format!("namespace {} is not permitted in project '{}'", key.namespace, self.spec.project))
     }
 
     /// Finds what we answer for and Git no longer has.
@@ -572,11 +586,28 @@ impl View {
         if options.keep {
             return Fate::Keep("ignored (helm.sh/resource-policy: keep)".to_owned());
         }
-        let namespaced = !key.namespace.is_empty();
-        if !self.project.permits_kind(&key.group, &key.kind, &key.name, namespaced) {
-            return Fate::Keep(format!("not permitted in project {}", self.spec.project));
+        if let Some(why) = not_permitted(&self.project, &self.spec.project, key, !key.namespace.is_empty()) {
+            return Fate::Keep(why);
+        }
+        if key.kind == "Namespace"
+            && let Some(why) = self.lived_in(world, name, &key.name)
+        {
+            return Fate::Keep(why);
         }
         Fate::Prune
+    }
+
+    /// Why a namespace stays: everything in it would go too.
+    fn lived_in(&self, world: &World, name: &str, namespace: &str) -> Option<String> {
+        let destination = &self.spec.destination.namespace;
+        if self.spec.options.create_namespace && destination == namespace {
+            return Some("it is the destination of this application (CreateNamespace=true)".to_owned());
+        }
+        if let Some(target) = self.targets.objects.iter().find(|target| target.key.namespace == namespace) {
+            return Some(format!("{} lives in it", target.key));
+        }
+        let holder = world.holders.other_in(name, namespace)?;
+        Some(format!("objects of application '{holder}' live in it"))
     }
 
     /// What is worth a condition.

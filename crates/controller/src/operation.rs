@@ -24,7 +24,7 @@ use crate::perform::{self, Applied, Change, Order};
 use crate::world::World;
 
 /// How many objects of one application are written at once. The limit toward the API server is the cluster's business.
-const OBJECTS_AT_ONCE: usize = 32;
+pub(crate) const OBJECTS_AT_ONCE: usize = 32;
 /// How many refusals the message of an operation repeats; all of them stand in its result.
 const REASONS_MAX: usize = 3;
 /// How long a sync waits for a kind whose definition it has just applied.

@@ -206,8 +206,9 @@ impl Look<'_> {
             view.judge_objects(self.world, &self.application, memory).await;
         }
         let now = clock::now();
-        outcome.events =
-            drift::drifted(view).flat_map(|judged| drift::events_of(judged, &now, drift::DETECTED)).collect();
+        outcome.events = drift::drifted(view)
+            .flat_map(|judged| drift::events_of(judged, &now, heal::outcome(judged, memory)))
+            .collect();
         outcome
     }
 
@@ -366,9 +367,7 @@ impl Look<'_> {
             .cloned()
             .collect();
         let mut drift = drift::drift(old.drift.as_ref(), &baseline, open, new.clone(), &now);
-        if outcome.events.is_empty() && open == 0 {
-            drift::close(&mut drift);
-        }
+        drift::close(&mut drift, &drift::drifted(view).map(|judged| &judged.key).collect());
         let mut status = status::seen(&self.application, view, drift, &outcome.notices, &now);
         let ended = outcome.state.is_some();
         if let Some(state) = outcome.state {
@@ -392,9 +391,8 @@ impl Look<'_> {
         for outcome in [drift::DETECTED, drift::HEALED] {
             let lines: Vec<String> = new
                 .iter()
-                .filter(|event| {
-                    event.outcome == outcome || (outcome == drift::DETECTED && event.outcome == drift::HEALED)
-                })
+                // Whatever became of it, it was detected.
+                .filter(|event| outcome == drift::DETECTED || event.outcome == outcome)
                 .map(drift::line)
                 .collect();
             if lines.is_empty() {

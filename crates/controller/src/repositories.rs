@@ -70,8 +70,7 @@ impl Repositories {
         not_before: Option<Instant>,
     ) -> Result<(Arc<Store>, CommitId), GitError> {
         let url = RepoUrl::parse(url)?;
-        let repository = self.repository(&url)?;
-        self.want(app, &url, revision, &repository);
+        let repository = self.want(app, &url, revision)?;
         let outcome = match repository.known(revision, not_before) {
             Some(outcome) => outcome,
             None => self.list(&repository, revision, not_before).await,
@@ -114,21 +113,31 @@ impl Repositories {
     }
 
     /// Notes what an application asks for, and that it no longer asks for anything else.
-    fn want(&self, app: &str, url: &RepoUrl, revision: &str, repository: &Repository) {
+    fn want(self: &Arc<Self>, app: &str, url: &RepoUrl, revision: &str) -> Result<Arc<Repository>, GitError> {
+        // Held throughout: between the two the poller must not find that nobody wants the repository.
         let mut asked = lock(&self.asked);
-        if asked.get(app).is_some_and(|(old, same)| old == url && same == revision) {
-            return;
-        }
-        if let Some((old, _)) = asked.insert(app.into(), (url.clone(), revision.to_owned()))
-            && let Some(other) = lock(&self.known).get(&old)
+        let mut known = lock(&self.known);
+        let repository = self.known_repository(&mut known, url)?;
+        let same = asked.get(app).is_some_and(|(old, same)| old == url && same == revision);
+        if !same
+            && let Some((old, _)) = asked.insert(app.into(), (url.clone(), revision.to_owned()))
+            && let Some(other) = known.get(&old)
         {
             other.state().unwant(app);
         }
         repository.state().wanted.entry(revision.to_owned()).or_default().insert(app.into());
+        Ok(repository)
     }
 
     fn repository(self: &Arc<Self>, url: &RepoUrl) -> Result<Arc<Repository>, GitError> {
-        let mut known = lock(&self.known);
+        self.known_repository(&mut lock(&self.known), url)
+    }
+
+    fn known_repository(
+        self: &Arc<Self>,
+        known: &mut HashMap<RepoUrl, Arc<Repository>>,
+        url: &RepoUrl,
+    ) -> Result<Arc<Repository>, GitError> {
         if let Some(repository) = known.get(url) {
             return Ok(Arc::clone(repository));
         }

@@ -46,9 +46,11 @@ impl Rival {
         })
     }
 
-    /// When the last write by the other controller ceases to count, if one does.
+    /// When the other controller ceases to count by itself; never while one of its workloads has replicas.
     pub(crate) fn quiet_at(&self) -> Option<Instant> {
-        self.state().wrote.map(|at| at + QUIET)
+        let state = self.state();
+        let at = state.wrote.filter(|_| state.workloads.is_empty())? + QUIET;
+        (at > Instant::now()).then_some(at)
     }
 
     /// A workload with the label, as it is now. Answers whether that changes [`Rival::active`].
@@ -108,7 +110,20 @@ mod tests {
         let rival = Rival::default();
         rival.wrote();
         assert!(rival.active().is_some());
+        assert_eq!(rival.quiet_at(), Some(Instant::now() + QUIET));
         tokio::time::advance(QUIET).await;
         assert_eq!(rival.active(), None);
+        assert_eq!(rival.quiet_at(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_time_ends_a_workload() {
+        let rival = Rival::default();
+        rival.wrote();
+        rival.saw("Deployment", "c", &workload("{}"));
+        assert_eq!(rival.quiet_at(), None);
+        tokio::time::advance(QUIET * 2).await;
+        assert!(rival.active().is_some());
+        assert_eq!(rival.quiet_at(), None);
     }
 }

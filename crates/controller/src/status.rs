@@ -92,7 +92,7 @@ pub(crate) fn operated(status: &mut Status, state: OperationState, history: Opti
 /// The sync status of the whole application.
 pub(crate) fn sync_code(view: &View) -> SyncCode {
     let objects = view.objects.iter().filter_map(|judged| object_code(&judged.verdict));
-    let extras = view.extras.iter().filter(|extra| extra.fate != Fate::Ignored).map(|_| SyncCode::OutOfSync);
+    let extras = view.extras.iter().filter(|extra| extra.fate != Fate::Ignored).map(extra_code);
     let codes: Vec<SyncCode> = objects.chain(extras).collect();
     if codes.contains(&SyncCode::Unknown) {
         SyncCode::Unknown
@@ -135,11 +135,15 @@ fn object_status(judged: &Judged) -> Option<ResourceStatus> {
     Some(status)
 }
 
+/// The sync status of an object that Git no longer has; nothing is known of one that cannot be read.
+fn extra_code(extra: &Extra) -> SyncCode {
+    if extra.live.is_some() { SyncCode::OutOfSync } else { SyncCode::Unknown }
+}
+
 fn extra_status(extra: &Extra) -> ResourceStatus {
     let mut status = named(&extra.key, &extra.gvk);
-    let unreadable = extra.live.is_none();
-    status.status = if unreadable { SyncCode::Unknown } else { SyncCode::OutOfSync };
-    status.requires_pruning = !unreadable && extra.fate != Fate::Ignored;
+    status.status = extra_code(extra);
+    status.requires_pruning = extra.live.is_some() && extra.fate != Fate::Ignored;
     status.health = extra.health.as_ref().map(plain_health);
     status
 }
@@ -240,8 +244,17 @@ fn collect_images(node: &Node, images: &mut BTreeSet<String>) {
 /// alone, and details of single objects.
 pub(crate) fn matters(old: &Status, new: &Status) -> bool {
     let codes = |status: &Status| (status.sync.status, status.sync.compared_to.clone(), status.health.status);
-    let objects = |status: &Status| -> BTreeMap<ObjectKey, (SyncCode, bool)> {
-        status.resources.iter().map(|resource| (resource.key(), (resource.status, resource.requires_pruning))).collect()
+    // What was pruned and has gone since is a detail: the prune itself has been told.
+    let shown = |status: &Status, other: &Status| -> BTreeMap<ObjectKey, (SyncCode, bool)> {
+        let gone = |resource: &&ResourceStatus| {
+            !resource.requires_pruning || other.resources.iter().any(|other| other.key() == resource.key())
+        };
+        status
+            .resources
+            .iter()
+            .filter(gone)
+            .map(|resource| (resource.key(), (resource.status, resource.requires_pruning)))
+            .collect()
     };
     codes(old) != codes(new)
         || old.operation_state != new.operation_state
@@ -249,7 +262,7 @@ pub(crate) fn matters(old: &Status, new: &Status) -> bool {
         || old.conditions != new.conditions
         || old.source_type != new.source_type
         || drift_matters(old.drift.as_ref(), new.drift.as_ref())
-        || objects(old) != objects(new)
+        || shown(old, new) != shown(new, new)
 }
 
 /// Repeats of a known drift are told in bulk; a new or an ended one at once.

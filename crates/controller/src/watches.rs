@@ -200,7 +200,6 @@ async fn rivals(world: Arc<World>, kind_name: &'static str) {
             }
         };
         if changed {
-            world.metrics.compare_only.set(i64::from(world.rival.active().is_some()));
             wake_all(&world);
         }
     }

@@ -134,7 +134,7 @@ impl World {
     pub(crate) fn forget(&self, app: &str) {
         self.queue.forget(app);
         self.repositories.forget(app);
-        self.cluster.want(app, []);
+        self.cluster.forget(app);
         lock(&self.memories).remove(app);
         lock(&self.looked_at).remove(app);
         lock(&self.by_kind).retain(|_, apps| {

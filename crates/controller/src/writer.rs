@@ -45,7 +45,14 @@ pub(crate) async fn write(
         let (kind, meta) = (&world.application_kind, &current.meta);
         world.metrics.status_writes.inc();
         match world.cluster.patch_json(kind, &meta.namespace, &meta.name, &Value::Array(operations)).await {
-            Ok(answer) => return Ok(Some(took(world, &answer, &current))),
+            Ok(answer) => {
+                let now = took(world, &answer, &current);
+                if changed_meanwhile(&current, &now, update) {
+                    // The event of that change is older than our own answer and says nothing new any more.
+                    world.queue.wake(&now.meta.name);
+                }
+                return Ok(Some(now));
+            }
             Err(ClusterError::NotFound(_)) => return Ok(None),
             Err(ClusterError::Refused { code: 422, .. } | ClusterError::Conflict) if round < ROUNDS_MAX => round += 1,
             Err(error) => return Err(error),
@@ -57,6 +64,25 @@ pub(crate) async fn write(
         }
         current = now;
     }
+}
+
+/// Whether somebody else wrote between what we knew and our own write: what differs and was not ours to change.
+fn changed_meanwhile(before: &Application, after: &Application, update: &Update) -> bool {
+    let annotations = |application: &Application| {
+        let mut annotations = application.meta.annotations.clone();
+        if update.take_refresh {
+            annotations.remove(annotations::REFRESH);
+            annotations.remove(annotations::REFRESH_TIMESTAMP);
+        }
+        annotations
+    };
+    let operation = if update.take_operation { None } else { before.raw_operation.as_ref() };
+    let left = before.meta.finalizers.iter().filter(|finalizer| !update.take_finalizers.contains(finalizer));
+    before.spec_digest != after.spec_digest
+        || annotations(before) != annotations(after)
+        || after.raw_operation.as_ref() != operation
+        || !left.eq(after.meta.finalizers.iter())
+        || before.meta.deletion_timestamp != after.meta.deletion_timestamp
 }
 
 /// Takes in what the API server answered.
