@@ -155,14 +155,14 @@ impl Look<'_> {
             status::operated(&mut status, state, None, 0);
         }
         if status != self.application.status || has_ended || self.refresh {
-            self.write(memory, status, take_operation).await;
+            self.write(memory, Box::new(status), take_operation).await;
         }
     }
 
     /// Everything is known: decides what is due, does it, and writes down what came of it.
     async fn act(&mut self, memory: &mut Memory, mut view: View) {
         let outcome = match next(self.world, &self.application, &view, memory) {
-            Next::Run(run) => match self.run(memory, &mut view, *run).await {
+            Next::Run(run) => match Box::pin(self.run(memory, &mut view, *run)).await {
                 Some(outcome) => outcome,
                 None => return,
             },
@@ -253,7 +253,7 @@ impl Look<'_> {
             }
             let mut status = self.application.status.clone();
             status::operated(&mut status, state, None, 0);
-            self.write(memory, status, promised.is_none()).await;
+            self.write(memory, Box::new(status), promised.is_none()).await;
             return None;
         }
         let turned = view.commit != before;
@@ -346,7 +346,7 @@ impl Look<'_> {
         let drift = drift::drift(old.drift.as_ref(), &baseline(old), 0, Vec::new(), &now);
         let mut status = status::seen(&self.application, view, drift, &[], &now);
         status::operated(&mut status, run.state(OperationPhase::Running, String::new()), None, 0);
-        self.write(memory, status, false).await;
+        self.write(memory, Box::new(status), false).await;
     }
 
     /// Writes down what was seen and done, at once if somebody waits for it.
@@ -376,7 +376,7 @@ impl Look<'_> {
         self.tell_drift(&new);
         let at_once = ended || outcome.take_operation || self.refresh || status::matters(old, &status);
         if at_once || (status != *old && self.deferral_is_over(memory, old, &status)) {
-            self.write(memory, status, outcome.take_operation).await;
+            self.write(memory, Box::new(status), outcome.take_operation).await;
         }
     }
 
@@ -426,10 +426,14 @@ impl Look<'_> {
         false
     }
 
-    async fn write(&mut self, memory: &mut Memory, mut status: Status, take_operation: bool) {
+    async fn write(&mut self, memory: &mut Memory, mut status: Box<Status>, take_operation: bool) {
         status.reconciled_at = Some(clock::now());
-        let update =
-            Update { status: Some(status), take_operation, take_refresh: self.refresh, take_finalizers: Vec::new() };
+        let update = Box::new(Update {
+            status: Some(*status),
+            take_operation,
+            take_refresh: self.refresh,
+            take_finalizers: Vec::new(),
+        });
         match Box::pin(write(self.world, &self.first, &self.application, &update)).await {
             Ok(Some(application)) => {
                 memory.inventory = crate::observe::inventory(&application);
