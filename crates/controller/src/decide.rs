@@ -20,6 +20,9 @@ use crate::operation::{self, Run};
 use crate::world::World;
 use crate::{clock, heal};
 
+/// A wait for other applications that is longer than this is reported.
+const BEHIND_PATIENCE: Duration = Duration::from_secs(10);
+
 /// What is due.
 pub(crate) enum Next {
     /// A sync.
@@ -93,7 +96,8 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
             notices: match pause {
                 Pause::Failed => failed_notice(application.status.operation_state.as_ref(), view, world.resync),
                 Pause::HealingBacksOff => heal::notices(view, memory),
-                Pause::Promised | Pause::OthersBehind | Pause::Unreadable => Vec::new(),
+                Pause::OthersBehind => others_behind(memory),
+                Pause::Promised | Pause::Unreadable => Vec::new(),
             },
         },
         Decision::Nothing(idle) => Next::Nothing {
@@ -146,7 +150,19 @@ fn behind(world: &World, application: &Application, view: &View, memory: &mut Me
         return no_longer_behind(memory);
     };
     tracing::debug!(application = %application.meta.name, %other, "prunes wait for another application to look at its commit");
-    Some(memory.prunes_wait.get_or_insert_with(Instant::now).elapsed())
+    let since = match memory.prunes_wait {
+        Some((commit, since)) if commit == view.commit => since,
+        _ => Instant::now(),
+    };
+    memory.prunes_wait = Some((view.commit, since));
+    Some(since.elapsed())
+}
+
+/// What is said of a wait that takes longer than a look does.
+fn others_behind(memory: &Memory) -> Vec<Notice> {
+    let long = memory.prunes_wait.is_some_and(|(_, since)| since.elapsed() >= BEHIND_PATIENCE);
+    let message = "the sync waits until every application of the repository has looked at its newest commit: one of them may hold what is to be pruned";
+    if long { vec![Notice { kind: condition::SYNC_ERROR, message: message.to_owned() }] } else { Vec::new() }
 }
 
 fn no_longer_behind(memory: &mut Memory) -> Option<Duration> {

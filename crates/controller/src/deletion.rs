@@ -126,9 +126,8 @@ async fn doomed(
                     }
                 }
             }
-            // Without its kind an object cannot be there.
-            Err(Verdict::Unserved(_)) => {}
             Err(Verdict::Unreadable(why)) => return Err(Some(why.clone())),
+            // Without its kind an object cannot be there.
             Err(_) => {}
         }
     }

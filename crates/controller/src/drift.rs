@@ -67,7 +67,13 @@ fn gone(key: &ObjectKey, now: &str, outcome: &str) -> Event {
 
 /// The new `status.drift`: the old events with the new ones folded in.
 pub(crate) fn drift(old: Option<&Drift>, baseline: &str, count: usize, new: Vec<Event>, now: &str) -> Drift {
-    let known = old.map(|old| old.events.iter().map(read).collect()).unwrap_or_default();
+    let mut known: Vec<Event> = old.map(|old| old.events.iter().map(read).collect()).unwrap_or_default();
+    // What was told as detected and is healed now is the same drift, not another one.
+    let another = |event: &Event| {
+        let told = known.iter_mut().find(|told| told.outcome == DETECTED && is_same(told, event));
+        told.map(|told| told.outcome.clone_from(&event.outcome)).is_none()
+    };
+    let new: Vec<Event> = new.into_iter().filter(another).collect();
     let events = fold(known, new);
     let since = match (count, old) {
         (0, _) => None,
@@ -82,21 +88,20 @@ pub(crate) fn drift(old: Option<&Drift>, baseline: &str, count: usize, new: Vec<
     }
 }
 
+/// Whether two events tell of the same values of the same leaves.
+fn is_same(told: &Event, event: &Event) -> bool {
+    told.key == event.key && told.manager == event.manager && told.fields == event.fields
+}
+
+/// Whether a drift was told as detected before it was healed.
+pub(crate) fn was_detected(old: Option<&Drift>, event: &Event) -> bool {
+    old.is_some_and(|old| old.events.iter().map(read).any(|told| told.outcome == DETECTED && is_same(&told, event)))
+}
+
 /// Whether these events are already in the status with the same outcome: then they are not told again.
 pub(crate) fn is_known(old: Option<&Drift>, event: &Event) -> bool {
     old.is_some_and(|old| {
-        old.events.iter().any(|known| {
-            let fields = || known.fields.iter().map(|field| field.path.as_str());
-            read(known).key == event.key
-                && known.manager == event.manager
-                && known.outcome == event.outcome
-                && fields().eq(event.fields.iter().map(|field| field.path.as_str()))
-                && known
-                    .fields
-                    .iter()
-                    .zip(&event.fields)
-                    .all(|(known, new)| known.live.as_ref() == Some(&new.live) && known.git.as_ref() == Some(&new.git))
-        })
+        old.events.iter().map(read).any(|told| told.outcome == event.outcome && is_same(&told, event))
     })
 }
 
@@ -169,7 +174,7 @@ fn write(event: Event) -> DriftEvent {
 pub(crate) fn close(drift: &mut Drift, drifted: &HashSet<&ObjectKey>) {
     for event in drift.events.iter_mut().filter(|event| event.outcome == DETECTED || event.outcome == FAILED) {
         if !drifted.contains(&read(event).key) {
-            event.outcome = GONE.to_owned();
+            GONE.clone_into(&mut event.outcome);
         }
     }
 }

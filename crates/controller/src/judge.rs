@@ -18,7 +18,7 @@ use crate::memory::Memory;
 use crate::world::World;
 
 /// The server is asked about the same difference of the same object at most once in this time.
-const ASK_PAUSE: Duration = Duration::from_secs(60);
+const ASK_PAUSE: Duration = Duration::from_mins(1);
 
 /// An object of an application and what is to be said of it.
 #[derive(Debug)]
@@ -105,11 +105,11 @@ pub(crate) async fn judge(
     kind: &Result<Kind, Verdict>,
     live: Option<&Arc<Live>>,
 ) -> Arc<Judged> {
-    let holder = live.and_then(|live| held_by_other(frame, target, live));
+    let holder = live.and_then(|live| self::holder(frame.world, frame.name, &target.key, live));
     let holder = holder.and_then(|_| {
         // Asked again after the registration: the holder may have let go in between.
         frame.world.holders.wait_for(frame.name, &target.key);
-        live.and_then(|live| held_by_other(frame, target, live))
+        live.and_then(|live| self::holder(frame.world, frame.name, &target.key, live))
     });
     recall(frame.world, memory, target);
     let cause = cause(frame, memory, target, kind.is_ok(), live, holder.as_deref());
@@ -301,11 +301,9 @@ fn said(key: &ObjectKey, note: &Note) -> Option<String> {
 }
 
 /// The other application that an object belongs to, if it still does.
-fn held_by_other(frame: &Frame<'_>, target: &Target, live: &Live) -> Option<Arc<str>> {
+pub(crate) fn holder(world: &World, name: &str, key: &ObjectKey, live: &Live) -> Option<Arc<str>> {
     let holder = live.claimed_by()?;
-    let world = frame.world;
-    let holds =
-        holder != frame.name && world.applications.get(holder).is_some() && world.holders.holds(holder, &target.key);
+    let holds = holder != name && world.applications.get(holder).is_some() && world.holders.holds(holder, key);
     holds.then(|| Arc::from(holder))
 }
 

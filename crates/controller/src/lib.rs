@@ -23,6 +23,7 @@ mod patch;
 mod perform;
 mod projections;
 mod projects;
+mod pruning;
 mod queue;
 mod reconcile;
 mod repositories;

@@ -42,11 +42,13 @@ pub(crate) struct Memory {
     /// When a write that nobody waits for may go out.
     pub(crate) deferred: Option<Instant>,
     /// Since when prunes wait for other applications to look at the same commit.
-    pub(crate) prunes_wait: Option<Instant>,
+    pub(crate) prunes_wait: Option<(CommitId, Instant)>,
     /// Since when the kinds of this application have not been listed.
     pub(crate) kinds_wait: Option<Instant>,
     /// What the last sync that failed was for.
     pub(crate) failed: Option<Digest>,
+    /// Whether Git was asked once for this application.
+    pub(crate) looked: bool,
     /// Whether a notice about an Argo CD controller went out.
     pub(crate) rival_told: bool,
 }

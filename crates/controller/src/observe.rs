@@ -118,7 +118,12 @@ pub(crate) async fn observe(
             invalid: false,
         });
     }
-    let loaded = source::at_target(world, name, &spec, not_before, memory).await;
+    let mut loaded = source::at_target(world, name, &spec, not_before, memory).await;
+    if loaded.is_err() && not_before.is_none() && !std::mem::replace(&mut memory.looked, true) {
+        // A new application may ask for what was pushed a moment before it: the last listing is too old to say no.
+        loaded = source::at_target(world, name, &spec, Some(Instant::now()), memory).await;
+    }
+    memory.looked = true;
     let looked = LookedAt {
         repo_url: spec.source.repo_url.clone(),
         revision: spec.source.target_revision.clone(),
@@ -248,7 +253,7 @@ async fn look_at_cluster(
     };
     view.judge_objects(world, application, memory).await;
     view.find_extras(world, name, memory);
-    view.note(name, memory);
+    view.note(world, name, memory);
     Sight::Ready(Box::new(view))
 }
 
@@ -334,7 +339,7 @@ pub(crate) async fn kinds_of(world: &World, gvks: BTreeSet<Gvk>) -> HashMap<Gvk,
     for gvk in gvks {
         let kind = world.cluster.kind(&gvk).await.map_err(|error| match error {
             KindError::NotServed { .. } => Verdict::Unserved(format!("the API server does not serve the kind {gvk}: install its CustomResourceDefinition, or add it to the application")),
-            other => Verdict::Unreadable(format!("{gvk}: {other}")),
+            error @ KindError::Failed { .. } => Verdict::Unreadable(format!("{gvk}: {error}")),
         });
         kinds.insert(gvk, kind);
     }
@@ -428,7 +433,7 @@ fn watches(world: &World, kinds: &mut HashMap<Gvk, Result<Kind, Verdict>>, memor
             WatchState::Ready => {}
             WatchState::Pending { .. } => pending.push(gvk.to_string()),
             WatchState::Failed { message, .. } => {
-                *kind = Err(Verdict::Unreadable(format!("{gvk} cannot be listed: {message}")))
+                *kind = Err(Verdict::Unreadable(format!("{gvk} cannot be listed: {message}")));
             }
         }
     }
@@ -447,6 +452,15 @@ fn watches(world: &World, kinds: &mut HashMap<Gvk, Result<Kind, Verdict>>, memor
 /// When an application that waits for a listing is to say so.
 pub(crate) fn patience_ends(memory: &Memory) -> Option<Instant> {
     memory.kinds_wait.map(|since| since + LIST_PATIENCE)
+}
+
+// === impl Extra ===
+
+impl Extra {
+    /// Whether the object itself asks to be pruned, whatever the application says.
+    pub(crate) fn prunes_explicitly(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| trueup_api::prunes_explicitly(&live.node()))
+    }
 }
 
 // === impl View ===
@@ -494,7 +508,7 @@ impl View {
         self.stops = stops(&self.spec, &self.project);
         self.judge_objects(world, application, memory).await;
         self.find_extras(world, name, memory);
-        self.note(name, memory);
+        self.note(world, name, memory);
         Ok(())
     }
 
@@ -543,7 +557,8 @@ impl View {
         self.extras = candidates.into_iter().filter_map(|(key, gvk)| self.extra(world, name, key, gvk)).collect();
     }
 
-    fn extra(&self, world: &World, name: &str, key: ObjectKey, gvk: Gvk) -> Option<Extra> {
+    /// What is to become of an object that Git no longer has, as things are now; nothing if it is not there.
+    pub(crate) fn extra(&self, world: &World, name: &str, key: ObjectKey, gvk: Gvk) -> Option<Extra> {
         // As upstream, which gives them no tracking id: they are let go, never deleted, since every object of theirs would go too.
         if key.kind == "CustomResourceDefinition" {
             return None;
@@ -611,10 +626,11 @@ impl View {
     }
 
     /// What is worth a condition.
-    fn note(&mut self, name: &str, memory: &Memory) {
+    fn note(&mut self, world: &World, name: &str, memory: &Memory) {
         let mut notices = Vec::new();
         let mut warn = |kind: &'static str, message: String| notices.push(Notice { kind, message });
-        for unsupported in self.spec.unsupported.iter().filter(|unsupported| !unsupported.stops) {
+        let written = self.spec.unsupported.iter().chain(self.project.unsupported());
+        for unsupported in written.filter(|unsupported| !unsupported.stops) {
             warn(condition::COMPARISON_WARNING, format!("{}: {}", unsupported.field, unsupported.message));
         }
         for target in &self.targets.objects {
@@ -642,15 +658,18 @@ impl View {
             );
         }
         for judged in &self.objects {
-            match &judged.verdict {
-                Verdict::HeldBy(other) => {
-                    warn(
-                        condition::SHARED_RESOURCE_WARNING,
-                        format!("{} is part of applications {other} and {name}", judged.key),
-                    );
-                }
-                Verdict::Unreadable(why) => warn(condition::COMPARISON_ERROR, why.clone()),
-                _ => {}
+            let other = match &judged.verdict {
+                Verdict::HeldBy(holder) => Some(Arc::clone(holder)),
+                _ => world.holders.other(name, &judged.key),
+            };
+            if let Some(other) = other {
+                // The same words on both sides.
+                let (first, second) = if *other < *name { (&*other, name) } else { (name, &*other) };
+                let message = format!("{} is part of applications {first} and {second}", judged.key);
+                warn(condition::SHARED_RESOURCE_WARNING, message);
+            }
+            if let Verdict::Unreadable(why) = &judged.verdict {
+                warn(condition::COMPARISON_ERROR, why.clone());
             }
             for warning in &judged.warnings {
                 warn(condition::COMPARISON_WARNING, warning.clone());

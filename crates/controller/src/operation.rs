@@ -12,15 +12,16 @@ use trueup_api::{
     Application, Operation, OperationInitiator, OperationPhase, OperationState, ResourceResult, ResultCode,
     RevisionHistory, SyncOperation, SyncOptions, SyncResult, condition,
 };
-use trueup_cluster::{ClusterError, Kind, Propagation, WatchState};
+use trueup_cluster::{Absent, ClusterError, Kind};
 use trueup_object::{GroupKind, Gvk, Node, ObjectKey};
 use trueup_plan::{Item, Step};
 
 use crate::clock;
 use crate::judge::{Frame, Judged, Verdict, learn};
 use crate::memory::{Base, Memory};
-use crate::observe::{Fate, View, defines};
+use crate::observe::{Extra, Fate, View, defines};
 use crate::perform::{self, Applied, Change, Order};
+use crate::pruning;
 use crate::world::World;
 
 /// How many objects of one application are written at once. The limit toward the API server is the cluster's business.
@@ -61,7 +62,7 @@ pub(crate) enum BrokenOff {
 /// What became of the objects.
 #[derive(Default)]
 pub(crate) struct Tally {
-    results: Vec<ResourceResult>,
+    pub(crate) results: Vec<ResourceResult>,
     pub(crate) refusals: Vec<String>,
     /// The objects that could not be applied, and why.
     pub(crate) refused: HashMap<ObjectKey, String>,
@@ -157,30 +158,37 @@ pub(crate) async fn run(
         let message = format!("namespace '{}' cannot be created: {error}", view.spec.destination.namespace);
         return end(application, view, run, OperationPhase::Failed, message, tally);
     }
-    for step in steps(view, run.prunes()) {
+    let options = run.options(view);
+    for step in steps(view, run.prunes(), &options) {
         if let Some((broken_off, why)) = interruption(world, application, view, run) {
             let ended = end(application, view, run, OperationPhase::Failed, why, tally);
             return Ended { broken_off: Some(broken_off), ..ended };
         }
         match step {
-            Step::Apply(keys) => apply_all(world, application, view, memory, &keys, &mut tally).await,
+            Step::Apply(keys) => {
+                apply_all(world, application, view, memory, &keys, options.validate, &mut tally).await;
+            }
             // What Git still has comes first: nothing is taken away while something could not be put in its place.
-            Step::Prune(keys) if tally.refusals.is_empty() => prune_all(world, view, &keys, &mut tally).await,
-            Step::Prune(keys) => skip_prunes(view, &keys, &mut tally),
+            Step::Prune(keys) if tally.refused.is_empty() => {
+                pruning::prune(world, application, view, &keys, &mut tally).await;
+            }
+            Step::Prune(keys) => pruning::skip(view, &keys, &mut tally),
         }
     }
-    note_unpruned(view, run, &mut tally);
+    pruning::note_rest(view, run.prunes(), &mut tally);
+    note_unchanged(view, &mut tally);
     if tally.refusals.is_empty() {
         memory.base = Base::Known(Arc::clone(&view.targets));
         let message = "successfully synced (all tasks run)".to_owned();
         end(application, view, run, OperationPhase::Succeeded, message, tally)
     } else {
-        let message = format!("one or more objects failed to apply, reason: {}", reasons(&tally.refusals));
+        let what = if tally.refused.is_empty() { "be pruned" } else { "apply" };
+        let message = format!("one or more objects failed to {what}, reason: {}", reasons(&tally.refusals));
         end(application, view, run, OperationPhase::Failed, message, tally)
     }
 }
 
-fn steps(view: &View, prune: bool) -> Vec<Step> {
+fn steps(view: &View, prune: bool, options: &SyncOptions) -> Vec<Step> {
     let applies = view
         .targets
         .objects
@@ -192,7 +200,8 @@ fn steps(view: &View, prune: bool) -> Vec<Step> {
             gvk: target.gvk.clone(),
             defines: defines(target.manifest.node()).map(|(kind, _)| kind),
         });
-    let prunes = view.extras.iter().filter(|extra| prune && extra.fate == Fate::Prune).map(|extra| extra.key.clone());
+    let may_go = |extra: &&Extra| prune && extra.fate == Fate::Prune && (options.prune || extra.prunes_explicitly());
+    let prunes = view.extras.iter().filter(may_go).map(|extra| extra.key.clone());
     trueup_plan::steps(applies.collect(), prunes.collect())
 }
 
@@ -203,7 +212,12 @@ fn is_to_come(judged: &Judged) -> bool {
 
 /// Why an operation stops between two steps.
 fn interruption(world: &World, application: &Application, view: &View, run: &Run) -> Option<(BrokenOff, String)> {
-    let now = world.applications.get(&application.meta.name)?;
+    let Some(now) = world.applications.get(&application.meta.name) else {
+        return Some((BrokenOff::Terminated, "the application is gone".to_owned()));
+    };
+    if let Some(why) = world.rival.active() {
+        return Some((BrokenOff::Terminated, why));
+    }
     if now.meta.uid != application.meta.uid || now.meta.deletion_timestamp.is_some() {
         return Some((BrokenOff::Terminated, "the application is being deleted".to_owned()));
     }
@@ -217,7 +231,7 @@ fn interruption(world: &World, application: &Application, view: &View, run: &Run
     (run.is_automated() && tip != view.commit).then(|| (BrokenOff::Superseded, format!("superseded by revision {tip}")))
 }
 
-/// Applies these objects and nothing else.
+/// Applies these objects and nothing else, what others need first.
 pub(crate) async fn apply_some(
     world: &World,
     application: &Application,
@@ -226,7 +240,19 @@ pub(crate) async fn apply_some(
     keys: &[ObjectKey],
 ) -> Tally {
     let mut tally = Tally::default();
-    apply_all(world, application, view, memory, keys, &mut tally).await;
+    let options = &view.spec.options;
+    if options.create_namespace
+        && let Err(error) = create_namespace(world, &view.spec.destination.namespace).await
+    {
+        tally.refusals.push(format!("namespace '{}' cannot be created: {error}", view.spec.destination.namespace));
+        return tally;
+    }
+    for step in steps(view, false, options) {
+        if let Step::Apply(step) = step {
+            let due: Vec<ObjectKey> = step.into_iter().filter(|key| keys.contains(key)).collect();
+            apply_all(world, application, view, memory, &due, options.validate, &mut tally).await;
+        }
+    }
     tally
 }
 
@@ -236,6 +262,7 @@ async fn apply_all(
     view: &View,
     memory: &mut Memory,
     keys: &[ObjectKey],
+    validate: bool,
     tally: &mut Tally,
 ) {
     let frame = view.frame(world, application);
@@ -244,7 +271,7 @@ async fn apply_all(
     let mut applies = Vec::with_capacity(keys.len());
     for at in keys.iter().filter_map(|key| by_key.get(key).copied()) {
         let (frame, memory) = (&frame, &*memory);
-        applies.push(async move { (at, apply_one(frame, view, memory, at).await) });
+        applies.push(async move { (at, apply_one(frame, view, memory, at, validate).await) });
     }
     let mut outcomes: Vec<(usize, Result<Applied, ClusterError>)> =
         stream::iter(applies).buffer_unordered(OBJECTS_AT_ONCE).collect().await;
@@ -267,7 +294,7 @@ async fn apply_all(
                 ));
             }
             Err(error) => {
-                let message = format!("{}: {error}", named(&target.key));
+                let message = format!("{}: {}", named(&target.key), explained(&target.key, &error));
                 tally.refused.insert(target.key.clone(), message.clone());
                 tally.refusals.push(message.clone());
                 tally.results.push(result(&target.key, &target.gvk, ResultCode::SyncFailed, message));
@@ -276,7 +303,13 @@ async fn apply_all(
     }
 }
 
-async fn apply_one(frame: &Frame<'_>, view: &View, memory: &Memory, at: usize) -> Result<Applied, ClusterError> {
+async fn apply_one(
+    frame: &Frame<'_>,
+    view: &View,
+    memory: &Memory,
+    at: usize,
+    validate: bool,
+) -> Result<Applied, ClusterError> {
     let (target, judged) = (&view.targets.objects[at], &view.objects[at]);
     let fresh_kind = is_to_come(judged);
     let kind = match view.kinds.get(&target.gvk) {
@@ -287,12 +320,13 @@ async fn apply_one(frame: &Frame<'_>, view: &View, memory: &Memory, at: usize) -
     let scalers: Vec<&str> = frame.scalers.iter().map(String::as_str).collect();
     let order = Order {
         world: frame.world,
+        name: frame.name,
         target,
         kind: &kind,
         base: memory.base_of(&target.key, &nothing),
         scalers: &scalers,
         migration_manager: frame.migration_manager.as_deref(),
-        validate: view.spec.options.validate && judged.options.validate,
+        validate: validate && judged.options.validate,
         removes: judged.comparison().is_some_and(|comparison| {
             comparison.differences.iter().any(|difference| difference.what == trueup_diff::What::Extra)
         }),
@@ -315,65 +349,7 @@ async fn fresh(world: &World, gvk: &Gvk) -> Result<Kind, ClusterError> {
     }
 }
 
-async fn prune_all(world: &World, view: &View, keys: &[ObjectKey], tally: &mut Tally) {
-    let wanted: HashSet<&ObjectKey> = keys.iter().collect();
-    let mut prunes = Vec::with_capacity(keys.len());
-    for extra in view.extras.iter().filter(|extra| wanted.contains(&extra.key)) {
-        prunes.push(async move { (extra, prune_one(world, &extra.gvk, extra).await) });
-    }
-    let outcomes: Vec<_> = stream::iter(prunes).buffer_unordered(OBJECTS_AT_ONCE).collect().await;
-    for (extra, outcome) in outcomes {
-        match outcome {
-            Ok(()) => {
-                tally.changed += 1;
-                tally.results.push(result(&extra.key, &extra.gvk, ResultCode::Pruned, "pruned".to_owned()));
-            }
-            Err(error) => {
-                let message = format!("{}: {error}", named(&extra.key));
-                tally.refusals.push(message.clone());
-                tally.results.push(result(&extra.key, &extra.gvk, ResultCode::SyncFailed, message));
-            }
-        }
-    }
-    tally.results.sort_by(|a, b| (&a.kind, &a.namespace, &a.name).cmp(&(&b.kind, &b.namespace, &b.name)));
-}
-
-async fn prune_one(world: &World, gvk: &Gvk, extra: &crate::observe::Extra) -> Result<(), ClusterError> {
-    let Some(live) = &extra.live else { return Ok(()) };
-    let kind = match world.cluster.kind(gvk).await {
-        Ok(kind) => kind,
-        Err(error) => return Err(ClusterError::Unavailable { message: error.to_string() }),
-    };
-    // Only on a complete listing of the kind.
-    if !matches!(world.cluster.watch_state(gvk), WatchState::Ready) {
-        return Err(ClusterError::Unavailable { message: format!("{gvk} is not listed completely at the moment") });
-    }
-    match perform::prune(&world.cluster, &world.metrics, &kind, &extra.key, live, Propagation::Foreground).await {
-        Err(ClusterError::NotFound(_)) => Ok(()),
-        outcome => outcome,
-    }
-}
-
-fn skip_prunes(view: &View, keys: &[ObjectKey], tally: &mut Tally) {
-    for extra in view.extras.iter().filter(|extra| keys.contains(&extra.key)) {
-        let why = "not pruned, because other objects of this sync failed".to_owned();
-        tally.results.push(result(&extra.key, &extra.gvk, ResultCode::PruneSkipped, why));
-    }
-}
-
-/// Results for what Git no longer has and this operation left alone.
-fn note_unpruned(view: &View, run: &Run, tally: &mut Tally) {
-    for extra in &view.extras {
-        let why = match &extra.fate {
-            Fate::Prune if !run.prunes() => "ignored (requires pruning)".to_owned(),
-            Fate::Keep(why) => why.clone(),
-            _ => continue,
-        };
-        tally.results.push(result(&extra.key, &extra.gvk, ResultCode::PruneSkipped, why));
-    }
-}
-
-async fn create_namespace(world: &World, namespace: &str) -> Result<(), ClusterError> {
+pub(crate) async fn create_namespace(world: &World, namespace: &str) -> Result<(), ClusterError> {
     let gvk = Gvk::from_api_version("v1", "Namespace");
     let kind =
         world.cluster.kind(&gvk).await.map_err(|error| ClusterError::Unavailable { message: error.to_string() })?;
@@ -422,7 +398,7 @@ pub(crate) fn end(
     Ended { state, history, broken_off: None, warnings: tally.warnings }
 }
 
-fn result(key: &ObjectKey, gvk: &Gvk, status: ResultCode, message: String) -> ResourceResult {
+pub(crate) fn result(key: &ObjectKey, gvk: &Gvk, status: ResultCode, message: String) -> ResourceResult {
     ResourceResult {
         group: key.group.to_string(),
         version: gvk.version.to_string(),
@@ -441,8 +417,30 @@ fn result(key: &ObjectKey, gvk: &Gvk, status: ResultCode, message: String) -> Re
     }
 }
 
+/// Results for the objects that were as Git says all along, as upstream lists them.
+fn note_unchanged(view: &View, tally: &mut Tally) {
+    for judged in view.objects.iter().filter(|judged| matches!(judged.verdict, Verdict::InLine)) {
+        let message = format!("{} {}", named(&judged.key), word(Change::Unchanged));
+        tally.results.push(result(&judged.key, &judged.gvk, ResultCode::Synced, message));
+    }
+}
+
+/// A refusal with what can be done about it.
+fn explained(key: &ObjectKey, error: &ClusterError) -> String {
+    match error {
+        ClusterError::NotFound(Absent::Namespace) => format!(
+            "namespace '{}' does not exist: create it, add a Namespace manifest, or set the sync option CreateNamespace=true",
+            key.namespace
+        ),
+        ClusterError::Refused { message, .. } if message.contains("field not declared in schema") => {
+            format!("{error}; correct the name of the field, or set the sync option Validate=false to leave it out")
+        }
+        _ => error.to_string(),
+    }
+}
+
 /// As kubectl names an object: `deployment.apps/web`.
-fn named(key: &ObjectKey) -> String {
+pub(crate) fn named(key: &ObjectKey) -> String {
     let kind = key.kind.to_lowercase();
     if key.group.is_empty() { format!("{kind}/{}", key.name) } else { format!("{kind}.{}/{}", key.group, key.name) }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use trueup_cluster::{Absent, Apply, Cluster, ClusterError, Kind, Live, Propagation};
-use trueup_diff::{Schema, takeover, to_send, without_duplicates};
+use trueup_diff::{Schema, only_managed_fields_differ, takeover, to_send, without_duplicates};
 use trueup_object::{Node, ObjectKey};
 use trueup_render::Target;
 
+use crate::judge::holder;
 use crate::metrics::Metrics;
 use crate::observe::live;
 use crate::world::World;
@@ -30,6 +31,8 @@ const RECREATE_PATIENCE: Duration = Duration::from_secs(10);
 /// What one apply needs to know.
 pub(crate) struct Order<'a> {
     pub(crate) world: &'a World,
+    /// The application.
+    pub(crate) name: &'a str,
     pub(crate) target: &'a Target,
     pub(crate) kind: &'a Kind,
     pub(crate) base: Option<&'a Node>,
@@ -78,6 +81,10 @@ pub(crate) async fn apply(order: &Order<'_>) -> Result<Applied, ClusterError> {
 async fn once(order: &Order<'_>, before: Option<&Arc<Live>>) -> Result<Applied, ClusterError> {
     let mut before = before.cloned();
     if let Some(seen) = &before {
+        if let Some(holder) = holder(order.world, order.name, &order.target.key, seen) {
+            let message = format!("application '{holder}' holds it");
+            return Err(ClusterError::Refused { code: 409, message, fields: Vec::new() });
+        }
         before = Some(take_over(order, seen).await?);
     }
     let node = before.as_ref().map(|live| live.node());
@@ -95,6 +102,8 @@ async fn once(order: &Order<'_>, before: Option<&Arc<Live>>) -> Result<Applied, 
         None => Change::Created,
         Some(before) if before.uid != live.uid => Change::Created,
         Some(before) if before.resource_version == live.resource_version => Change::Unchanged,
+        // Adopted: who owns what has changed, and nothing else.
+        Some(before) if only_managed_fields_differ(&before.node(), &live.node()) => Change::Unchanged,
         Some(_) => Change::Configured,
     };
     Ok(Applied { live, change, warnings })
@@ -135,7 +144,7 @@ async fn send(
         };
         match &error {
             ClusterError::NotFound(Absent::Kind) if order.fresh_kind && began.elapsed() < KIND_PATIENCE => {
-                sleep(KIND_PAUSE).await
+                sleep(KIND_PAUSE).await;
             }
             ClusterError::Refused { message, .. } if message.contains("cannot change roleRef") => match before {
                 Some(before) => return recreate(order, &body, before).await,

@@ -15,7 +15,7 @@ use trueup_git::CommitId;
 use trueup_object::ObjectKey;
 
 use crate::decide::{Next, Refused, failed_notice, next, promise_retry};
-use crate::judge::confirm;
+use crate::judge::{Verdict, confirm};
 use crate::memory::{Base, Memory};
 use crate::observe::{Blocked, Notice, Sight, View, observe, patience_ends};
 use crate::operation::{self, BrokenOff, Ended, Run};
@@ -31,6 +31,14 @@ const WRITE_PAUSE: Duration = Duration::from_secs(5);
 /// Looks at an application and does what is due.
 pub(crate) async fn reconcile(world: &Arc<World>, name: &str) {
     let Some(application) = world.applications.get(name) else { return };
+    look_at(world, name, application).await;
+    if world.applications.get(name).is_none() {
+        // It went during the look, which may have noted again what was forgotten.
+        world.forget(name);
+    }
+}
+
+async fn look_at(world: &Arc<World>, name: &str, application: Arc<Application>) {
     let memory = world.memory(name);
     let mut memory = memory.lock().await;
     memory.adopt(&application.meta.uid);
@@ -70,6 +78,7 @@ pub(crate) async fn reconcile(world: &Arc<World>, name: &str) {
 fn only_compare(world: &Arc<World>, application: &Application, memory: &mut Memory, why: &str) {
     if !memory.rival_told {
         memory.rival_told = true;
+        tracing::warn!(application = %application.meta.name, %why, "only compared: nothing is synced and no status is written");
         event::warning(
             world,
             application,
@@ -269,6 +278,12 @@ impl Look<'_> {
         let ended = operation::run(self.world, &application, view, memory, &run).await;
         self.world.metrics.syncs.inc();
         tracing::info!(application = %self.name(), revision = %before, operation = %run.started_at, phase = %ended.state.phase, outcome = %ended.state.message, "sync ends");
+        if ended.broken_off == Some(BrokenOff::Superseded) {
+            // The next look goes on with the newer revision: for whoever reads the status it is the same operation.
+            memory.failed = None;
+            self.world.queue.wake(self.name());
+            return None;
+        }
         Some(self.settle(memory, view, &run, ended, turned).await)
     }
 
@@ -290,13 +305,12 @@ impl Look<'_> {
         let may_retry = !succeeded && ended.broken_off.is_none();
         let promised = if may_retry { promise_retry(&mut ended.state, &view.spec) } else { None };
         let now = Instant::now();
+        // What another application holds is still to come.
+        let whole = succeeded && !view.objects.iter().any(|judged| matches!(judged.verdict, Verdict::HeldBy(_)));
         if succeeded {
             memory.failed = None;
-            view.pending = false;
+            view.pending = !whole;
             view.never_synced = false;
-        } else if ended.broken_off == Some(BrokenOff::Superseded) {
-            // What it was for was never tried to the end.
-            memory.failed = None;
         } else {
             memory.failed = Some(decide::content(&self.application, view));
             self.world.queue.wake_at(self.name(), now + promised.unwrap_or(self.world.resync));
@@ -318,7 +332,7 @@ impl Look<'_> {
             state: Some(ended.state),
             history: ended.history,
             notices,
-            baseline: succeeded,
+            baseline: whole,
             ..Outcome::default()
         }
     }
@@ -373,7 +387,7 @@ impl Look<'_> {
         if let Some(state) = outcome.state {
             status::operated(&mut status, state, outcome.history, view.spec.history_limit);
         }
-        self.tell_drift(&new);
+        self.tell_drift(old, &new);
         let at_once = ended || outcome.take_operation || self.refresh || status::matters(old, &status);
         if at_once || (status != *old && self.deferral_is_over(memory, old, &status)) {
             self.write(memory, Box::new(status), outcome.take_operation).await;
@@ -387,12 +401,15 @@ impl Look<'_> {
         tell(self.world, &self.application, "OperationCompleted", &message);
     }
 
-    fn tell_drift(&self, new: &[Event]) {
+    fn tell_drift(&self, old: &Status, new: &[Event]) {
         for outcome in [drift::DETECTED, drift::HEALED] {
             let lines: Vec<String> = new
                 .iter()
                 // Whatever became of it, it was detected.
-                .filter(|event| outcome == drift::DETECTED || event.outcome == outcome)
+                .filter(|event| match outcome {
+                    drift::DETECTED => !drift::was_detected(old.drift.as_ref(), event),
+                    outcome => event.outcome == outcome,
+                })
                 .map(drift::line)
                 .collect();
             if lines.is_empty() {

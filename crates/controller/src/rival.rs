@@ -74,9 +74,11 @@ impl Rival {
         self.state().workloads.retain(|(other, name)| *other != kind || shown.contains(name));
     }
 
-    /// The other controller wrote to an Application just now.
-    pub(crate) fn wrote(&self) {
-        self.state().wrote = Some(Instant::now());
+    /// The other controller wrote to an Application so long ago.
+    pub(crate) fn wrote(&self, ago: Duration) {
+        let at = Instant::now().checked_sub(ago).filter(|_| ago < QUIET);
+        let mut state = self.state();
+        state.wrote = state.wrote.max(at);
     }
 
     fn change(&self, change: impl FnOnce(&mut State) -> bool) -> bool {
@@ -108,7 +110,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_write_counts_for_five_minutes() {
         let rival = Rival::default();
-        rival.wrote();
+        rival.wrote(Duration::ZERO);
         assert!(rival.active().is_some());
         assert_eq!(rival.quiet_at(), Some(Instant::now() + QUIET));
         tokio::time::advance(QUIET).await;
@@ -119,7 +121,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_time_ends_a_workload() {
         let rival = Rival::default();
-        rival.wrote();
+        rival.wrote(Duration::ZERO);
         rival.saw("Deployment", "c", &workload("{}"));
         assert_eq!(rival.quiet_at(), None);
         tokio::time::advance(QUIET * 2).await;

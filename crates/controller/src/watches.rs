@@ -89,13 +89,11 @@ fn saw(world: &World, raw: &Raw, first: bool) {
         Ok(application) => application,
         Err(error) => return tracing::warn!(application = %raw.name, %error, "an Application cannot be read"),
     };
-    if !first
-        && application
-            .managers
-            .iter()
-            .any(|manager| manager.name == MANAGER && crate::clock::since(&manager.time) < crate::rival::QUIET)
-    {
-        world.rival.wrote();
+    if !first {
+        let wrote = application.managers.iter().filter(|manager| manager.name == MANAGER);
+        if let Some(ago) = wrote.filter_map(|manager| crate::clock::ago(&manager.time)).min() {
+            world.rival.wrote(ago);
+        }
     }
     let (name, listed) = (application.meta.name.clone(), inventory(&application));
     let source = application.spec.as_ref().ok().map(|spec| spec.source.clone());

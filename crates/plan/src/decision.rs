@@ -12,9 +12,8 @@ use std::time::Duration;
 
 use crate::backoff::{self, Retry};
 
-/// How long prunes wait for other applications of the repository to look at the same commit: one of them may hold the object.
-pub const PRUNE_PATIENCE: Duration = Duration::from_secs(30);
-/// The longest pause between two looks at whether they did.
+/// The longest pause between two looks at whether other applications of the repository have looked at the same commit. How
+/// long that takes is bounded by the deadline of a fetch; nothing is pruned before, because one of them may hold the object.
 const PRUNE_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// The shortest wait: less would be a busy loop.
 pub const WAIT_MIN: Duration = Duration::from_millis(50);
@@ -349,12 +348,11 @@ pub fn heal_due(drifts: &[Drift]) -> HealDue {
     due
 }
 
-/// The wait for other applications, for as long as that is reasonable.
+/// The wait for other applications.
 fn others_look(situation: &Situation<'_>, prunes: bool) -> Option<Decision> {
     let waited = situation.behind.filter(|_| prunes)?;
-    let left = left(PRUNE_PATIENCE, Some(waited))?;
     // Mostly it is a matter of milliseconds; if not, it is looked at ever more rarely.
-    Some(pause((waited / 2).clamp(WAIT_MIN, PRUNE_PAUSE_MAX).min(left), Pause::OthersBehind))
+    Some(pause((waited / 2).clamp(WAIT_MIN, PRUNE_PAUSE_MAX), Pause::OthersBehind))
 }
 
 fn pause(wait: Duration, pause: Pause) -> Decision {
@@ -610,7 +608,7 @@ mod tests {
     }
 
     #[test]
-    fn prunes_wait_for_others_but_not_for_ever() {
+    fn prunes_wait_for_others_however_long() {
         let prunes = Situation { prunable: 1, ..in_line() };
         let behind = |situation: Situation<'static>, millis| {
             decide(&Situation { behind: Some(Duration::from_millis(millis)), ..situation })
@@ -619,8 +617,7 @@ mod tests {
         assert_eq!(behind(prunes, 0), paused(50));
         assert_eq!(behind(prunes, 400), paused(200));
         assert_eq!(behind(prunes, 29_000), paused(1000));
-        assert_eq!(behind(prunes, 29_999), paused(50));
-        assert_eq!(behind(prunes, 30_000), first());
+        assert_eq!(behind(prunes, 600_000), paused(1000));
         assert_eq!(behind(moved(), 0), first());
         let request = |prune, elsewhere| Some(Request { refused: false, elsewhere, prune });
         let asked = |prune, elsewhere, prunable| {
