@@ -10,8 +10,8 @@ mod steps;
 
 pub use backoff::{Retry, heal_wait, heals_before, retry_wait};
 pub use decision::{
-    Attempt, Automation, Block, Decision, Drift, End, HealDue, Idle, Last, PRUNE_PATIENCE, Pause, Phase, Refusal,
-    Request, Situation, Subject, WAIT_MIN, decide, heal_due,
+    Attempt, Automation, Block, Decision, Drift, End, HealDue, Idle, Last, Pause, Phase, Refusal, Request, Situation,
+    Subject, WAIT_MIN, decide, heal_due,
 };
 pub use order::kind_rank;
 pub use steps::{Item, Step, steps};
