@@ -1,12 +1,17 @@
 //! The controller is killed at any moment: the cluster ends in line, and nothing that Git holds was ever deleted.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read as _;
+use std::io::Seek as _;
+use std::io::SeekFrom;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::ApiResource;
+use trueup_bed::ControlPlane;
 use trueup_bed::ControllerOptions;
 use trueup_bed::Recorder;
 use trueup_e2e::NAMESPACE;
@@ -23,8 +28,12 @@ use trueup_e2e::objects;
 const SYNCS: usize = 50;
 /// Objects of each application that change with every commit.
 const WIDTH: usize = 8;
-/// Milliseconds. A sync takes less, with its start and its end.
-const MOMENT_MAX: usize = 900;
+/// A change is about so many writes: objects, their prune, status and Events.
+const WRITES: usize = 2 * (WIDTH + 5);
+/// How long a write may take to come; then the moment is one at which nothing moves, which is a moment too.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often the audit log is read: more often than anything is written.
+const GLANCE: Duration = Duration::from_millis(1);
 
 #[tokio::test]
 async fn killed_at_any_moment_it_ends_in_line_and_deletes_nothing_that_git_holds() {
@@ -49,10 +58,9 @@ async fn killed_at_any_moment_it_ends_in_line_and_deletes_nothing_that_git_holds
     let options = ControllerOptions { resync: Some(Duration::from_secs(1)), ..controller_options(NAMESPACE) };
     let mut controller = world.controller(&options).await;
     for round in 1..=SYNCS {
+        let writes = Writes::from_here(&world.control_plane);
         commit = change(&scene, round);
-        // The moment is the fault itself; nothing is waited for.
-        let moment = Duration::from_millis(random.below(MOMENT_MAX) as u64);
-        tokio::time::sleep(moment).await;
+        writes.reach(random.below(WRITES)).await;
         controller.restart().unwrap();
         // Now and then it gets no further than its start; otherwise it works when the next commit comes.
         if random.below(4) > 0 {
@@ -64,6 +72,12 @@ async fn killed_at_any_moment_it_ends_in_line_and_deletes_nothing_that_git_holds
         app.healthy(&commit).await;
     }
     in_line(&scene).await;
+
+    // Moments between syncs would prove nothing.
+    let log = controller.log();
+    let (begun, ended) = (log.matches("sync begins").count(), log.matches("sync ends").count());
+    println!("{begun} syncs began, {ended} ended");
+    assert!(begun >= ended + SYNCS / 3, "only {} syncs were disturbed", begun.saturating_sub(ended));
 
     recorder.settle().await.unwrap();
     let wrong: Vec<String> = recorder
@@ -82,6 +96,39 @@ async fn killed_at_any_moment_it_ends_in_line_and_deletes_nothing_that_git_holds
             .collect();
         assert_eq!(identities.len(), 1, "{name}");
     }
+}
+
+/// The writes of the controller from some moment on, as the audit log tells them.
+struct Writes {
+    log: File,
+}
+
+impl Writes {
+    fn from_here(control_plane: &ControlPlane) -> Self {
+        let mut log = File::open(control_plane.audit_log()).unwrap();
+        log.seek(SeekFrom::End(0)).unwrap();
+        Self { log }
+    }
+
+    /// Waits until there were so many.
+    async fn reach(mut self, wanted: usize) {
+        let mut text = String::new();
+        let _ = tokio::time::timeout(PATIENCE, async {
+            while writes(&text) < wanted {
+                tokio::time::sleep(GLANCE).await;
+                self.log.read_to_string(&mut text).unwrap();
+            }
+        })
+        .await;
+    }
+}
+
+fn writes(audit: &str) -> usize {
+    let write = |line: &&str| {
+        line.contains("\"username\":\"trueup\"")
+            && ["patch", "create", "delete"].iter().any(|verb| line.contains(&format!("\"verb\":\"{verb}\"")))
+    };
+    audit.lines().filter(write).count()
 }
 
 /// Everything changes a little: values, what comes and goes, and in which application one object is.

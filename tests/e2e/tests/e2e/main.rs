@@ -8,6 +8,7 @@
 
 mod autoscaler;
 mod bad_input;
+mod command_line;
 mod cost;
 mod crd;
 mod deletion;
@@ -21,6 +22,7 @@ mod ignore;
 mod kill;
 mod moved;
 mod operations;
+mod outage;
 mod projects;
 mod prune;
 mod refresh;

@@ -60,3 +60,23 @@ async fn a_running_argo_cd_controller_stops_all_writes_until_it_is_scaled_to_zer
     scene.expect("configmaps", "config").await;
     assert_eq!(controller.metric("trueup_compare_only").await.unwrap(), Some(0.0));
 }
+
+#[tokio::test]
+async fn a_write_by_an_argo_cd_controller_from_elsewhere_stops_all_writes_too() {
+    let control = "t-rival-writes-argocd";
+    let scene = Scene::new(World::shared(), "rival-writes", control).await;
+    let _controller = scene.world.controller(&controller_options(control)).await;
+    let first = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
+    let app = scene.create(scene.application().automated(true, true)).await;
+    app.synced(&first).await;
+    let touched = json!({"status": {"observedAt": "2026-01-01T00:00:00Z"}});
+    scene.somebody.merge(app.path(), "argocd-application-controller", &touched).await;
+    scene.until_event("rival-writes", &["CompareOnly", "argocd-application-controller"]).await;
+    scene.put("app/config.yaml", &config_map("config", &[("a", "2")]));
+    // Whoever comes now is told the same, after it has been looked at: nothing is synced, no status is written.
+    let later = scene.create(scene.application_named("rival-writes-later").automated(true, true)).await;
+    scene.until_event("rival-writes-later", &["CompareOnly"]).await;
+    assert_eq!(later.get().await["status"], Value::Null);
+    assert_eq!(app.get().await["status"]["sync"]["revision"], first);
+    assert_eq!(scene.expect("configmaps", "config").await["data"]["a"], "1");
+}
