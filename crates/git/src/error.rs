@@ -18,11 +18,11 @@ pub enum GitError {
         reason: String,
     },
     /// A scheme that is not supported.
-    #[error("repository URLs with '{scheme}' are not supported: use http://, https:// or file:// ({note})")]
+    #[error("repository URLs with '{scheme}' are not supported: {note}")]
     UnsupportedScheme {
         /// The scheme as written.
         scheme: String,
-        /// What to know about this scheme.
+        /// What to know about this scheme, and what to use instead.
         note: String,
     },
     /// A `file://` repository that would read other repositories' stores.
@@ -122,7 +122,10 @@ pub enum GitError {
     },
 
     /// No branch or tag has this name.
-    #[error("revision '{revision}' not found in repository '{repository}': there is no such branch or tag")]
+    #[error(
+        "revision '{revision}' not found in repository '{repository}': there is no such branch or tag; push it, or correct \
+         targetRevision"
+    )]
     RevisionNotFound {
         /// Which repository.
         repository: String,
@@ -178,10 +181,15 @@ pub enum GitError {
         reason: String,
     },
     /// Nothing is there.
-    #[error("path '{path}' does not exist at this revision")]
+    #[error(
+        "path '{path}' does not exist at this revision{}; correct the path, or push the directory to this revision",
+        there(.near)
+    )]
     PathNotFound {
         /// As asked.
         path: String,
+        /// Paths that do exist there and look like what was meant.
+        near: Vec<String>,
     },
     /// A file, where a directory is needed.
     #[error("path '{path}' is a file: a directory is needed")]
@@ -259,4 +267,9 @@ impl GitError {
                 | Self::FetchProcess { .. }
         )
     }
+}
+
+/// What there is in place of what was asked for.
+fn there(near: &[String]) -> String {
+    if near.is_empty() { String::new() } else { format!(", but '{}' does", near.join("', '")) }
 }

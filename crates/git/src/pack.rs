@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use git2::{DiffOptions, ErrorClass, Odb, OdbPackwriter, Repository, RepositoryInitOptions};
 
 use crate::limits::set_libgit2_limits;
-use crate::{CommitId, GitError, Limits};
+use crate::{CommitId, GitError, Limits, private};
 
 /// Where the refs of kept commits are.
 pub(crate) const KEPT: &str = "refs/trueup";
@@ -45,7 +45,7 @@ impl<'a> Packs<'a> {
     pub(crate) fn open(dir: &Path, name: String, limits: &'a Limits) -> Result<Self, GitError> {
         set_libgit2_limits();
         let disk = |error: std::io::Error| failed(&name, &format!("{}: {error}", dir.display()));
-        fs::create_dir_all(dir).map_err(disk)?;
+        private::directory(dir).map_err(disk)?;
         let lock = File::create(dir.join(LOCK)).map_err(disk)?;
         lock.lock().map_err(disk)?;
         sweep(dir).map_err(disk)?;

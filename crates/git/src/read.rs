@@ -8,11 +8,14 @@ use std::sync::atomic::Ordering;
 
 use git2::{ErrorCode, ObjectType, Oid, Repository};
 
+use crate::near::near;
 use crate::store::{Store, lock};
 use crate::{BlobId, CommitId, GitError, TreeId};
 
 /// Handles kept open per store: as many threads as read at once. Each holds the indexes of the packs it has used.
 const HANDLES_MAX: usize = 4;
+/// Entries of a directory that are looked at for a name like one that is not there: a hint must cost next to nothing.
+const NEAR_LOOKED_AT_MAX: usize = 1000;
 /// The longest target of a symbolic link, in bytes (Linux' PATH_MAX).
 const LINK_BYTES_MAX: u64 = 4096;
 
@@ -103,9 +106,13 @@ impl Store {
                 walked.push_str(name);
                 self.check_size(repository, tree, "directory", self.limits().directory_bytes)?;
                 let directory = repository.find_tree(tree)?;
+                let entry = directory.get_name(name).ok_or_else(|| {
+                    let above = walked.strip_suffix(name).unwrap_or_default();
+                    let near =
+                        directories_near(&directory, name).into_iter().map(|name| format!("{above}{name}")).collect();
+                    Failure::Answer(GitError::PathNotFound { path: path.to_owned(), near })
+                })?;
                 let path = || path.to_owned();
-                let entry =
-                    directory.get_name(name).ok_or_else(|| Failure::Answer(GitError::PathNotFound { path: path() }))?;
                 tree = match Mode::of(entry.filemode_raw()) {
                     Mode::Directory => entry.id(),
                     Mode::Symlink => {
@@ -239,6 +246,19 @@ impl Mode {
             _ => Self::File { executable: mode & 0o111 != 0 },
         }
     }
+}
+
+/// The directories beside a name that look like it.
+fn directories_near(directory: &git2::Tree<'_>, name: &str) -> Vec<String> {
+    let is_directory = |entry: &git2::TreeEntry<'_>| matches!(Mode::of(entry.filemode_raw()), Mode::Directory);
+    let names: Vec<String> = directory
+        .iter()
+        .take(NEAR_LOOKED_AT_MAX)
+        .filter(is_directory)
+        .map(|entry| String::from_utf8_lossy(entry.name_bytes()).into_owned())
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    near(name, &names).into_iter().map(str::to_owned).collect()
 }
 
 /// The names on a path, from the root of the repository.

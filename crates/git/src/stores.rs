@@ -15,7 +15,7 @@ use crate::limits::set_libgit2_limits;
 use crate::pack::LOCK;
 use crate::process::FetchProgram;
 use crate::store::{Store, lock};
-use crate::{GitError, Limits, RepoUrl, http, local};
+use crate::{GitError, Limits, RepoUrl, http, local, private};
 
 /// Random bytes that make the names of directories say nothing about credentials.
 const SALT_BYTES: usize = 32;
@@ -74,7 +74,7 @@ impl Stores {
     pub fn new(config: StoresConfig) -> Result<Self, GitError> {
         set_libgit2_limits();
         let failed = |detail: String| GitError::Store { repository: config.cache_dir.display().to_string(), detail };
-        fs::create_dir_all(&config.cache_dir).map_err(|error| failed(error.to_string()))?;
+        private::directory(&config.cache_dir).map_err(|error| failed(error.to_string()))?;
         let cache_dir = config.cache_dir.canonicalize().map_err(|error| failed(error.to_string()))?;
         let salt = salt(&cache_dir).map_err(|error| failed(error.to_string()))?;
         let client = http::client(&config.limits).map_err(failed)?;
@@ -154,6 +154,7 @@ fn salt(cache_dir: &Path) -> std::io::Result<Vec<u8>> {
     if let Ok(salt) = fs::read(&path)
         && salt.len() == SALT_BYTES
     {
+        private::close(&path);
         return Ok(salt);
     }
     let mut salt = vec![0; SALT_BYTES];
@@ -161,7 +162,7 @@ fn salt(cache_dir: &Path) -> std::io::Result<Vec<u8>> {
     random.fill(&mut salt).map_err(|_| std::io::Error::other("the system gives no random numbers"))?;
     // Another process may do the same just now: whoever comes second takes what is there.
     let fresh = cache_dir.join(format!("salt.{}", std::process::id()));
-    fs::write(&fresh, &salt)?;
+    private::write(&fresh, &salt)?;
     let linked = fs::hard_link(&fresh, &path);
     match (linked, fs::read(&path)) {
         (Err(_), Ok(theirs)) if theirs.len() == SALT_BYTES => {

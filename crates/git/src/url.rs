@@ -38,7 +38,7 @@ impl RepoUrl {
             return Err(invalid("it is longer than 8 KiB"));
         }
         let Some((scheme, _)) = text.split_once("://") else { return Err(without_scheme(text)) };
-        check_scheme(scheme)?;
+        check_scheme(scheme, text)?;
         let mut url = Url::parse(text).map_err(|e| invalid(&e.to_string()))?;
         if url.query().is_some() || url.fragment().is_some() {
             return Err(invalid("it has a query or a fragment ('?' or '#'); give a token as user name and password"));
@@ -133,25 +133,43 @@ impl RepoUrl {
 fn without_scheme(text: &str) -> GitError {
     let scp_like = text.split_once(':').is_some_and(|(host, _)| !host.is_empty() && !host.contains('/'));
     if scp_like {
-        return GitError::UnsupportedScheme { scheme: "ssh".to_owned(), note: "ssh comes later".to_owned() };
+        return GitError::UnsupportedScheme { scheme: "ssh".to_owned(), note: instead_of_ssh(text) };
     }
     GitError::InvalidUrl {
         reason: "it has no scheme: write https://…, or file:///… for a local directory".to_owned()
     }
 }
 
-fn check_scheme(scheme: &str) -> Result<(), GitError> {
+/// What to write in place of an SSH URL: the URL itself where its form leaves no room for a secret in it.
+fn instead_of_ssh(text: &str) -> String {
+    let plain = |text: &str, others: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+    };
+    let place = match text.strip_prefix("ssh://") {
+        Some(rest) => rest.strip_prefix("git@").and_then(|rest| rest.split_once('/')),
+        None => text.strip_prefix("git@").and_then(|rest| rest.split_once(':')),
+    };
+    let use_it = "SSH comes later, use the https:// URL of the repository";
+    match place {
+        Some((host, path)) if plain(host, ".-") && plain(path, "./_-~") => {
+            format!("{use_it}: https://{host}/{}", path.trim_start_matches('/'))
+        }
+        _ => use_it.to_owned(),
+    }
+}
+
+fn check_scheme(scheme: &str, text: &str) -> Result<(), GitError> {
     let scheme = scheme.to_ascii_lowercase();
     let note = match scheme.as_str() {
         "http" | "https" | "file" => return Ok(()),
-        "ssh" | "git+ssh" | "ssh+git" => "ssh comes later",
-        "git" => "git:// is neither encrypted nor authenticated",
-        _ => "no other scheme can hold a Git repository",
+        "ssh" | "git+ssh" | "ssh+git" => instead_of_ssh(text),
+        "git" => "it is neither encrypted nor authenticated, use the https:// URL of the repository".to_owned(),
+        _ => "use the http://, https:// or file:// URL of a Git repository".to_owned(),
     };
     // What stands before "://" may be anything, also a piece of a credential.
     let plain = scheme.len() <= 16 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
     let scheme = if plain { scheme } else { "…".to_owned() };
-    Err(GitError::UnsupportedScheme { scheme, note: note.to_owned() })
+    Err(GitError::UnsupportedScheme { scheme, note })
 }
 
 fn percent_decoded(text: &str) -> Option<String> {
@@ -247,6 +265,22 @@ mod tests {
         ];
         for text in invalid {
             assert!(matches!(RepoUrl::parse(text), Err(GitError::InvalidUrl { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_ssh_url_names_what_to_use_instead() {
+        let message = |text: &str| RepoUrl::parse(text).unwrap_err().to_string();
+        for text in ["git@github.com:org/repo.git", "ssh://git@github.com/org/repo.git"] {
+            let message = message(text);
+            assert!(
+                message.ends_with("use the https:// URL of the repository: https://github.com/org/repo.git"),
+                "{message}"
+            );
+        }
+        for text in ["git@host:hunter2@host/x", "hunter2:x", "ssh://git:hunter2@host/x", "ssh://hunter2@host:22/x"] {
+            let message = message(text);
+            assert!(message.ends_with("use the https:// URL of the repository"), "{message}");
         }
     }
 

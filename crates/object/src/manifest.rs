@@ -18,9 +18,19 @@ pub enum ManifestError {
     /// Not a map at all.
     #[error("a manifest must be a map, this is something else")]
     NotAMap,
-    /// A field that every object has is missing, empty, or no string.
-    #[error("field '{0}' is missing or is not a string")]
+    /// A field that every object has is missing or empty.
+    #[error("field '{0}' is missing: give it a value")]
     Missing(&'static str),
+    /// A field that every object has is something else than a text.
+    #[error("field '{field}' is {found}, not a string{}", if *.scalar {": quote the value, because YAML reads n, no, yes, on, 010 and 1e3 so"} else {""})]
+    NotText {
+        /// Which field.
+        field: &'static str,
+        /// What it is, with its article.
+        found: &'static str,
+        /// Whether it was perhaps written as a text, without quotes.
+        scalar: bool,
+    },
     /// A name or kind is longer than the API server would take.
     #[error("field '{0}' is longer than 253 bytes")]
     TooLong(&'static str),
@@ -141,10 +151,16 @@ impl Manifest {
 }
 
 fn required(node: &Node, keys: &[&str], field: &'static str) -> Result<(), ManifestError> {
-    match node.str_at(keys) {
-        None | Some("") => Err(ManifestError::Missing(field)),
-        Some(text) if text.len() > NAME_BYTES_MAX => Err(ManifestError::TooLong(field)),
-        Some(_) => Ok(()),
+    let other = |found, scalar| Err(ManifestError::NotText { field, found, scalar });
+    match node.at(keys) {
+        None | Some(Node::Null) => Err(ManifestError::Missing(field)),
+        Some(Node::String(text)) if text.is_empty() => Err(ManifestError::Missing(field)),
+        Some(Node::String(text)) if text.len() > NAME_BYTES_MAX => Err(ManifestError::TooLong(field)),
+        Some(Node::String(_)) => Ok(()),
+        Some(Node::Bool(_)) => other("a boolean", true),
+        Some(Node::Number(_)) => other("a number", true),
+        Some(Node::List(_)) => other("a list", false),
+        Some(Node::Map(_)) => other("a map", false),
     }
 }
 
@@ -162,5 +178,29 @@ fn string_map(node: &mut Node, field: &'static str) -> Result<(), ManifestError>
     match map.iter().find(|(_, value)| value.as_str().is_none()) {
         Some((key, _)) => Err(ManifestError::NotAString { field, key: key.to_owned() }),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_yaml_reads_as_something_else_says_so() {
+        let refused = |name: &str| {
+            let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n");
+            let node = crate::yaml::documents(text.as_bytes()).unwrap().remove(0).node;
+            Manifest::try_from(node).unwrap_err().to_string()
+        };
+        for (name, found) in [("n", "a boolean"), ("yes", "a boolean"), ("010", "a number"), ("1e3", "a number")] {
+            let message = refused(name);
+            assert!(message.starts_with(&format!("field 'metadata.name' is {found}")), "{message}");
+            assert!(message.contains("quote the value"), "{message}");
+        }
+        for name in ["", "null", "''"] {
+            assert_eq!(refused(name), "field 'metadata.name' is missing: give it a value");
+        }
+        assert_eq!(refused("[a]"), "field 'metadata.name' is a list, not a string");
+        assert_eq!(refused("{a: b}"), "field 'metadata.name' is a map, not a string");
     }
 }

@@ -31,7 +31,10 @@ fn tells_the_line_of_an_error() {
     let open = "did not find expected ',' or ']', while parsing a flow sequence from line 2";
     assert_eq!(refused("a: 1\nb: [\nc: 2\n"), (4, open.into()));
     assert_eq!(refused("a: 1\n\tb: 2\n").0, 2);
-    assert_eq!(refused("a: 1\n---\nb: *x\n"), (3, "unknown anchor 'x': define it before it is used".into()));
+    let (line, message) = refused("a: 1\n---\npassword: *hunter2\n");
+    assert!(line == 3 && message.contains("quote the value") && !message.contains("hunter2"), "{message}");
+    let (line, message) = refused("a: &hunter2\n  b: *hunter2\n");
+    assert!(line == 2 && message.contains("contains itself") && !message.contains("hunter2"), "{message}");
     assert_eq!(refused("a:\n  b: .inf\n").0, 2);
     assert_eq!(refused("a: 1\nb: \u{1}\n").0, 2);
     assert_eq!(documents(b"a: 1\nb: 2\nc: \xff\n").unwrap_err().line, 3);

@@ -55,7 +55,8 @@ pub enum RenderError {
     },
     /// The directory is for a tool that is not there yet.
     #[error(
-        "'{file}' makes this directory one for {tool}, which is not supported yet: nothing is rendered, so that nothing is done by half"
+        "'{file}' makes this directory one for {tool}, which is not supported yet, and nothing is rendered by half: commit the output of `{}` and name its directory in spec.source.path{}",
+        command(.tool), beside(.tool, .file)
     )]
     Tool {
         /// The tool.
@@ -109,4 +110,19 @@ pub enum RenderError {
         /// How much is accepted.
         limit: String,
     },
+}
+
+/// The command that prints what a tool makes of a directory.
+fn command(tool: &str) -> &'static str {
+    match tool {
+        "Helm" => "helm template",
+        "Kustomize" => "kustomize build",
+        _ => "jsonnet",
+    }
+}
+
+/// What to do if the directory holds plain manifests beside a tool's file.
+fn beside(tool: &str, file: &str) -> String {
+    let what = if tool == "Helm" { "to ignore the chart" } else { "to ignore this file" };
+    format!("; {what} and read the plain manifests beside it, set spec.source.directory.exclude to '{file}'")
 }

@@ -93,7 +93,7 @@ impl<'a> CommitFiles<'a> {
         let Some((last, above)) = names.split_last() else { return Ok(None) };
         let directory = self.store.tree(self.commit, &above.join("/"))?;
         let found = self.store.entries(&directory)?.into_iter().find(|entry| entry.name == *last);
-        found.map(Some).ok_or_else(|| GitError::PathNotFound { path: names.join("/") })
+        found.map(Some).ok_or_else(|| GitError::PathNotFound { path: names.join("/"), near: Vec::new() })
     }
 }
 

@@ -185,6 +185,11 @@ fn a_directory_for_another_tool_is_refused() {
     ] {
         let error = plain(&[("a.yaml", &a), (file, "x: y\n")]).unwrap_err();
         assert_eq!(error, RenderError::Tool { tool, file: file.to_owned() });
+        let message = error.to_string();
+        assert!(
+            message.contains("commit the output of") && message.contains(&format!("exclude to '{file}'")),
+            "{message}"
+        );
     }
     // Somebody else's chart is no reason, and neither is a name that only ends like one.
     let harmless =

@@ -63,6 +63,7 @@ async fn a_path_that_leaves_the_repository_is_refused() {
     assert!(matches!(tree("a.yaml"), GitError::NotADirectory { .. }));
     assert!(matches!(tree("nope"), GitError::PathNotFound { .. }));
     assert!(matches!(tree("sub/nope"), GitError::PathNotFound { .. }));
+    assert!(tree("subs").to_string().contains("does not exist at this revision, but 'sub' does; correct the path"));
 }
 
 #[tokio::test]

@@ -201,3 +201,23 @@ async fn with_and_without_its_ending_a_url_is_its_own_repository() {
     assert_eq!(bench.resolve("main").await, Ok(first));
     assert!(bench.repository.asked(Asked::LsRefs) == 1);
 }
+
+#[tokio::test]
+async fn nobody_else_may_look_into_the_stores() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let bench = Bench::new().await;
+    commits(&bench, 0..1).await;
+    let (cache, store, salt) = (bench.cache.path(), bench.dir(), bench.cache.path().join("salt"));
+    assert_eq!((mode(cache), mode(&store), mode(&salt)), (0o700, 0o700, 0o600));
+    // As an earlier version left them.
+    open(cache, 0o755);
+    open(&store, 0o755);
+    open(&salt, 0o644);
+    let stores = crate::bench::stores(cache, Limits::default());
+    let again = stores.store(&url(bench.repository.url())).unwrap();
+    again.fetch(&[bench.commit(&[("b", Some("b"))])]).await.unwrap();
+    assert_eq!((mode(cache), mode(&store), mode(&salt)), (0o700, 0o700, 0o600));
+}

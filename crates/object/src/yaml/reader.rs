@@ -16,6 +16,9 @@ use super::{Document, YamlError};
 use crate::node::DEPTH_MAX;
 use crate::{Map, Node};
 
+/// What is wrong with an alias of nothing.
+const UNKNOWN_ANCHOR: &str =
+    "an alias ('*') names an anchor that is not defined before it: define it, or quote the value if it begins with '*'";
 /// The most values that anchors and aliases of one text may copy. As many as Go allows before it speaks of excessive aliasing.
 const COPIED_VALUES_MAX: usize = 400_000;
 /// The most bytes of strings that they may copy: many times the largest object that an API server takes (1.5 MiB).
@@ -234,8 +237,9 @@ impl Reader<'_, '_> {
 
     fn alias(&mut self, anchor: &str, line: usize, depth: usize) -> Result<Node, YamlError> {
         match self.anchors.get(anchor) {
-            None => Err(YamlError::new(line, format!("unknown anchor '{anchor}': define it before it is used"))),
-            Some(None) => Err(YamlError::new(line, format!("anchor '{anchor}' contains itself"))),
+            // The name is not repeated: it may be a password that begins with '*'.
+            None => Err(YamlError::new(line, UNKNOWN_ANCHOR)),
+            Some(None) => Err(YamlError::new(line, "an anchor contains itself: take out the alias")),
             Some(Some(Anchored { node, size })) => {
                 self.cost.add(*size, line)?;
                 check_depth(depth + size.depth, line)?;

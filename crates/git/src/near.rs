@@ -1,0 +1,76 @@
+//! Names that look like one that does not exist. Entry point: [`near`].
+
+/// How many names are proposed in place of one that does not exist.
+const NEAR_NAMES_MAX: usize = 3;
+/// The longest name that is compared, in bytes: as long as a file name may be.
+const NAME_BYTES_MAX: usize = 255;
+/// A part of a name counts as near from this length on, in bytes: a letter or two are in every name.
+const PART_BYTES_MIN: usize = 3;
+
+/// The names that look like what was meant, best first; a few of them.
+pub fn near<'a>(wanted: &str, names: &[&'a str]) -> Vec<&'a str> {
+    if wanted.len() > NAME_BYTES_MAX {
+        return Vec::new();
+    }
+    let wanted = wanted.to_lowercase();
+    // A third of it may be wrong; a part of a name is near however long the rest is.
+    let tolerance = wanted.chars().count().div_ceil(3);
+    let rate = |name: &str| {
+        if name.len() > NAME_BYTES_MAX {
+            return None;
+        }
+        let name = name.to_lowercase();
+        let distance = distance(&wanted, &name);
+        let part = wanted.len() >= PART_BYTES_MIN && name.contains(&wanted);
+        (distance <= tolerance || part).then_some(distance)
+    };
+    let mut rated: Vec<(usize, &str)> = names.iter().filter_map(|name| Some((rate(name)?, *name))).collect();
+    rated.sort_unstable();
+    rated.into_iter().take(NEAR_NAMES_MAX).map(|(_, name)| name).collect()
+}
+
+/// How many letters must be changed, added or left out to make one of the other (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_distance_counts_letters() {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("abc", "abc", 0),
+            ("abc", "", 3),
+            ("kitten", "sitting", 3),
+            ("shop", "shpo", 2),
+            ("é", "e", 1),
+        ] {
+            assert_eq!((distance(a, b), distance(b, a)), (expected, expected), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn near_names_are_proposed_best_first() {
+        let names = ["shop-dev", "shop-prod", "billing", "shop-staging"];
+        assert_eq!(near("shop-dve", &names), ["shop-dev"]);
+        assert_eq!(near("shop", &names), ["shop-dev", "shop-prod", "shop-staging"]);
+        assert_eq!(near("biling", &names), ["billing"]);
+        assert_eq!(near("Billing", &names), ["billing"]);
+        assert_eq!(near("zzz", &names), Vec::<&str>::new());
+        assert_eq!(near(&"x".repeat(300), &[&"x".repeat(300)]), Vec::<&str>::new());
+    }
+}
