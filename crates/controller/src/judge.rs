@@ -160,13 +160,12 @@ async fn look(
             let Some(live) = live else { return judged };
             let node = live.node();
             judged.health = trueup_health::of(&node);
-            judged.verdict = match holder {
-                Some(holder) => Verdict::HeldBy(holder),
-                None => {
-                    let comparison = contrast(frame, memory, target, &node).await;
-                    judged.warnings = comparison.notes.iter().filter_map(|note| said(&target.key, note)).collect();
-                    if comparison.in_line() { Verdict::InLine } else { Verdict::Differs(Arc::new(comparison)) }
-                }
+            judged.verdict = if let Some(holder) = holder {
+                Verdict::HeldBy(holder)
+            } else {
+                let comparison = contrast(frame, memory, target, &node).await;
+                judged.warnings = comparison.notes.iter().filter_map(|note| said(&target.key, note)).collect();
+                if comparison.in_line() { Verdict::InLine } else { Verdict::Differs(Arc::new(comparison)) }
             };
         }
     }
@@ -178,7 +177,7 @@ async fn contrast(frame: &Frame<'_>, memory: &Memory, target: &Target, live: &No
     let empty = Node::map();
     let base = memory.base_of(&target.key, &empty);
     let projection =
-        memory.projections.get(&target.key).filter(|(of, _)| *of == target.digest).map(|(_, projection)| projection);
+        memory.projections.get(&target.key).filter(|(of, ..)| *of == target.digest).map(|(.., projection)| projection);
     let ignore: Vec<&str> = frame
         .spec
         .ignore
@@ -253,19 +252,27 @@ pub(crate) fn learn(world: &World, memory: &mut Memory, target: &Target, answer:
     memory.projections.remove(&target.key);
     if projection.is_empty() {
         world.projections.forget(&target.digest);
-    } else {
-        world.projections.save(&target.digest, &projection);
-        memory.projections.insert(target.key.clone(), (target.digest, Arc::new(projection)));
-    }
-}
-
-/// Takes up what was learnt before a restart.
-fn recall(world: &World, memory: &mut Memory, target: &Target) {
-    if memory.projections.get(&target.key).is_some_and(|(of, _)| *of == target.digest) {
         return;
     }
+    // A definition may change while we are away; the server's own kinds change with its version, which the cache knows.
+    if is_built_in(&target.gvk.group) {
+        world.projections.save(&target.digest, &projection);
+    }
+    let kind_changes = world.kind_changes(&target.gvk);
+    memory.projections.insert(target.key.clone(), (target.digest, kind_changes, Arc::new(projection)));
+}
+
+/// Takes up what was learnt before a restart, and drops what was learnt of another state of the kind.
+fn recall(world: &World, memory: &mut Memory, target: &Target) {
+    let kind_changes = world.kind_changes(&target.gvk);
+    if let Some((of, at, _)) = memory.projections.get(&target.key) {
+        if *of == target.digest && *at == kind_changes {
+            return;
+        }
+        memory.projections.remove(&target.key);
+    }
     if let Some(projection) = world.projections.load(&target.digest) {
-        memory.projections.insert(target.key.clone(), (target.digest, Arc::new(projection)));
+        memory.projections.insert(target.key.clone(), (target.digest, kind_changes, Arc::new(projection)));
     }
 }
 
@@ -316,7 +323,7 @@ fn cause(
     holder: Option<&str>,
 ) -> Digest {
     let (uid, version) = live.map_or(("", ""), |live| (live.uid.as_str(), live.resource_version.as_str()));
-    let projection = memory.projections.get(&target.key).map_or(0, |(_, projection)| Arc::as_ptr(projection) as usize);
+    let projection = memory.projections.get(&target.key).map_or(0, |(.., projection)| Arc::as_ptr(projection) as usize);
     let flags = [u8::from(frame.pending), u8::from(frame.never_synced), u8::from(served), memory.base.rank()];
     Digest::of_parts([
         uid.as_bytes(),

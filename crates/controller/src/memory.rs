@@ -31,8 +31,8 @@ pub(crate) struct Memory {
     pub(crate) wanted: Option<Digest>,
     /// The last judgement of each object, with what it was judged from.
     pub(crate) judged: HashMap<ObjectKey, Remembered>,
-    /// What the server makes of what Git says, with the digest of the manifest it is about.
-    pub(crate) projections: HashMap<ObjectKey, (Digest, Arc<Projection>)>,
+    /// What the server makes of what Git says, with the digest of the manifest it is about and the state of its kind.
+    pub(crate) projections: HashMap<ObjectKey, (Digest, u64, Arc<Projection>)>,
     /// When the server was last asked about an object, and about which difference.
     pub(crate) asked: HashMap<ObjectKey, (Instant, Digest)>,
     /// What was done about an object's leaves that drifted.

@@ -34,7 +34,7 @@ mod tests {
         let pace = Pace::new();
         let first = pace.slot();
         assert_eq!(pace.slot() - first, GAP);
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         assert_eq!(pace.slot(), Instant::now());
         assert_eq!(pace.slot() - Instant::now(), GAP);
     }

@@ -17,6 +17,9 @@ use crate::world::lock;
 /// So many files are kept: manifests that the server stores otherwise are few. Past it the cache starts anew.
 const FILES_MAX: usize = 20_000;
 
+/// Says which version of the API server the projections are of.
+const VERSION_FILE: &str = "server-version";
+
 /// The cache.
 pub(crate) struct Projections {
     dir: PathBuf,
@@ -32,6 +35,19 @@ impl Projections {
         let entries = fs::read_dir(&dir).into_iter().flatten().flatten();
         let known = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
         Self { dir, known: Mutex::new(known) }
+    }
+
+    /// Keeps what was learnt from this version of the API server only.
+    pub(crate) fn keep_for(&self, version: &str) {
+        let path = self.dir.join(VERSION_FILE);
+        if fs::read_to_string(&path).is_ok_and(|known| known == version) {
+            return;
+        }
+        self.clear();
+        let written = fs::create_dir_all(&self.dir).and_then(|()| fs::write(&path, version));
+        if let Err(error) = written {
+            tracing::debug!(%error, path = %path.display(), "projections cannot be kept");
+        }
     }
 
     /// The projection of a manifest. A file of some kilobytes is read where it stands: it takes microseconds, once.
@@ -104,6 +120,20 @@ mod tests {
         assert!(again.load(&Digest::of(b"another")).is_none());
         fs::write(dir.path().join(manifest.to_string()), "{").unwrap();
         assert!(again.load(&manifest).is_none());
+        assert!(Projections::open(dir.path().into()).load(&manifest).is_none());
+    }
+
+    #[test]
+    fn another_server_is_asked_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let manifest = Digest::of(b"manifest");
+        let projections = Projections::open(dir.path().into());
+        projections.keep_for("v1.36.3");
+        projections.save(&manifest, &projection());
+        projections.keep_for("v1.36.3");
+        assert!(projections.load(&manifest).is_some());
+        projections.keep_for("v1.37.0");
+        assert!(projections.load(&manifest).is_none());
         assert!(Projections::open(dir.path().into()).load(&manifest).is_none());
     }
 

@@ -172,7 +172,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_earlier_wake_up_wins() {
         let queue = Queue::new();
-        queue.wake_at("a", Instant::now() + Duration::from_secs(60));
+        queue.wake_at("a", Instant::now() + Duration::from_mins(1));
         queue.wake("a");
         assert_eq!(queue.next().await.name(), "a");
         assert_eq!(queue.depth(), 0);

@@ -57,7 +57,7 @@ async fn look_at(world: &Arc<World>, name: &str, application: Arc<Application>) 
     }
     let refresh = application.meta.refresh();
     if refresh == Some(Refresh::Hard) {
-        for (digest, _) in memory.projections.values() {
+        for (digest, ..) in memory.projections.values() {
             world.projections.forget(digest);
         }
         memory.forget_judgements();
@@ -269,10 +269,16 @@ impl Look<'_> {
         let before = view.commit;
         // Further attempts are told by the state alone.
         let old = self.application.status.operation_state.as_ref();
-        if run.retry_count == 0 && old.is_none_or(|old| old.phase.completed() || old.started_at != run.started_at) {
+        let begins =
+            run.retry_count == 0 && old.is_none_or(|old| old.phase.completed() || old.started_at != run.started_at);
+        let failed_before = self.failed_before(memory, view, &run);
+        if begins && failed_before.is_none() {
             event::normal(self.world, &self.application, "OperationStarted", &started(&run, view));
         }
-        self.write_start(memory, view, &run).await;
+        if failed_before.is_none() && !self.write_start(memory, view, &run).await {
+            // Without its inventory nothing is begun: what is made must be found again.
+            return None;
+        }
         let application = Arc::clone(&self.application);
         tracing::info!(application = %self.name(), revision = %before, operation = %run.started_at, "sync begins");
         let ended = operation::run(self.world, &application, view, memory, &run).await;
@@ -284,7 +290,7 @@ impl Look<'_> {
             self.world.queue.wake(self.name());
             return None;
         }
-        Some(self.settle(memory, view, &run, ended, turned).await)
+        Some(self.settle(memory, view, &run, ended, turned, failed_before).await)
     }
 
     /// What an operation's end means for the application.
@@ -295,6 +301,7 @@ impl Look<'_> {
         run: &Run,
         mut ended: Ended,
         turned: bool,
+        failed_before: Option<String>,
     ) -> Outcome {
         let succeeded = ended.state.phase == OperationPhase::Succeeded;
         let mut notices: Vec<Notice> = ended
@@ -319,7 +326,9 @@ impl Look<'_> {
             }
         }
         if promised.is_none() {
-            self.tell_end(view, &ended.state);
+            if failed_before.as_ref() != Some(&ended.state.message) {
+                self.tell_end(view, &ended.state);
+            }
             // What was asked for may have been another revision, and automation may have stood back for it.
             if turned || !run.is_automated() || ended.broken_off.is_some() {
                 self.world.queue.wake_at(self.name(), now);
@@ -337,6 +346,13 @@ impl Look<'_> {
         }
     }
 
+    /// What an automated sync said that failed for good and is only tried again: nothing of it is told twice.
+    fn failed_before(&self, memory: &Memory, view: &View, run: &Run) -> Option<String> {
+        let old = self.application.status.operation_state.as_ref()?;
+        let same = memory.failed == Some(decide::content(&self.application, view));
+        (run.is_automated() && same && old.phase == OperationPhase::Failed).then(|| old.message.clone())
+    }
+
     /// Turns the view to the revision that an operation asks for.
     async fn turn_to(&self, memory: &mut Memory, view: &mut View, asked: &Operation) -> Result<(), String> {
         let revision = asked.sync.as_ref().map(|sync| sync.revision.as_str()).unwrap_or_default();
@@ -352,15 +368,15 @@ impl Look<'_> {
         view.turn_to(self.world, &self.application, memory, &loaded).await
     }
 
-    /// Writes the start of an operation down, with the inventory, before the first object is.
-    async fn write_start(&mut self, memory: &mut Memory, view: &View, run: &Run) {
+    /// Writes the start of an operation down, with the inventory, before the first object is. Answers whether that worked.
+    async fn write_start(&mut self, memory: &mut Memory, view: &View, run: &Run) -> bool {
         let application = Arc::clone(&self.application);
         let old = &application.status;
         let now = clock::now();
         let drift = drift::drift(old.drift.as_ref(), &baseline(old), 0, Vec::new(), &now);
         let mut status = status::seen(&self.application, view, drift, &[], &now);
         status::operated(&mut status, run.state(OperationPhase::Running, String::new()), None, 0);
-        self.write(memory, Box::new(status), false).await;
+        self.write(memory, Box::new(status), false).await
     }
 
     /// Writes down what was seen and done, at once if somebody waits for it.
@@ -443,7 +459,8 @@ impl Look<'_> {
         false
     }
 
-    async fn write(&mut self, memory: &mut Memory, mut status: Box<Status>, take_operation: bool) {
+    /// Writes the status. Answers whether the application is there and has it.
+    async fn write(&mut self, memory: &mut Memory, mut status: Box<Status>, take_operation: bool) -> bool {
         status.reconciled_at = Some(clock::now());
         let update = Box::new(Update {
             status: Some(*status),
@@ -457,11 +474,13 @@ impl Look<'_> {
                 memory.written = Some(Instant::now());
                 memory.deferred = None;
                 self.application = application;
+                true
             }
-            Ok(None) => {}
+            Ok(None) => false,
             Err(error) => {
                 tracing::warn!(application = %self.name(), %error, "the status cannot be written");
                 self.world.queue.wake_at(self.name(), Instant::now() + WRITE_PAUSE);
+                false
             }
         }
     }

@@ -103,6 +103,12 @@ impl Repositories {
         Ok((store, commit))
     }
 
+    /// Lets go of the clones of all repositories that no application asks for. Blocks.
+    pub(crate) fn keep_wanted(&self) {
+        let wanted: Vec<RepoUrl> = lock(&self.known).keys().cloned().collect();
+        self.stores.keep_only(&wanted);
+    }
+
     /// An application that is no more wants no revision.
     pub(crate) fn forget(&self, app: &str) {
         if let Some((url, _)) = lock(&self.asked).remove(app)
@@ -184,7 +190,7 @@ impl Repositories {
             tracing::warn!(repository = %repository.store.url(), %error, "the refs cannot be listed");
         }
         let mut state = repository.state();
-        for app in state.learn(&revisions, answer, asked) {
+        for app in state.learn(&revisions, &answer, asked) {
             self.queue.wake(&app);
         }
         let tip = state.tips.get(revision).map(|tip| tip.outcome.clone());
@@ -223,13 +229,13 @@ impl State {
     fn learn(
         &mut self,
         revisions: &[String],
-        answer: Result<Vec<Result<CommitId, GitError>>, GitError>,
+        answer: &Result<Vec<Result<CommitId, GitError>>, GitError>,
         asked: Instant,
     ) -> BTreeSet<Arc<str>> {
         self.failures = if answer.is_err() { self.failures.saturating_add(1) } else { 0 };
         let mut concerned = BTreeSet::new();
         for (at, revision) in revisions.iter().enumerate() {
-            let outcome = match &answer {
+            let outcome = match answer {
                 Ok(outcomes) => outcomes
                     .get(at)
                     .cloned()
@@ -274,7 +280,7 @@ mod tests {
 
     fn learn(state: &mut State, answer: Result<CommitId, GitError>) -> Vec<String> {
         let answer = answer.map(|id| vec![Ok(id)]);
-        state.learn(&["main".into()], answer, Instant::now()).iter().map(ToString::to_string).collect()
+        state.learn(&["main".into()], &answer, Instant::now()).iter().map(ToString::to_string).collect()
     }
 
     #[tokio::test]

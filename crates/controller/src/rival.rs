@@ -16,7 +16,7 @@ pub(crate) const LABELS: &str = "app.kubernetes.io/name=argocd-application-contr
 /// The field manager under which Argo CD's controller writes Applications.
 pub(crate) const MANAGER: &str = "argocd-application-controller";
 /// A write by the other controller counts for this long: it looks at each application every three minutes at least.
-pub(crate) const QUIET: Duration = Duration::from_secs(5 * 60);
+pub(crate) const QUIET: Duration = Duration::from_mins(5);
 
 /// What is seen of the other controller.
 #[derive(Default)]

@@ -33,6 +33,8 @@ use crate::world::World;
 const WORKERS: usize = 32;
 /// How long looks under way may take to end after the wish to stop; what is cut off is done again by the next start.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
+/// How often clones that nobody needs are removed: a repository that comes back within this time costs no new clone.
+const TIDY_PAUSE: Duration = Duration::from_hours(1);
 /// Between two tries to reach an API server that is not there at the start.
 const CONNECT_PAUSE: Duration = Duration::from_secs(2);
 
@@ -126,6 +128,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         listed: crate::watches::Listed::default(),
         memories: Mutex::default(),
         by_kind: Mutex::default(),
+        kind_changes: Mutex::default(),
         looked_at: Mutex::default(),
     });
     let server = axum::serve(listener, routes(Arc::clone(&world))).with_graceful_shutdown(wait_for(stopped.clone()));
@@ -145,6 +148,7 @@ async fn work(world: &Arc<World>, stopped: watch::Receiver<bool>) -> Result<(), 
     }
     world.progress.started.store(true, Ordering::Release);
     tracing::info!(applications = world.applications.len(), namespace = %world.namespace, "the first listings are complete: work begins");
+    tasks.spawn(tidy(Arc::clone(world)));
     let mut workers = JoinSet::new();
     for _ in 0..WORKERS {
         workers.spawn(worker(Arc::clone(world), stopped.clone()));
@@ -173,7 +177,21 @@ async fn installed(world: &Arc<World>, stopped: watch::Receiver<bool>) -> Result
             }
         }
     }
+    match world.cluster.version().await {
+        Ok(version) => world.projections.keep_for(&version.git_version),
+        Err(error) => tracing::warn!(%error, "the API server does not tell its version"),
+    }
     Ok(())
+}
+
+/// Lets go of clones that no application names any more.
+async fn tidy(world: Arc<World>) {
+    loop {
+        tokio::time::sleep(TIDY_PAUSE).await;
+        let repositories = Arc::clone(&world.repositories);
+        // Deleting a clone takes as long as a disk takes.
+        let _ = tokio::task::spawn_blocking(move || repositories.keep_wanted()).await;
+    }
 }
 
 async fn worker(world: Arc<World>, stopped: watch::Receiver<bool>) {

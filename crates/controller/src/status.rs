@@ -57,8 +57,8 @@ pub(crate) fn seen(
     status.health = health_status(old, &health(view), now);
     let notices: Vec<Notice> = view.notices.iter().chain(extra_notices).cloned().collect();
     status.conditions = conditions(old, &notices, now);
-    status.source_type = "Directory".to_owned();
-    status.controller_namespace = application.meta.namespace.clone();
+    "Directory".clone_into(&mut status.source_type);
+    status.controller_namespace.clone_from(&application.meta.namespace);
     status.summary = summary(view);
     status.drift = Some(drift);
     status

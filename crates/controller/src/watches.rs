@@ -213,7 +213,7 @@ async fn changes(world: Arc<World>) {
                     world.queue.wake(&app);
                 }
             }
-            Change::Kind { gvk } => world.wake_kind(&gvk),
+            Change::Kind { gvk } => world.kind_changed(&gvk),
             Change::Connection(true) => tracing::info!("the API server can be reached again"),
             Change::Connection(false) => tracing::warn!("the API server cannot be reached"),
         }

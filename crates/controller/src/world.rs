@@ -47,6 +47,7 @@ pub(crate) struct World {
     pub(crate) memories: Mutex<HashMap<Arc<str>, Arc<tokio::sync::Mutex<Memory>>>>,
     /// The applications that have objects of a kind.
     pub(crate) by_kind: Mutex<HashMap<Gvk, HashSet<Arc<str>>>>,
+    pub(crate) kind_changes: Mutex<HashMap<Gvk, u64>>,
     /// The commit that each application looked at last.
     pub(crate) looked_at: Mutex<HashMap<Arc<str>, LookedAt>>,
 }
@@ -96,8 +97,14 @@ impl World {
         }
     }
 
-    /// Wakes the applications that have objects of a kind.
-    pub(crate) fn wake_kind(&self, gvk: &Gvk) {
+    /// How often a kind has changed: what the server made of its objects before may hold no longer.
+    pub(crate) fn kind_changes(&self, gvk: &Gvk) -> u64 {
+        lock(&self.kind_changes).get(gvk).copied().unwrap_or_default()
+    }
+
+    /// A kind came, went or changed, or its watch did: wakes the applications that have objects of it.
+    pub(crate) fn kind_changed(&self, gvk: &Gvk) {
+        *lock(&self.kind_changes).entry(gvk.clone()).or_default() += 1;
         for app in lock(&self.by_kind).get(gvk).into_iter().flatten() {
             self.queue.wake(app);
         }
