@@ -270,3 +270,14 @@ fn the_settings_of_the_allocator_are_in_the_binary() {
         assert!(stderr.contains(setting), "{setting}");
     }
 }
+
+#[test]
+fn a_controller_that_cannot_start_says_once_what_to_do() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let cache = tempfile::tempdir().unwrap();
+    let cache = cache.path().to_str().unwrap();
+    let output = run(&mut trueup(&["controller", "--listen", &address, "--cache-dir", cache]));
+    fails(&output, 2, &["cannot listen on", "choose another with --listen"]);
+    assert!(!text(&output.stderr).contains("hint:"), "{}", text(&output.stderr));
+}

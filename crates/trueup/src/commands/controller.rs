@@ -85,10 +85,9 @@ pub(crate) fn run(args: ControllerArgs) -> Result<Outcome, CommandError> {
     runtime.block_on(async {
         let shutdown =
             Shutdown::new().map_err(|error| internal_error_with_message("cannot listen to signals", error))?;
-        trueup_controller::run(config, shutdown.wait()).await.map_err(|error| {
-            internal_error_with_message("the controller ended", error)
-                .hinted("check --kubeconfig and --listen; RUST_LOG=debug tells more")
-        })
+        // The error itself says what to do next.
+        let ended = trueup_controller::run(config, shutdown.wait()).await;
+        ended.map_err(|error| internal_error_with_message("the controller ended", error))
     })?;
     Ok(Outcome::Done)
 }

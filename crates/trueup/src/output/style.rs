@@ -132,6 +132,15 @@ pub(crate) fn one_line(text: &str) -> String {
     clean
 }
 
+/// The same for a text whose lines and indentation mean something, as YAML's: one line each.
+pub(crate) fn lines(text: &str) -> Vec<String> {
+    let clean = |line: &str| {
+        let indent = line.chars().take_while(|c| *c == ' ').count();
+        format!("{}{}", " ".repeat(indent), one_line(line))
+    };
+    text.trim_end().lines().map(|line| clean(line).trim_end().to_owned()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,5 +156,7 @@ mod tests {
     fn nothing_from_outside_moves_the_cursor() {
         assert_eq!(one_line("a\n  b\tc\r\n"), "a b c");
         assert_eq!(one_line("\u{1b}[2Jgone\u{7}"), "\u{fffd}[2Jgone\u{fffd}");
+        assert_eq!(lines("add:\n  - a:  b\u{1b}\r\n\n    c\n"), ["add:", "  - a: b\u{fffd}", "", "    c"]);
+        assert_eq!(lines(""), Vec::<String>::new());
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Table {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cell {
     text: String,
+    /// Further lines, in the last column only: they stand under the first.
+    more: Vec<String>,
     paint: Option<Paint>,
 }
 
@@ -24,18 +26,24 @@ pub(crate) struct Cell {
 impl Cell {
     /// Text in a given colour.
     pub(crate) fn painted(text: &str, paint: Paint) -> Self {
-        Self { text: style::one_line(text), paint: Some(paint) }
+        Self { text: style::one_line(text), more: Vec::new(), paint: Some(paint) }
     }
 
     /// One of the words of a status, in its own colour.
     pub(crate) fn word(text: &str) -> Self {
-        Self { text: style::one_line(text), paint: style::of_word(text) }
+        Self { text: style::one_line(text), more: Vec::new(), paint: style::of_word(text) }
+    }
+
+    /// Text of several lines, for the last column.
+    pub(crate) fn lines(text: &str) -> Self {
+        let mut lines = style::lines(text).into_iter();
+        Self { text: lines.next().unwrap_or_default(), more: lines.collect(), paint: None }
     }
 }
 
 impl From<&str> for Cell {
     fn from(text: &str) -> Self {
-        Self { text: style::one_line(text), paint: None }
+        Self { text: style::one_line(text), more: Vec::new(), paint: None }
     }
 }
 
@@ -86,6 +94,14 @@ impl Table {
                 spaces += width - cell.width() + GAP;
             }
             text.push('\n');
+            if let Some((last, before)) = row.split_last() {
+                let place: usize = widths.iter().take(before.len()).map(|width| width + GAP).sum();
+                for line in &last.more {
+                    let line = format!("{}{line}", " ".repeat(place));
+                    text.push_str(line.trim_end());
+                    text.push('\n');
+                }
+            }
         }
         text
     }
@@ -132,6 +148,22 @@ short
             plain.push_str(if at == 0 { part } else { part.split_once('m').unwrap().1 });
         }
         assert_eq!(plain, sample().print(Palette::PLAIN));
+    }
+
+    #[test]
+    fn further_lines_stand_under_the_first() {
+        let mut table = Table::new(&["NAME", "MESSAGE"]);
+        table.row(vec!["web".into(), Cell::lines("add:\n  - group: apps\n\n    kind: x\n")]);
+        table.row(vec!["a".into(), Cell::lines("one")]);
+        let expected = "\
+NAME  MESSAGE
+web   add:
+        - group: apps
+
+          kind: x
+a     one
+";
+        assert_eq!(table.print(Palette::PLAIN), expected);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Applications as raw objects: read, listed, patched. Entry point: [`Client::connect`].
 
 use serde_json::Value;
-use trueup_api::crd;
+use trueup_api::{DEFAULT_PROJECT, Project, crd};
 use trueup_cluster::{Cluster, ClusterError, Kind};
 use trueup_object::{Gvk, Node};
 
@@ -11,8 +11,6 @@ use crate::commands::app::view::View;
 
 /// How often a patch is tried when somebody else was faster.
 const PATCH_ROUNDS: usize = 3;
-/// How many names are proposed in place of one that does not exist.
-const NEAR_NAMES_MAX: usize = 3;
 
 /// The Applications of one namespace.
 pub(crate) struct Client {
@@ -50,6 +48,23 @@ impl Client {
     /// The kind Application as this cluster serves it.
     pub(crate) fn kind(&self) -> &Kind {
         &self.kind
+    }
+
+    /// The project of this name that Applications governed from `namespace` are in, or why there is none.
+    pub(crate) async fn project(&self, namespace: &str, name: &str) -> Result<Project, String> {
+        let gvk = Gvk { group: crd::GROUP.into(), version: crd::VERSION.into(), kind: "AppProject".into() };
+        let unread = |error: &dyn std::fmt::Display| format!("project '{name}' cannot be read: {error}");
+        let kind = self.cluster.kind(&gvk).await.map_err(|error| unread(&error))?;
+        let found = self.cluster.get_raw(&kind, namespace, name).await.map_err(|error| unread(&error))?;
+        match found {
+            Some(text) => Project::read(&text).map_err(|error| unread(&error)),
+            None if name == DEFAULT_PROJECT => {
+                // It exists without being made for as long as nobody makes a project.
+                let all = self.cluster.list_raw(&kind, Some(namespace), None).await.map_err(|error| unread(&error))?;
+                if all.is_empty() { Ok(Project::default_project()) } else { Err(missing_project(name, namespace)) }
+            }
+            None => Err(missing_project(name, namespace)),
+        }
     }
 
     /// Where the Applications are.
@@ -121,7 +136,7 @@ impl Client {
         // The names only help; that they cannot be had is no second error.
         let all = self.list(None).await.unwrap_or_default();
         let names: Vec<&str> = all.iter().map(|app| View(app).name()).collect();
-        let near = near(name, &names);
+        let near = trueup_git::near(name, &names);
         if near.is_empty() {
             error.hinted("see what there is: trueup app list; another namespace is chosen with --namespace")
         } else {
@@ -130,60 +145,6 @@ impl Client {
     }
 }
 
-/// The names that look like what was meant, best first.
-fn near<'a>(wanted: &str, names: &[&'a str]) -> Vec<&'a str> {
-    // A third of it may be wrong; a part of a name is near however long the rest is.
-    let tolerance = wanted.chars().count().div_ceil(3);
-    let rate = |name: &str| {
-        let distance = distance(wanted, name);
-        let part = wanted.len() >= 3 && name.contains(wanted);
-        (distance <= tolerance || part).then_some(distance)
-    };
-    let mut rated: Vec<(usize, &str)> = names.iter().filter_map(|name| Some((rate(name)?, *name))).collect();
-    rated.sort_unstable();
-    rated.into_iter().take(NEAR_NAMES_MAX).map(|(_, name)| name).collect()
-}
-
-/// How many letters must be changed, added or left out to make one of the other (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_distance_counts_letters() {
-        for (a, b, expected) in [
-            ("", "", 0),
-            ("abc", "abc", 0),
-            ("abc", "", 3),
-            ("kitten", "sitting", 3),
-            ("shop", "shpo", 2),
-            ("é", "e", 1),
-        ] {
-            assert_eq!((distance(a, b), distance(b, a)), (expected, expected), "{a} {b}");
-        }
-    }
-
-    #[test]
-    fn near_names_are_proposed_best_first() {
-        let names = ["shop-dev", "shop-prod", "billing", "shop-staging"];
-        assert_eq!(near("shop-dve", &names), ["shop-dev"]);
-        assert_eq!(near("shop", &names), ["shop-dev", "shop-prod", "shop-staging"]);
-        assert_eq!(near("biling", &names), ["billing"]);
-        assert_eq!(near("zzz", &names), Vec::<&str>::new());
-    }
+fn missing_project(name: &str, namespace: &str) -> String {
+    format!("there is no AppProject '{name}' in namespace '{namespace}': create it, or name another in spec.project")
 }

@@ -10,13 +10,14 @@ use trueup_object::Node;
 
 use crate::command_error::{CommandError, unmet};
 use crate::commands::app::client::Client;
+use crate::commands::app::silence;
 use crate::commands::app::view::View;
 use crate::output::progress::Progress;
 use crate::output::talk;
 
 /// How often the elapsed time is drawn anew.
 const TICK: Duration = Duration::from_secs(1);
-/// After how long without an answer it is said that perhaps no controller runs. It answers within a second.
+/// After how long without an answer it is said why, if that can be known. A controller answers within a second.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What one state of the Application says about the question.
@@ -62,6 +63,7 @@ pub(crate) async fn follow<T>(
         return Ok(answer);
     }
     let qualified = View(since).qualified_name();
+    let asked = since;
     let since = version(View(since));
     let mut events = pin!(client.cluster().watch_raw(client.kind(), Some(client.namespace()), None));
     let mut tick = tokio::time::interval(TICK);
@@ -78,7 +80,8 @@ pub(crate) async fn follow<T>(
                 }
                 if suspicious && unanswered && started.elapsed() >= PATIENCE {
                     suspicious = false;
-                    progress.say(|| talk::warning("no controller has answered yet: does 'trueup controller' run for this namespace?"));
+                    let why = silence::explain(client, View(asked)).await;
+                    progress.say(|| talk::warning(&format!("nothing has moved for {} s: {why}", PATIENCE.as_secs())));
                 }
                 continue;
             }

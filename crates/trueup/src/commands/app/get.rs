@@ -159,7 +159,7 @@ fn operation(app: View<'_>, word: &dyn Fn(&str) -> String) -> Vec<(&'static str,
 fn conditions(app: View<'_>) -> Table {
     let mut table = Table::new(&["CONDITION", "SINCE", "MESSAGE"]);
     for condition in app.conditions() {
-        table.row(vec![condition.kind.into(), condition.since.into(), condition.message.into()]);
+        table.row(vec![condition.kind.into(), condition.since.into(), Cell::lines(condition.message)]);
     }
     table
 }
@@ -247,7 +247,7 @@ mod tests {
             "drift":{"count":2,"since":"2026-11-24T10:00:00Z","events":[{"group":"apps","kind":"Deployment","namespace":"shop","name":"web",
                 "fields":[{"path":".spec.replicas","git":"2","live":"5"},{"path":".spec.paused","git":"","live":"true"}],
                 "manager":"kubectl-edit","operation":"Update","lastDetectedAt":"2026-11-24T10:00:00Z","count":3,"outcome":"Healed"}]},
-            "conditions":[{"type":"SyncError","message":"one\ntwo","lastTransitionTime":"2026-11-24T09:00:00Z"}],
+            "conditions":[{"type":"SyncError","message":"one:\n  two","lastTransitionTime":"2026-11-24T09:00:00Z"}],
             "operationState":{"phase":"Succeeded","message":"1 object applied","startedAt":"2026-11-24T09:59:58Z","finishedAt":"2026-11-24T09:59:59Z",
                 "operation":{"initiatedBy":{"automated":true},"sync":{}},
                 "syncResult":{"revision":"0123456789abcdef0123456789abcdef01234567",
@@ -276,7 +276,8 @@ Last Operation:     Succeeded sync of 0123456 by automated
                     1 object applied
 
 CONDITION  SINCE                 MESSAGE
-SyncError  2026-11-24T09:00:00Z  one two
+SyncError  2026-11-24T09:00:00Z  one:
+                                   two
 
 DRIFT                     FIELD           BY            LAST SEEN             TIMES  OUTCOME  GIT -> LIVE
 apps/Deployment shop/web  .spec.replicas  kubectl-edit  2026-11-24T10:00:00Z  3      Healed   2 -> 5

@@ -43,7 +43,7 @@ pub(crate) async fn run(args: &ListArgs) -> Result<Outcome, CommandError> {
     match args.output {
         ListFormat::Table | ListFormat::Wide => {
             if apps.is_empty() {
-                talk::note(&format!("there are no Applications in namespace '{}'", client.namespace()));
+                talk::note(&nothing(client.namespace(), args.selector.as_deref()));
             } else {
                 let table = table(&apps, args.output == ListFormat::Wide).print(output.palette);
                 output.text(&table)?;
@@ -54,6 +54,12 @@ pub(crate) async fn run(args: &ListArgs) -> Result<Outcome, CommandError> {
     }
     output.finish()?;
     Ok(Outcome::Done)
+}
+
+fn nothing(namespace: &str, selector: Option<&str>) -> String {
+    let selected = selector.filter(|selector| !selector.is_empty());
+    let selected = selected.map(|selector| format!(" that the selector '{selector}' matches")).unwrap_or_default();
+    format!("there are no Applications{selected} in namespace '{namespace}'")
 }
 
 fn whole(apps: &[Node]) -> Node {
@@ -118,6 +124,15 @@ fn policy(app: View<'_>) -> &'static str {
 mod tests {
     use super::*;
     use crate::output::style::Palette;
+
+    #[test]
+    fn an_empty_list_names_what_was_looked_for() {
+        assert_eq!(nothing("argocd", None), "there are no Applications in namespace 'argocd'");
+        assert_eq!(
+            nothing("argocd", Some("team=shpo")),
+            "there are no Applications that the selector 'team=shpo' matches in namespace 'argocd'"
+        );
+    }
 
     #[test]
     fn the_columns_are_those_of_argo_cd_and_drift() {

@@ -5,6 +5,7 @@ pub(crate) mod diff;
 pub(crate) mod follow;
 pub(crate) mod get;
 pub(crate) mod list;
+mod silence;
 pub(crate) mod sync;
 pub(crate) mod view;
 pub(crate) mod wait;

@@ -15,6 +15,7 @@ use trueup_render::{Target, Targets};
 use crate::access;
 use crate::command_error::CommandError;
 use crate::commands::app::client::Client;
+use crate::commands::app::diff::base::{Base, Synced};
 use crate::commands::app::diff::corrected::corrected;
 use crate::commands::app::view;
 use crate::output::style::one_line;
@@ -59,8 +60,8 @@ pub(super) struct Frame<'a> {
     kinds: &'a HashMap<Gvk, Kind>,
     scalers: Vec<&'a str>,
     migration_manager: Option<&'a str>,
-    pending: bool,
-    never_synced: bool,
+    synced: &'a Synced,
+    base: &'a Base,
 }
 
 // === impl Frame ===
@@ -73,6 +74,7 @@ impl<'a> Frame<'a> {
         targets: &'a Targets,
         tracking_name: &'a str,
         kinds: &'a HashMap<Gvk, Kind>,
+        (synced, base): (&'a Synced, &'a Base),
     ) -> Self {
         let annotation = |key: &str| application.meta.annotations.get(key).map(String::as_str);
         let scalers = annotation(annotations::SCALERS)
@@ -81,12 +83,6 @@ impl<'a> Frame<'a> {
             .map(str::trim)
             .filter(|name| !name.is_empty())
             .collect();
-        let baseline = application
-            .status
-            .drift
-            .as_ref()
-            .map(|drift| drift.baseline.as_str())
-            .filter(|baseline| !baseline.is_empty());
         Self {
             client,
             application,
@@ -96,8 +92,8 @@ impl<'a> Frame<'a> {
             kinds,
             scalers,
             migration_manager: annotation(annotations::MIGRATION_MANAGER),
-            pending: baseline != Some(targets.digest.to_string().as_str()),
-            never_synced: baseline.is_none(),
+            synced,
+            base,
         }
     }
 
@@ -177,18 +173,19 @@ impl<'a> Frame<'a> {
         let ignore: Vec<&str> = rules.flat_map(|rule| rule.pointers.iter().map(String::as_str)).collect();
         let unknown = Schema::unknown();
         let mut known = None;
+        let (desired, nothing) = (target.manifest.node(), Node::map());
         let input = Input {
-            desired: target.manifest.node(),
+            desired,
             live,
-            base: None,
+            base: self.base.of(&target.key, desired, &nothing),
             schema: &unknown,
             projection: None,
             ignore: &ignore,
             scalers: &self.scalers,
             migration_manager: self.migration_manager,
             built_in: is_built_in(&target.gvk.group),
-            pending: self.pending,
-            never_synced: self.never_synced,
+            pending: self.synced.pending,
+            never_synced: self.synced.never,
         };
         let mut comparison = compare(&input);
         if comparison.needs_schema {
@@ -237,7 +234,7 @@ fn kind_of(gvk: &Gvk) -> &str {
     if gvk.group.is_empty() { &gvk.kind } else { "" }
 }
 
-/// Who made a leaf what it is.
+/// What became of a leaf, and by whom.
 fn remark(difference: &Difference) -> String {
     let path = &difference.path;
     let who = match &difference.owner {
@@ -247,7 +244,12 @@ fn remark(difference: &Difference) -> String {
             let when = if owner.time.is_empty() { String::new() } else { format!(" at {}", owner.time) };
             format!("set by {}{through}{when}", owner.manager)
         }
-        None => "nobody knows who set it".to_owned(),
+        // What is not there has no owner, and what was never there nobody took away.
+        None => match (difference.what, difference.drift) {
+            (What::Missing, true) => "taken away, and by whom is not recorded".to_owned(),
+            (What::Missing, false) => "not there yet".to_owned(),
+            _ => "and who set it is not recorded".to_owned(),
+        },
     };
     let why = match (difference.what, difference.drift) {
         (What::Extra, _) => "no longer in Git",
@@ -278,4 +280,30 @@ fn text(mut node: Node) -> String {
         node.remove_at(&["metadata", "annotations"]);
     }
     yaml::print(&node)
+}
+
+#[cfg(test)]
+mod tests {
+    use trueup_object::{Path, Step};
+
+    use super::*;
+
+    #[test]
+    fn what_is_absent_was_set_by_nobody() {
+        let said = |what: What, drift: bool| {
+            remark(&Difference {
+                path: Path(vec![Step::field("x")]),
+                pointer: String::new(),
+                what,
+                desired: None,
+                live: None,
+                owner: None,
+                doubtful: false,
+                drift,
+            })
+        };
+        assert_eq!(said(What::Missing, false), ".x: not synced yet, not there yet");
+        assert_eq!(said(What::Missing, true), ".x: drift, taken away, and by whom is not recorded");
+        assert_eq!(said(What::Extra, false), ".x: no longer in Git, and who set it is not recorded");
+    }
 }

@@ -1,7 +1,10 @@
 //! `trueup app diff`: the controller's own comparison, made here and now.
 
+mod base;
 mod corrected;
 mod judge;
+mod placed;
+mod project;
 mod wanted;
 
 use std::collections::HashMap;
@@ -9,15 +12,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use trueup_api::{App, Application};
+use trueup_api::{App, Application, object_unsupported};
 use trueup_cluster::{Kind, KindError};
 use trueup_object::{Gvk, Manifest};
-use trueup_render::{Placement, Targets, targets};
+use trueup_render::{Rendered, Targets};
 
 use crate::access::AccessArgs;
 use crate::command_error::{CommandError, Outcome, cluster_error, user_error, user_error_with_message};
 use crate::commands::app::client::Client;
+use crate::commands::app::diff::base::{At, Base, synced};
 use crate::commands::app::diff::judge::{Change, Frame};
+use crate::commands::app::diff::placed::placed;
+use crate::commands::app::diff::project::{problems, told};
 use crate::commands::app::view;
 use crate::output::{Output, talk, unified};
 
@@ -69,18 +75,28 @@ pub(crate) async fn run(args: &DiffArgs) -> Result<Outcome, CommandError> {
         .map_err(|errors| user_error(format!("the specification of Application '{name}' is not valid: {errors}")))?;
     check_destination(app)?;
     for unsupported in &app.unsupported {
-        let effect = if unsupported.stops { "the controller syncs nothing because of it" } else { "it has no effect" };
-        talk::warning(&format!("{}: {} ({effect})", unsupported.field, unsupported.message));
+        talk::warning(&told(unsupported));
     }
     let wanted = wanted::load(app, args).await?;
-    let kinds = kinds(&client, wanted.rendered.manifests.iter().map(Manifest::gvk)).await?;
-    let namespaced = |gvk: &Gvk| kinds.get(gvk).map(|kind| kind.namespaced);
+    let mut kinds = HashMap::new();
+    for gvk in add_kinds(&client, &wanted.rendered, &mut kinds).await? {
+        talk::warning(&format!("the cluster does not serve {gvk} yet: objects of this kind are shown as new"));
+    }
     let controller_namespace = view::or(&application.status.controller_namespace, client.namespace());
     let tracking_name = application.meta.app_instance(controller_namespace);
-    let placement = Placement { app: &tracking_name, namespace: &app.destination.namespace, namespaced: &namespaced };
-    let targets = targets(&wanted.rendered, &placement);
+    let targets = placed(&wanted.rendered, app, &tracking_name, &kinds);
     complain(&targets)?;
-    let frame = Frame::new(&client, &application, app, &targets, &tracking_name, &kinds);
+    match client.project(controller_namespace, &app.project).await {
+        Ok(project) => {
+            for problem in problems(&project, app, &targets, &kinds) {
+                talk::warning(&problem);
+            }
+        }
+        Err(problem) => talk::warning(&problem),
+    }
+    let synced = synced(&application.status, &targets.digest.to_string());
+    let base = base(&client, app, args, &synced.at, &tracking_name, &mut kinds).await;
+    let frame = Frame::new(&client, &application, app, &targets, &tracking_name, &kinds, (&synced, &base));
     let compared: Vec<Option<Change>> = stream::iter(&targets.objects)
         .map(|target| frame.judge(target))
         .buffered(OBJECTS_AT_ONCE)
@@ -108,30 +124,73 @@ fn check_destination(app: &App) -> Result<(), CommandError> {
     )))
 }
 
-/// How the cluster serves the kinds of the manifests; those that it does not serve are absent.
-async fn kinds(client: &Client, gvks: impl Iterator<Item = Gvk>) -> Result<HashMap<Gvk, Kind>, CommandError> {
-    let mut kinds = HashMap::new();
+/// Adds how the cluster serves the kinds of a render; answers those that it does not serve.
+async fn add_kinds(
+    client: &Client,
+    rendered: &Rendered,
+    kinds: &mut HashMap<Gvk, Kind>,
+) -> Result<Vec<Gvk>, CommandError> {
     let mut unserved = Vec::new();
-    for gvk in gvks {
+    for gvk in rendered.manifests.iter().map(Manifest::gvk) {
         if kinds.contains_key(&gvk) || unserved.contains(&gvk) {
             continue;
         }
         match client.cluster().kind(&gvk).await {
             Ok(kind) => drop(kinds.insert(gvk, kind)),
-            Err(KindError::NotServed(_)) => {
-                talk::warning(&format!("the cluster does not serve {gvk} yet: objects of this kind are shown as new"));
-                unserved.push(gvk);
-            }
+            Err(KindError::NotServed(_)) => unserved.push(gvk),
             Err(error @ KindError::Failed { .. }) => return Err(cluster_error(error)),
         }
     }
-    Ok(kinds)
+    Ok(unserved)
+}
+
+/// What Git said at the last successful sync. That it cannot be had is told, and then only the API server's records count.
+async fn base(
+    client: &Client,
+    app: &App,
+    args: &DiffArgs,
+    at: &At,
+    tracking_name: &str,
+    kinds: &mut HashMap<Gvk, Kind>,
+) -> Base {
+    let why = match at {
+        At::Nowhere => return Base::Nothing,
+        At::Here => return Base::Same,
+        At::Unknown(why) => (*why).to_owned(),
+        At::Commit(commit) => match synced_before(client, app, args, commit, tracking_name, kinds).await {
+            Ok(targets) => return Base::Other(targets),
+            Err(error) => error.lines().join(": "),
+        },
+    };
+    talk::warning(&format!(
+        "what Git said at the last sync cannot be had ({why}): fields that have left Git since may be missing below"
+    ));
+    Base::Unknown
+}
+
+/// Renders again what was synced last.
+async fn synced_before(
+    client: &Client,
+    app: &App,
+    args: &DiffArgs,
+    commit: &str,
+    tracking_name: &str,
+    kinds: &mut HashMap<Gvk, Kind>,
+) -> Result<Targets, CommandError> {
+    let rendered = wanted::at_commit(app, args, commit).await?;
+    add_kinds(client, &rendered, kinds).await?;
+    Ok(placed(&rendered, app, tracking_name, kinds))
 }
 
 /// Tells what the manifests lack; invalid ones make every statement a half one.
 fn complain(targets: &Targets) -> Result<(), CommandError> {
     for warning in &targets.warnings {
         talk::warning(warning);
+    }
+    for target in &targets.objects {
+        for unsupported in object_unsupported(&target.manifest) {
+            talk::warning(&format!("{}: {}", target.key, told(&unsupported)));
+        }
     }
     for key in &targets.duplicates {
         talk::warning(&format!("{key} appears more than once: the last one counts"));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use trueup_api::App;
-use trueup_git::{FetchProgram, Limits, RepoUrl, Stores, StoresConfig};
+use trueup_git::{CommitId, FetchProgram, Limits, RepoUrl, Stores, StoresConfig};
 use trueup_render::{DirectoryOptions, Rendered, Renderer, render_directory};
 
 use crate::cache::CacheDir;
@@ -25,12 +25,7 @@ pub(super) struct Wanted {
 
 /// Reads what Git, or the directory that stands for it, says.
 pub(super) async fn load(app: &App, args: &DiffArgs) -> Result<Wanted, CommandError> {
-    let directory = &app.source.directory;
-    let options = DirectoryOptions {
-        recurse: directory.recurse,
-        include: directory.include.clone(),
-        exclude: directory.exclude.clone(),
-    };
+    let options = options(app);
     if app.source.path.is_empty() {
         let fields: Vec<&str> = app.unsupported.iter().map(|unsupported| unsupported.field.as_str()).collect();
         return Err(user_error(format!("the source of the Application cannot be rendered yet: {}", fields.join(", "))));
@@ -38,6 +33,15 @@ pub(super) async fn load(app: &App, args: &DiffArgs) -> Result<Wanted, CommandEr
     match &args.local {
         Some(dir) => from_disk(dir, options).await,
         None => from_git(app, args, options).await,
+    }
+}
+
+fn options(app: &App) -> DirectoryOptions {
+    let directory = &app.source.directory;
+    DirectoryOptions {
+        recurse: directory.recurse,
+        include: directory.include.clone(),
+        exclude: directory.exclude.clone(),
     }
 }
 
@@ -50,22 +54,38 @@ async fn from_disk(dir: &Path, options: DirectoryOptions) -> Result<Wanted, Comm
 }
 
 async fn from_git(app: &App, args: &DiffArgs, options: DirectoryOptions) -> Result<Wanted, CommandError> {
+    let revision = args.revision.as_deref().unwrap_or(&app.source.target_revision).to_owned();
+    let (commit, rendered) = fetched(app, args, &revision, options).await?;
+    let id = commit.to_string();
+    Ok(Wanted { rendered, name: format!("git {} ({})", view::or(&revision, "HEAD"), view::short_revision(&id)) })
+}
+
+/// What the source said at a commit that was synced once.
+pub(super) async fn at_commit(app: &App, args: &DiffArgs, commit: &str) -> Result<Arc<Rendered>, CommandError> {
+    fetched(app, args, commit, options(app)).await.map(|(_, rendered)| rendered)
+}
+
+async fn fetched(
+    app: &App,
+    args: &DiffArgs,
+    revision: &str,
+    options: DirectoryOptions,
+) -> Result<(CommitId, Arc<Rendered>), CommandError> {
     let source = &app.source;
-    let revision = args.revision.as_deref().unwrap_or(&source.target_revision).to_owned();
     let url = RepoUrl::parse(&source.repo_url)
         .map_err(|error| user_error_with_message("the repository cannot be used", error))?;
     let cache = CacheDir::open(args.cache_dir.clone(), "cli")?;
     let mut progress = Progress::start_on_terminal();
     progress.show("waiting for another trueup that uses the same cache");
     let _lock = lock(&cache.path).await?;
-    progress.show(&format!("fetching {} of {url}", view::or(&revision, "HEAD")));
+    progress.show(&format!("fetching {} of {url}", view::or(revision, "HEAD")));
     let exe = std::env::current_exe()
         .map_err(|error| internal_error_with_message("cannot find the program's own file", error))?;
     let fetch_program = FetchProgram { exe, args: vec![GIT_FETCH.to_owned()] };
     let config = StoresConfig { cache_dir: cache.path.join("git"), fetch_program, limits: Limits::default() };
     let failed = |error| user_error_with_message("Git cannot be read", error);
     let store = Stores::new(config).and_then(|stores| stores.store(&url)).map_err(failed)?;
-    let resolved = store.resolve(std::slice::from_ref(&revision)).await.map_err(failed)?;
+    let resolved = store.resolve(&[revision.to_owned()]).await.map_err(failed)?;
     let commit =
         resolved.into_iter().next().ok_or_else(|| internal_error("a revision was not looked up"))?.map_err(failed)?;
     store.fetch(&[commit]).await.map_err(failed)?;
@@ -74,8 +94,7 @@ async fn from_git(app: &App, args: &DiffArgs, options: DirectoryOptions) -> Resu
     let rendered = blocking(move || Renderer::new(None).render(&store, &commit, &path, &options)).await?;
     let what = format!("'{}' cannot be rendered at commit {commit}", source.path);
     let rendered = rendered.map_err(|error| user_error_with_message(what, error))?;
-    let id = commit.to_string();
-    Ok(Wanted { rendered, name: format!("git {} ({})", view::or(&revision, "HEAD"), view::short_revision(&id)) })
+    Ok((commit, rendered))
 }
 
 /// One process at a time: stores are made for one.

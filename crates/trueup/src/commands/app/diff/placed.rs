@@ -1,0 +1,29 @@
+//! From a render to the final manifests of an Application, as the controller makes them: their digest is what the status keeps of
+//! the last sync, so every byte counts. Entry point: [`placed`].
+
+use std::collections::HashMap;
+
+use trueup_api::App;
+use trueup_cluster::Kind;
+use trueup_object::{GroupKind, Gvk, Manifest, Node};
+use trueup_render::{Placement, Rendered, Targets, targets};
+
+/// The final manifests of a render.
+pub(super) fn placed(rendered: &Rendered, app: &App, tracking_name: &str, kinds: &HashMap<Gvk, Kind>) -> Targets {
+    let defined: HashMap<GroupKind, bool> = rendered.manifests.iter().map(Manifest::node).filter_map(defines).collect();
+    let namespaced = |gvk: &Gvk| match kinds.get(gvk) {
+        Some(kind) => Some(kind.namespaced),
+        // Not served yet: a definition in the same render tells.
+        None => defined.get(&gvk.group_kind()).copied(),
+    };
+    targets(rendered, &Placement { app: tracking_name, namespace: &app.destination.namespace, namespaced: &namespaced })
+}
+
+/// The kind that a CustomResourceDefinition defines, and whether it is namespaced.
+fn defines(node: &Node) -> Option<(GroupKind, bool)> {
+    if node.str_at(&["kind"])? != "CustomResourceDefinition" {
+        return None;
+    }
+    let (group, kind) = (node.str_at(&["spec", "group"])?, node.str_at(&["spec", "names", "kind"])?);
+    Some((GroupKind::new(group, kind), node.str_at(&["spec", "scope"]) != Some("Cluster")))
+}
