@@ -29,20 +29,24 @@ pub fn near<'a>(wanted: &str, names: &[&'a str]) -> Vec<&'a str> {
     rated.into_iter().take(NEAR_NAMES_MAX).map(|(_, name)| name).collect()
 }
 
-/// How many letters must be changed, added or left out to make one of the other (Levenshtein).
+/// How many letters must be changed, added, left out or swapped with their neighbour to make one of the other.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut above: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let changed = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = changed.min(row[j - 1] + 1).min(last[j] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(above[j - 2] + 1);
+            }
+            row.push(best);
         }
+        above = std::mem::replace(&mut last, row);
     }
-    row[b.len()]
+    last[b.len()]
 }
 
 #[cfg(test)]
@@ -56,7 +60,9 @@ mod tests {
             ("abc", "abc", 0),
             ("abc", "", 3),
             ("kitten", "sitting", 3),
-            ("shop", "shpo", 2),
+            ("shop", "shpo", 1),
+            ("web", "wbe", 1),
+            ("abcd", "cdab", 4),
             ("é", "e", 1),
         ] {
             assert_eq!((distance(a, b), distance(b, a)), (expected, expected), "{a} {b}");

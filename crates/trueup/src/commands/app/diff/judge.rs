@@ -237,26 +237,24 @@ fn kind_of(gvk: &Gvk) -> &str {
 /// What became of a leaf, and by whom.
 fn remark(difference: &Difference) -> String {
     let path = &difference.path;
-    let who = match &difference.owner {
-        Some(owner) => {
-            let through =
-                if owner.subresource.is_empty() { String::new() } else { format!(" through {}", owner.subresource) };
-            let when = if owner.time.is_empty() { String::new() } else { format!(" at {}", owner.time) };
-            format!("set by {}{through}{when}", owner.manager)
-        }
-        // What is not there has no owner, and what was never there nobody took away.
-        None => match (difference.what, difference.drift) {
-            (What::Missing, true) => "taken away, and by whom is not recorded".to_owned(),
-            (What::Missing, false) => "not there yet".to_owned(),
-            _ => "and who set it is not recorded".to_owned(),
-        },
-    };
     let why = match (difference.what, difference.drift) {
         (What::Extra, _) => "no longer in Git",
         (_, true) => "drift",
         (_, false) => "not synced yet",
     };
-    one_line(&format!("{path}: {why}, {who}"))
+    let who = match (&difference.owner, difference.what) {
+        (Some(owner), _) => {
+            let through =
+                if owner.subresource.is_empty() { String::new() } else { format!(" through {}", owner.subresource) };
+            let when = if owner.time.is_empty() { String::new() } else { format!(" at {}", owner.time) };
+            format!(", set by {}{through}{when}", owner.manager)
+        }
+        // What is not there has no owner, and what was never there nobody took away.
+        (None, What::Missing) if difference.drift => ": taken away, by whom is not recorded".to_owned(),
+        (None, What::Missing) => String::new(),
+        (None, What::Changed | What::Extra) => ", who set it is not recorded".to_owned(),
+    };
+    one_line(&format!("{path}: {why}{who}"))
 }
 
 /// What does not count as a difference, in words.
@@ -302,8 +300,8 @@ mod tests {
                 drift,
             })
         };
-        assert_eq!(said(What::Missing, false), ".x: not synced yet, not there yet");
-        assert_eq!(said(What::Missing, true), ".x: drift, taken away, and by whom is not recorded");
-        assert_eq!(said(What::Extra, false), ".x: no longer in Git, and who set it is not recorded");
+        assert_eq!(said(What::Missing, false), ".x: not synced yet");
+        assert_eq!(said(What::Missing, true), ".x: drift: taken away, by whom is not recorded");
+        assert_eq!(said(What::Extra, false), ".x: no longer in Git, who set it is not recorded");
     }
 }
