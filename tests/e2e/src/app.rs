@@ -12,7 +12,7 @@ use crate::objects;
 
 /// How long anything that a controller does may take: it is done in a second or two, but the machine may be busy with
 /// other tests.
-pub const SLOW: Duration = Duration::from_secs(60);
+pub const SLOW: Duration = Duration::from_mins(1);
 
 /// One Application, watched. Every wait ends with what it last saw.
 #[derive(Clone)]

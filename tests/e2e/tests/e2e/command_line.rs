@@ -42,7 +42,7 @@ async fn an_application_is_shown_compared_synced_and_waited_for() {
     let app = scene.create(scene.application()).await;
     app.sync_status("OutOfSync").await;
     let diff = trueup(&scene, "app diff command").await.with(1);
-    assert!(diff.contains("+") && diff.contains("colour: blue"), "{diff}");
+    assert!(diff.contains('+') && diff.contains("colour: blue"), "{diff}");
     trueup(&scene, "app sync command").await.with(0);
     assert_eq!(scene.expect("configmaps", "config").await["data"]["colour"], "blue");
     trueup(&scene, "app wait command").await.with(0);
@@ -56,7 +56,7 @@ async fn an_application_is_shown_compared_synced_and_waited_for() {
 
     scene.edit("configmaps", "config", &serde_json::json!({"data": {"colour": "red"}})).await;
     let diff = trueup(&scene, "app diff command").await.with(1);
-    assert!(diff.contains("-") && diff.contains("red") && diff.contains("blue"), "{diff}");
+    assert!(diff.contains('-') && diff.contains("red") && diff.contains("blue"), "{diff}");
     app.sync_status("OutOfSync").await;
     let shown = trueup(&scene, "app get command").await.with(0);
     assert!(shown.contains("kubectl-edit") && shown.contains("config"), "{shown}");

@@ -241,7 +241,7 @@ async fn a_first_sync_costs_one_apply_per_object_three_status_writes_and_two_eve
     assert!(of("list", "configmaps") <= 1 && of("list", "deployments") <= 2, "{}", told(&objects_touched));
 
     assert!(requests.count("create", "events") <= 2 * FIRST, "{}", told(&requests));
-    let states = states.lock().unwrap_or_else(PoisonError::into_inner);
+    let states = std::mem::take(&mut *states.lock().unwrap_or_else(PoisonError::into_inner));
     for number in 0..FIRST {
         let name = format!("app-{number}");
         let writes =

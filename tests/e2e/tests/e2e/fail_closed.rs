@@ -6,6 +6,9 @@ use trueup_e2e::Scene;
 use trueup_e2e::manifests::annotated;
 use trueup_e2e::manifests::config_map;
 
+/// A name, the annotations of an object, and a word of what is told about it.
+type Row = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
 /// Waits for a condition with these words, and sees that nothing was done.
 async fn stopped(scene: &Scene<'_>, app: &trueup_e2e::App, words: &[&str]) {
     app.until(&format!("a condition with {words:?}"), |app| {
@@ -23,7 +26,7 @@ async fn stopped(scene: &Scene<'_>, app: &trueup_e2e::App, words: &[&str]) {
 
 #[tokio::test]
 async fn objects_that_need_what_is_missing_stop_the_sync_of_their_application_only() {
-    let rows: [(&str, &[(&str, &str)], &str); 5] = [
+    let rows: [Row; 5] = [
         ("hook", &[("argocd.argoproj.io/hook", "PreSync")], "argocd.argoproj.io/hook"),
         ("helm-hook", &[("helm.sh/hook", "pre-install")], "helm.sh/hook"),
         ("replace", &[("argocd.argoproj.io/sync-options", "Replace=true")], "Replace"),

@@ -8,7 +8,7 @@ use trueup_e2e::manifests::config_map;
 use trueup_e2e::manifests::deployment;
 
 /// A Deployment with a variable and a port that are there twice.
-const TWICE: &str = r#"
+const TWICE: &str = r"
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
@@ -22,7 +22,7 @@ spec:
           image: registry.example/web:1
           env: [{name: A, value: first}, {name: B, value: b}, {name: A, value: last}]
           ports: [{containerPort: 80, name: old}, {containerPort: 80, name: new}]
-"#;
+";
 
 #[tokio::test]
 async fn the_last_of_several_with_one_key_counts() {

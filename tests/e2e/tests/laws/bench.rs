@@ -94,10 +94,10 @@ impl Bench {
             (invalid, _) => Err(format!("not sent: {invalid:?}")),
         }
     }
+}
 
-    /// The path of an object.
-    pub(crate) fn path(&self, kind: &Kind, name: &str) -> String {
-        let root = if kind.gvk.group.is_empty() { "api" } else { "apis" };
-        format!("/{root}/{}/namespaces/{NAMESPACE}/{}/{name}", kind.gvk.api_version(), kind.plural)
-    }
+/// The path of an object.
+pub(crate) fn path(kind: &Kind, name: &str) -> String {
+    let root = if kind.gvk.group.is_empty() { "api" } else { "apis" };
+    format!("/{root}/{}/namespaces/{NAMESPACE}/{}/{name}", kind.gvk.api_version(), kind.plural)
 }

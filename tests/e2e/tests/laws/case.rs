@@ -22,6 +22,7 @@ use crate::Tally;
 use crate::bench::Bench;
 use crate::bench::Known;
 use crate::bench::NAMESPACE;
+use crate::bench::path;
 use crate::change;
 use crate::change::Place;
 use crate::seeds::Seed;
@@ -70,7 +71,7 @@ pub(crate) async fn run(bench: &Bench, seed: &Seed, number: usize, random: &mut 
         subject.drop_something(random, tally, &mut story).await
     };
     let outcome = outcome.await;
-    bench.somebody.delete(&bench.path(&known.kind, &name)).await;
+    bench.somebody.delete(&path(&known.kind, &name)).await;
     outcome.map_err(|why| format!("{why}\n  after {story:#?}"))
 }
 
@@ -101,7 +102,7 @@ async fn make<'a>(
             tally.count("refused before sending: an object");
             continue;
         };
-        let path = bench.path(&known.kind, name);
+        let path = path(&known.kind, name);
         let mut subject = Subject { bench, known, shape, path, manifest, target, base: None, projection: None };
         match subject.apply().await {
             Ok(answer) => {
@@ -498,23 +499,23 @@ fn has_empty(value: &Value) -> bool {
 /// What differs between two states of an object.
 fn changes(one: &Node, other: &Node) -> Vec<String> {
     let mut changes = Vec::new();
-    differences(&change::bare(&value(one)), &change::bare(&value(other)), String::new(), &mut changes);
+    differences(&change::bare(&value(one)), &change::bare(&value(other)), "", &mut changes);
     changes
 }
 
 /// The places where two values differ.
-fn differences(one: &Value, other: &Value, pointer: String, found: &mut Vec<String>) {
+fn differences(one: &Value, other: &Value, pointer: &str, found: &mut Vec<String>) {
     match (one, other) {
         (Value::Object(one), Value::Object(other)) => {
             let keys: std::collections::BTreeSet<&String> = one.keys().chain(other.keys()).collect();
             for key in keys {
                 let (one, other) = (one.get(key).unwrap_or(&Value::Null), other.get(key).unwrap_or(&Value::Null));
-                differences(one, other, format!("{pointer}/{key}"), found);
+                differences(one, other, &format!("{pointer}/{key}"), found);
             }
         }
         (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
             for (at, (one, other)) in one.iter().zip(other).enumerate() {
-                differences(one, other, format!("{pointer}/{at}"), found);
+                differences(one, other, &format!("{pointer}/{at}"), found);
             }
         }
         (one, other) if one != other => found.push(format!("{pointer}: {one} → {other}")),

@@ -36,7 +36,7 @@ pub(crate) struct Place {
 /// All leaves that may be changed.
 pub(crate) fn leaves(object: &Value, shape: Shape<'_>) -> Vec<Place> {
     let mut found = Vec::new();
-    walk(object, shape, String::new(), &mut |pointer, value, shape| {
+    walk(object, shape, "", &mut |pointer, value, shape| {
         if !value.is_object() && !value.is_array() {
             found.push(Place { pointer: pointer.to_owned(), leaf: shape.leaf() });
         }
@@ -47,7 +47,7 @@ pub(crate) fn leaves(object: &Value, shape: Shape<'_>) -> Vec<Place> {
 /// All places below the top level, whole maps and lists included.
 pub(crate) fn places(object: &Value, shape: Shape<'_>) -> Vec<String> {
     let mut found = Vec::new();
-    walk(object, shape, String::new(), &mut |pointer, _, _| {
+    walk(object, shape, "", &mut |pointer, _, _| {
         if pointer.matches('/').count() > 1 {
             found.push(pointer.to_owned());
         }
@@ -55,22 +55,22 @@ pub(crate) fn places(object: &Value, shape: Shape<'_>) -> Vec<String> {
     found
 }
 
-fn walk<'a>(value: &Value, shape: Shape<'a>, pointer: String, see: &mut dyn FnMut(&str, &Value, Shape<'a>)) {
-    if FIXED.contains(&pointer.as_str()) {
+fn walk<'a>(value: &Value, shape: Shape<'a>, pointer: &str, see: &mut dyn FnMut(&str, &Value, Shape<'a>)) {
+    if FIXED.contains(&pointer) {
         return;
     }
     if !pointer.is_empty() {
-        see(&pointer, value, shape);
+        see(pointer, value, shape);
     }
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                walk(value, shape.field(name), format!("{pointer}/{}", escaped(name)), see);
+                walk(value, shape.field(name), &format!("{pointer}/{}", escaped(name)), see);
             }
         }
         Value::Array(items) => {
             for (at, value) in items.iter().enumerate() {
-                walk(value, shape.item(), format!("{pointer}/{at}"), see);
+                walk(value, shape.item(), &format!("{pointer}/{at}"), see);
             }
         }
         _ => {}
@@ -133,7 +133,7 @@ fn change(object: &mut Value, shape: Shape<'_>, random: &mut Random) -> Option<S
 
 fn add_entry(object: &mut Value, shape: Shape<'_>, random: &mut Random) -> Option<String> {
     let mut maps = Vec::new();
-    walk(object, shape, String::new(), &mut |pointer, value, shape| {
+    walk(object, shape, "", &mut |pointer, value, shape| {
         if value.is_object() && shape.takes_texts() {
             maps.push(pointer.to_owned());
         }
@@ -146,7 +146,7 @@ fn add_entry(object: &mut Value, shape: Shape<'_>, random: &mut Random) -> Optio
 
 fn copy_item(object: &mut Value, shape: Shape<'_>, random: &mut Random) -> Option<String> {
     let mut lists = Vec::new();
-    walk(object, shape, String::new(), &mut |pointer, value, shape| {
+    walk(object, shape, "", &mut |pointer, value, shape| {
         if value.as_array().is_some_and(|items| !items.is_empty()) {
             lists.push((pointer.to_owned(), shape));
         }

@@ -142,7 +142,7 @@ const SPECIMEN: &str = r#"{
 }"#;
 
 /// The kind with every type of list and map.
-pub(crate) const DEFINITION: &str = r#"
+pub(crate) const DEFINITION: &str = r"
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: specimens.laws.example}
@@ -218,4 +218,4 @@ spec:
                         deeper: {type: object, additionalProperties: {type: string}}
                         other: {type: object, default: {a: b}, additionalProperties: {type: string}}
                 template: {type: object, x-kubernetes-embedded-resource: true, x-kubernetes-preserve-unknown-fields: true}
-"#;
+";
