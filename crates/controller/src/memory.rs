@@ -33,6 +33,8 @@ pub(crate) struct Memory {
     pub(crate) judged: HashMap<ObjectKey, Remembered>,
     /// What the server makes of what Git says, with the digest of the manifest it is about and the state of its kind.
     pub(crate) projections: HashMap<ObjectKey, (Digest, u64, Arc<Projection>)>,
+    /// What was worth a warning when a manifest was applied, for as long as Git says the same.
+    pub(crate) warnings: BTreeMap<ObjectKey, (Digest, Vec<String>)>,
     /// When the server was last asked about an object, and about which difference.
     pub(crate) asked: HashMap<ObjectKey, (Instant, Digest)>,
     /// What was done about an object's leaves that drifted.
@@ -100,6 +102,7 @@ impl Memory {
         let there = |key: &ObjectKey| targets.objects.binary_search_by(|target| target.key.cmp(key)).is_ok();
         self.judged.retain(|key, _| there(key));
         self.projections.retain(|key, _| there(key));
+        self.warnings.retain(|key, _| there(key));
         self.asked.retain(|key, _| there(key));
         self.heals.retain(|(key, _), _| there(key));
     }

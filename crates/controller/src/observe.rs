@@ -137,10 +137,9 @@ pub(crate) async fn observe(
         Ok(loaded) => look_at_cluster(world, application, spec, project, unsupported, loaded, memory, looked).await,
         Err((_, error)) => {
             world.looked_at(name, looked);
-            Sight::Blocked(Blocked {
-                notice: Notice { kind: condition::COMPARISON_ERROR, message: said(&error) },
-                invalid: false,
-            })
+            // What is not honoured may be the very cause.
+            let message = unsupported.into_iter().chain([said(&error)]).collect::<Vec<_>>().join("; ");
+            Sight::Blocked(Blocked { notice: Notice { kind: condition::COMPARISON_ERROR, message }, invalid: false })
         }
     }
 }
@@ -643,6 +642,12 @@ impl View {
                         format!("{}: {}: {}", target.key, unsupported.field, unsupported.message),
                     );
                 }
+            }
+        }
+        for target in &self.targets.objects {
+            let applied = memory.warnings.get(&target.key).filter(|(of, _)| *of == target.digest);
+            for warning in applied.into_iter().flat_map(|(_, warnings)| warnings) {
+                warn(condition::COMPARISON_WARNING, warning.clone());
             }
         }
         for warning in &self.targets.warnings {

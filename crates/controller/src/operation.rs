@@ -279,18 +279,27 @@ async fn apply_all(
     for (at, outcome) in outcomes {
         let target = &view.targets.objects[at];
         match outcome {
+            Ok(Applied { change: Change::LeftTo(holder), .. }) => {
+                let message = format!("{} is left to application '{holder}', which holds it", named(&target.key));
+                tally.results.push(result(&target.key, &target.gvk, ResultCode::SyncFailed, message));
+            }
             Ok(applied) => {
                 learn(world, memory, target, &applied.live.node());
                 if applied.change != Change::Unchanged {
                     tally.changed += 1;
                     tally.changed_keys.insert(target.key.clone());
                 }
+                if applied.warnings.is_empty() {
+                    memory.warnings.remove(&target.key);
+                } else {
+                    memory.warnings.insert(target.key.clone(), (target.digest, applied.warnings.clone()));
+                }
                 tally.warnings.extend(applied.warnings);
                 tally.results.push(result(
                     &target.key,
                     &target.gvk,
                     ResultCode::Synced,
-                    format!("{} {}", named(&target.key), word(applied.change)),
+                    format!("{} {}", named(&target.key), word(&applied.change)),
                 ));
             }
             Err(error) => {
@@ -420,7 +429,7 @@ pub(crate) fn result(key: &ObjectKey, gvk: &Gvk, status: ResultCode, message: St
 /// Results for the objects that were as Git says all along, as upstream lists them.
 fn note_unchanged(view: &View, tally: &mut Tally) {
     for judged in view.objects.iter().filter(|judged| matches!(judged.verdict, Verdict::InLine)) {
-        let message = format!("{} {}", named(&judged.key), word(Change::Unchanged));
+        let message = format!("{} {}", named(&judged.key), word(&Change::Unchanged));
         tally.results.push(result(&judged.key, &judged.gvk, ResultCode::Synced, message));
     }
 }
@@ -445,11 +454,12 @@ pub(crate) fn named(key: &ObjectKey) -> String {
     if key.group.is_empty() { format!("{kind}/{}", key.name) } else { format!("{kind}.{}/{}", key.group, key.name) }
 }
 
-fn word(change: Change) -> &'static str {
+fn word(change: &Change) -> &'static str {
     match change {
         Change::Created => "created",
         Change::Configured => "configured",
         Change::Unchanged => "unchanged",
+        Change::LeftTo(_) => "left alone",
     }
 }
 

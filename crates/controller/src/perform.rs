@@ -55,12 +55,14 @@ pub(crate) struct Applied {
 }
 
 /// What an apply did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Created,
     Configured,
     /// The same version came back: it was equal already.
     Unchanged,
+    /// Nothing: this other application has come to hold it meanwhile.
+    LeftTo(Arc<str>),
 }
 
 /// Applies one object.
@@ -82,8 +84,7 @@ async fn once(order: &Order<'_>, before: Option<&Arc<Live>>) -> Result<Applied, 
     let mut before = before.cloned();
     if let Some(seen) = &before {
         if let Some(holder) = holder(order.world, order.name, &order.target.key, seen) {
-            let message = format!("application '{holder}' holds it");
-            return Err(ClusterError::Refused { code: 409, message, fields: Vec::new() });
+            return Ok(Applied { live: Arc::clone(seen), change: Change::LeftTo(holder), warnings: Vec::new() });
         }
         before = Some(take_over(order, seen).await?);
     }
@@ -169,7 +170,7 @@ async fn send(
                     && dropped < UNKNOWN_FIELDS_MAX
                     && message.contains("field not declared in schema") =>
             {
-                let Some(field) = fields.first().filter(|field| remove_field(&mut body, field)) else {
+                let Some(field) = fields.iter().find(|field| remove_field(&mut body, field)) else {
                     return Err(error);
                 };
                 dropped += 1;
@@ -219,7 +220,8 @@ fn remove_field(body: &mut Node, path: &str) -> bool {
 fn is_item(node: &Node, named: &str) -> bool {
     named.split(',').all(|pair| {
         pair.split_once('=')
-            .is_some_and(|(field, value)| node.get(field).is_some_and(|found| found.to_string() == value))
+            // A key that Git leaves out has its default there.
+            .is_some_and(|(field, value)| node.get(field).is_none_or(|found| found.to_string() == value))
     })
 }
 
@@ -264,8 +266,13 @@ mod tests {
             ),
             (
                 r#".ports[containerPort=80,protocol="TCP"].x"#,
-                r#"{"ports":[{"containerPort":80,"protocol":"TCP","x":1}]}"#,
-                r#"{"ports":[{"containerPort":80,"protocol":"TCP"}]}"#,
+                r#"{"ports":[{"containerPort":80,"protocol":"TCP","x":1},{"containerPort":81,"x":1}]}"#,
+                r#"{"ports":[{"containerPort":80,"protocol":"TCP"},{"containerPort":81,"x":1}]}"#,
+            ),
+            (
+                r#".ports[containerPort=80,protocol="TCP"].x"#,
+                r#"{"ports":[{"containerPort":80,"x":1}]}"#,
+                r#"{"ports":[{"containerPort":80}]}"#,
             ),
         ];
         for (path, before, after) in table {

@@ -41,7 +41,7 @@ async fn a_running_argo_cd_controller_stops_all_writes_until_it_is_scaled_to_zer
     let asked =
         json!({"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}, "operation": {"sync": {}}});
     app.patch(&asked).await;
-    let later = scene.create(scene.application_named("rival-later").automated(true, true)).await;
+    let later = scene.create(scene.application_named("rival-later").path("later").automated(true, true)).await;
     scene.until_event("rival-later", &["CompareOnly"]).await;
     for app in [&app, &later] {
         assert_eq!(app.get().await["status"], Value::Null, "{}", app.brief().await);
