@@ -13,9 +13,10 @@ use trueup_api::{
 use trueup_object::{Digest, ObjectKey};
 use trueup_plan::{Attempt, Automation, Block, Decision, End, Idle, Last, Pause, Phase, Refusal, Request, Situation};
 
+use crate::extras::Fate;
 use crate::judge::Verdict;
 use crate::memory::Memory;
-use crate::observe::{Fate, Notice, View};
+use crate::observe::{Notice, View};
 use crate::operation::{self, Run};
 use crate::world::World;
 use crate::{clock, heal};

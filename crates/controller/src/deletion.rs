@@ -13,10 +13,14 @@ use trueup_api::{App, Application, Cascade, Project, annotations, condition, del
 use trueup_cluster::{ClusterError, Kind, KindError, Live, Propagation, WatchState};
 use trueup_object::{Gvk, ObjectKey};
 
+use crate::extras::{is_ours, live};
 use crate::judge::Verdict;
+use crate::kinds::kinds_of;
 use crate::memory::Memory;
-use crate::observe::{Notice, inventory, is_our_cluster, is_ours, kinds_of, live, not_permitted};
+use crate::observe::Notice;
 use crate::operation::OBJECTS_AT_ONCE;
+use crate::past::inventory;
+use crate::permission::{is_our_cluster, not_permitted};
 use crate::world::World;
 use crate::writer::{Update, write};
 use crate::{clock, perform, status};

@@ -6,21 +6,27 @@
 
 mod applications;
 mod clock;
+mod conclude;
 mod decide;
 mod deletion;
 mod drift;
 mod event;
+mod extras;
 mod heal;
 mod holders;
 mod http;
 mod judge;
+mod kinds;
 mod memory;
 mod metrics;
+mod notices;
 mod observe;
 mod operation;
 mod pace;
+mod past;
 mod patch;
 mod perform;
+mod permission;
 mod projections;
 mod projects;
 mod pruning;

@@ -17,9 +17,11 @@ use trueup_object::{GroupKind, Gvk, Node, ObjectKey};
 use trueup_plan::{Item, Step};
 
 use crate::clock;
+use crate::extras::{Extra, Fate};
 use crate::judge::{Frame, Judged, Verdict, learn};
+use crate::kinds::defines;
 use crate::memory::{Base, Memory};
-use crate::observe::{Extra, Fate, View, defines};
+use crate::observe::View;
 use crate::perform::{self, Applied, Change, Order};
 use crate::pruning;
 use crate::world::World;

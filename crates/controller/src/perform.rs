@@ -12,9 +12,9 @@ use trueup_diff::{Schema, only_managed_fields_differ, takeover, to_send, without
 use trueup_object::{Node, ObjectKey};
 use trueup_render::Target;
 
+use crate::extras::live;
 use crate::judge::holder;
 use crate::metrics::Metrics;
-use crate::observe::live;
 use crate::world::World;
 
 /// How often an object that changes under our hands is looked at again within one apply.

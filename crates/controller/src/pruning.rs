@@ -9,7 +9,8 @@ use trueup_api::{Application, ResultCode};
 use trueup_cluster::{ClusterError, Propagation, WatchState};
 use trueup_object::ObjectKey;
 
-use crate::observe::{Extra, Fate, View};
+use crate::extras::{Extra, Fate};
+use crate::observe::View;
 use crate::operation::{OBJECTS_AT_ONCE, Tally, named, result};
 use crate::perform;
 use crate::world::World;

@@ -4,11 +4,10 @@
 //! last synced. Entry point: [`reconcile`].
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 use trueup_api::{
-    Application, Operation, OperationPhase, OperationState, Refresh, RevisionHistory, Status, SyncResult, condition,
+    Application, Operation, OperationPhase, OperationState, Refresh, RevisionHistory, SyncResult, condition,
 };
 use trueup_diff::drift::Event;
 use trueup_git::CommitId;
@@ -16,17 +15,12 @@ use trueup_object::ObjectKey;
 
 use crate::decide::{Next, Refused, failed_notice, next, promise_retry};
 use crate::judge::{Verdict, confirm};
-use crate::memory::{Base, Memory};
-use crate::observe::{Blocked, Notice, Sight, View, observe, patience_ends};
+use crate::kinds::patience_ends;
+use crate::memory::Memory;
+use crate::observe::{Blocked, Notice, Sight, View, observe};
 use crate::operation::{self, BrokenOff, Ended, Run};
 use crate::world::World;
-use crate::writer::{Update, write};
 use crate::{clock, decide, deletion, drift, event, heal, source, status};
-
-/// Details of single objects, and repeats of a drift, are written at most once in this time.
-const DETAIL_PAUSE: Duration = Duration::from_secs(10);
-/// A status that could not be written is tried again after this time.
-const WRITE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Looks at an application and does what is due.
 pub(crate) async fn reconcile(world: &Arc<World>, name: &str) {
@@ -92,29 +86,29 @@ fn only_compare(world: &Arc<World>, application: &Application, memory: &mut Memo
 }
 
 /// One look.
-struct Look<'a> {
-    world: &'a Arc<World>,
+pub(crate) struct Look<'a> {
+    pub(crate) world: &'a Arc<World>,
     /// The application as it was when the look began: what is in its letter box then is what is dealt with.
-    first: Arc<Application>,
+    pub(crate) first: Arc<Application>,
     /// The application as it is after our own writes.
-    application: Arc<Application>,
-    refresh: bool,
+    pub(crate) application: Arc<Application>,
+    pub(crate) refresh: bool,
 }
 
 /// What is to be written besides the view itself.
 #[derive(Default)]
-struct Outcome {
-    state: Option<OperationState>,
-    history: Option<RevisionHistory>,
-    take_operation: bool,
-    events: Vec<Event>,
-    notices: Vec<Notice>,
+pub(crate) struct Outcome {
+    pub(crate) state: Option<OperationState>,
+    pub(crate) history: Option<RevisionHistory>,
+    pub(crate) take_operation: bool,
+    pub(crate) events: Vec<Event>,
+    pub(crate) notices: Vec<Notice>,
     /// The view is what the last successful sync left behind.
-    baseline: bool,
+    pub(crate) baseline: bool,
 }
 
 impl Look<'_> {
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.application.meta.name
     }
 
@@ -367,143 +361,9 @@ impl Look<'_> {
         let loaded = loaded.map_err(|error| format!("revision {revision} cannot be loaded: {error}"))?;
         view.turn_to(self.world, &self.application, memory, &loaded).await
     }
-
-    /// Writes the start of an operation down, with the inventory, before the first object is. Answers whether that worked.
-    async fn write_start(&mut self, memory: &mut Memory, view: &View, run: &Run) -> bool {
-        let application = Arc::clone(&self.application);
-        let old = &application.status;
-        let now = clock::now();
-        let drift = drift::drift(old.drift.as_ref(), &baseline(old), 0, Vec::new(), &now);
-        let mut status = status::seen(&self.application, view, drift, &[], &now);
-        status::operated(&mut status, run.state(OperationPhase::Running, String::new()), None, 0);
-        self.write(memory, Box::new(status), false).await
-    }
-
-    /// Writes down what was seen and done, at once if somebody waits for it.
-    async fn conclude(&mut self, memory: &mut Memory, view: &View, outcome: Outcome) {
-        let now = clock::now();
-        let application = Arc::clone(&self.application);
-        let old = &application.status;
-        let settled = outcome.baseline || (view.pending && in_line(view));
-        if settled {
-            memory.base = Base::Known(Arc::clone(&view.targets));
-        }
-        let baseline = if settled || !view.pending { view.targets.digest.to_string() } else { baseline(old) };
-        let open = drift::drifted(view).count();
-        let new: Vec<Event> = outcome
-            .events
-            .iter()
-            .filter(|event| !drift::is_known(old.drift.as_ref(), event) || event.outcome == drift::HEALED)
-            .cloned()
-            .collect();
-        let mut drift = drift::drift(old.drift.as_ref(), &baseline, open, new.clone(), &now);
-        drift::close(&mut drift, &drift::drifted(view).map(|judged| &judged.key).collect());
-        let mut status = status::seen(&self.application, view, drift, &outcome.notices, &now);
-        let ended = outcome.state.is_some();
-        if let Some(state) = outcome.state {
-            status::operated(&mut status, state, outcome.history, view.spec.history_limit);
-        }
-        self.tell_drift(old, &new);
-        let at_once = ended || outcome.take_operation || self.refresh || status::matters(old, &status);
-        if at_once || (status != *old && self.deferral_is_over(memory, old, &status)) {
-            self.write(memory, Box::new(status), outcome.take_operation).await;
-        }
-    }
-
-    /// Tells that an operation is over.
-    fn tell_end(&self, view: &View, state: &OperationState) {
-        let message = format!("Sync operation to {} {}: {}", view.commit, word(state), state.message);
-        let tell = if state.phase == OperationPhase::Succeeded { event::normal } else { event::warning };
-        tell(self.world, &self.application, "OperationCompleted", &message);
-    }
-
-    fn tell_drift(&self, old: &Status, new: &[Event]) {
-        for outcome in [drift::DETECTED, drift::HEALED] {
-            let lines: Vec<String> = new
-                .iter()
-                // Whatever became of it, it was detected.
-                .filter(|event| match outcome {
-                    drift::DETECTED => !drift::was_detected(old.drift.as_ref(), event),
-                    outcome => event.outcome == outcome,
-                })
-                .map(drift::line)
-                .collect();
-            if lines.is_empty() {
-                continue;
-            }
-            match outcome {
-                drift::HEALED => event::normal(self.world, &self.application, "DriftHealed", &lines.join("; ")),
-                _ => event::warning(self.world, &self.application, "DriftDetected", &lines.join("; ")),
-            }
-        }
-    }
-
-    /// Whether a write that nobody waits for is due; else it is scheduled.
-    fn deferral_is_over(&self, memory: &mut Memory, old: &Status, new: &Status) -> bool {
-        if let Some(due) = memory.deferred {
-            if due <= Instant::now() {
-                self.world.metrics.deferred_writes.inc();
-                return true;
-            }
-            self.world.queue.wake_at(self.name(), due);
-            return false;
-        }
-        let only_revision = old.resources == new.resources && old.drift == new.drift;
-        let due = if only_revision {
-            self.world.pace.slot()
-        } else {
-            memory.written.map_or_else(Instant::now, |at| at + DETAIL_PAUSE)
-        };
-        memory.deferred = Some(due);
-        self.world.queue.wake_at(self.name(), due);
-        false
-    }
-
-    /// Writes the status. Answers whether the application is there and has it.
-    async fn write(&mut self, memory: &mut Memory, mut status: Box<Status>, take_operation: bool) -> bool {
-        status.reconciled_at = Some(clock::now());
-        let update = Box::new(Update {
-            status: Some(*status),
-            take_operation,
-            take_refresh: self.refresh,
-            take_finalizers: Vec::new(),
-        });
-        match Box::pin(write(self.world, &self.first, &self.application, &update)).await {
-            Ok(Some(application)) => {
-                memory.inventory = crate::observe::inventory(&application);
-                memory.written = Some(Instant::now());
-                memory.deferred = None;
-                self.application = application;
-                true
-            }
-            Ok(None) => false,
-            Err(error) => {
-                tracing::warn!(application = %self.name(), %error, "the status cannot be written");
-                self.world.queue.wake_at(self.name(), Instant::now() + WRITE_PAUSE);
-                false
-            }
-        }
-    }
-}
-
-/// Whether every object is as Git says.
-fn in_line(view: &View) -> bool {
-    view.targets.invalid.is_empty() && view.stops.is_empty() && view.objects.iter().all(|judged| judged.is_in_line())
-}
-
-fn baseline(status: &Status) -> String {
-    status.drift.as_ref().map(|drift| drift.baseline.clone()).unwrap_or_default()
 }
 
 fn started(run: &Run, view: &View) -> String {
     let who = if run.is_automated() { "automated" } else { "requested" };
     format!("Initiated {who} sync to '{}'", view.commit)
-}
-
-fn word(state: &OperationState) -> &'static str {
-    match state.phase {
-        OperationPhase::Succeeded => "succeeded",
-        OperationPhase::Error => "ended in an error",
-        _ => "failed",
-    }
 }

@@ -12,8 +12,9 @@ use trueup_api::{
 use trueup_health::Health;
 use trueup_object::{Gvk, Node, ObjectKey};
 
+use crate::extras::{Extra, Fate};
 use crate::judge::{Judged, Verdict};
-use crate::observe::{Blocked, Extra, Fate, Notice, View};
+use crate::observe::{Blocked, Notice, View};
 
 /// Conditions whose messages together are longer than this many bytes are cut: an Application must stay far below etcd's
 /// limit of 1.5 MiB.

@@ -13,7 +13,7 @@ use trueup_cluster::{Change, Kind, Raw, RawEvent};
 use trueup_object::{Gvk, Node};
 
 use crate::applications::News;
-use crate::observe::inventory;
+use crate::past::inventory;
 use crate::rival::{LABELS, MANAGER};
 use crate::run::{application_kind, project_kind};
 use crate::world::{LookedAt, Reached, World};

@@ -1,0 +1,160 @@
+//! What an application answers for and Git no longer has, and what is to become of it.
+//!
+//! Invariant: only what is this application's own has the fate to be pruned, and never what another application holds. Entry
+//! point: [`View::find_extras`].
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use trueup_cluster::{ClusterError, Kind, Live};
+use trueup_health::Health;
+use trueup_object::{Gvk, Node, ObjectKey};
+
+use crate::judge::Verdict;
+use crate::memory::Memory;
+use crate::observe::View;
+use crate::perform::applied_by_us;
+use crate::permission::not_permitted;
+use crate::world::World;
+
+/// An object that we answer for and Git no longer has.
+#[derive(Debug)]
+pub(crate) struct Extra {
+    pub(crate) key: ObjectKey,
+    pub(crate) gvk: Gvk,
+    pub(crate) live: Option<Arc<Live>>,
+    pub(crate) health: Option<Health>,
+    pub(crate) fate: Fate,
+}
+
+/// What is to become of an object that Git no longer has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is deleted by a sync that prunes.
+    Prune,
+    /// It stays, and why.
+    Keep(String),
+    /// It is being deleted already.
+    Going,
+    /// It is no difference at all (`IgnoreExtraneous`).
+    Ignored,
+}
+
+// === impl Extra ===
+
+impl Extra {
+    /// Whether the object itself asks to be pruned, whatever the application says.
+    pub(crate) fn prunes_explicitly(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| trueup_api::prunes_explicitly(&live.node()))
+    }
+}
+
+// === impl View ===
+
+impl View {
+    /// Finds what we answer for and Git no longer has.
+    pub(crate) fn find_extras(&mut self, world: &World, name: &str, memory: &Memory) {
+        let desired: HashSet<&ObjectKey> = self.targets.objects.iter().map(|target| &target.key).collect();
+        let mut candidates: BTreeMap<ObjectKey, Gvk> = memory
+            .inventory
+            .iter()
+            .filter(|(key, _)| !desired.contains(key))
+            .map(|(key, gvk)| (key.clone(), gvk.clone()))
+            .collect();
+        for (gvk, key) in world.cluster.tracked(name) {
+            if !desired.contains(&key) {
+                candidates.insert(key, gvk);
+            }
+        }
+        self.extras = candidates.into_iter().filter_map(|(key, gvk)| self.extra(world, name, key, gvk)).collect();
+    }
+
+    /// What is to become of an object that Git no longer has, as things are now; nothing if it is not there.
+    pub(crate) fn extra(&self, world: &World, name: &str, key: ObjectKey, gvk: Gvk) -> Option<Extra> {
+        // As upstream, which gives them no tracking id: they are let go, never deleted, since every object of theirs would go too.
+        if key.kind == "CustomResourceDefinition" {
+            return None;
+        }
+        if let Some(Err(verdict)) = self.kinds.get(&gvk) {
+            let why = match verdict {
+                // Without its kind an object cannot be there.
+                Verdict::Unserved(_) => return None,
+                Verdict::Unreadable(why) => why.clone(),
+                _ => String::new(),
+            };
+            return Some(Extra { key, gvk, live: None, health: None, fate: Fate::Keep(why) });
+        }
+        let live = world.cluster.live(&gvk, &key)?;
+        if live.owned || !is_ours(name, &live) {
+            return None;
+        }
+        let node = live.node();
+        let fate = self.fate(world, name, &key, &live, &node);
+        Some(Extra { health: trueup_health::of(&node), key, gvk, live: Some(live), fate })
+    }
+
+    fn fate(&self, world: &World, name: &str, key: &ObjectKey, live: &Live, node: &Node) -> Fate {
+        if let Some(holder) = world.holders.other(name, key) {
+            return Fate::Keep(format!("application '{holder}' holds it"));
+        }
+        if live.deleting {
+            return Fate::Going;
+        }
+        if !self.targets.invalid.is_empty() {
+            return Fate::Keep("not judged: the render is not complete".to_owned());
+        }
+        let options = trueup_api::object_options(node);
+        if options.ignore_extraneous {
+            return Fate::Ignored;
+        }
+        if !options.prune || (!self.spec.options.prune && !trueup_api::prunes_explicitly(node)) {
+            return Fate::Keep("ignored (no prune)".to_owned());
+        }
+        if options.keep {
+            return Fate::Keep("ignored (helm.sh/resource-policy: keep)".to_owned());
+        }
+        if let Some(why) = not_permitted(&self.project, &self.spec.project, key, !key.namespace.is_empty()) {
+            return Fate::Keep(why);
+        }
+        if key.kind == "Namespace"
+            && let Some(why) = self.lived_in(world, name, &key.name)
+        {
+            return Fate::Keep(why);
+        }
+        Fate::Prune
+    }
+
+    /// Why a namespace stays: everything in it would go too.
+    fn lived_in(&self, world: &World, name: &str, namespace: &str) -> Option<String> {
+        let destination = &self.spec.destination.namespace;
+        if self.spec.options.create_namespace && destination == namespace {
+            return Some("it is the destination of this application (CreateNamespace=true)".to_owned());
+        }
+        if let Some(target) = self.targets.objects.iter().find(|target| target.key.namespace == namespace) {
+            return Some(format!("{} lives in it", target.key));
+        }
+        let holder = world.holders.other_in(name, namespace)?;
+        Some(format!("objects of application '{holder}' live in it"))
+    }
+}
+
+/// The body of an object, fetched if the index knows it only by name; none if it is not there.
+pub(crate) async fn live(world: &World, kind: &Kind, key: &ObjectKey) -> Result<Option<Arc<Live>>, ClusterError> {
+    if let Some(live) = world.cluster.live(&kind.gvk, key) {
+        return Ok(Some(live));
+    }
+    if !world.cluster.knows_foreign(&kind.gvk, key) {
+        return Ok(None);
+    }
+    world.cluster.fetch(kind, key).await
+}
+
+/// Whether an object is this application's by its tracking id; without one, by our own entry in its managedFields.
+pub(crate) fn is_ours(name: &str, live: &Live) -> bool {
+    match (live.claimed_by(), &live.app) {
+        (Some(app), _) => app == name,
+        (None, None) => applied_by_us(&live.node()),
+        // Copied from another object, or garbage: nobody knows whose it is.
+        (None, Some(_)) => false,
+    }
+}

@@ -1,0 +1,91 @@
+//! The kinds of an application's objects: how the API server serves them, and whether they have been listed.
+//!
+//! Entry points: [`kinds_of`] and [`watches`].
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use trueup_api::condition;
+use trueup_cluster::{Kind, KindError, WatchState};
+use trueup_object::{GroupKind, Gvk, Node};
+
+use crate::judge::Verdict;
+use crate::memory::Memory;
+use crate::observe::{Notice, Sight};
+use crate::source::Loaded;
+use crate::world::World;
+
+/// A kind that has not been listed after this time is reported; it goes on being waited for.
+pub(crate) const LIST_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Which kinds are namespaced, by the API server or by a definition in the same render.
+pub(crate) fn scopes(loaded: &Loaded, kinds: &HashMap<Gvk, Result<Kind, Verdict>>) -> BTreeMap<Gvk, bool> {
+    let defined: HashMap<GroupKind, bool> =
+        loaded.rendered.manifests.iter().filter_map(|manifest| defines(manifest.node())).collect();
+    let scope = |(gvk, kind): (&Gvk, &Result<Kind, Verdict>)| {
+        let namespaced = match kind {
+            Ok(kind) => kind.namespaced,
+            Err(_) => *defined.get(&gvk.group_kind())?,
+        };
+        Some((gvk.clone(), namespaced))
+    };
+    kinds.iter().filter_map(scope).collect()
+}
+
+/// The kind that a CustomResourceDefinition defines, and whether it is namespaced.
+pub(crate) fn defines(node: &Node) -> Option<(GroupKind, bool)> {
+    if node.str_at(&["kind"])? != "CustomResourceDefinition" {
+        return None;
+    }
+    let (group, kind) = (node.str_at(&["spec", "group"])?, node.str_at(&["spec", "names", "kind"])?);
+    Some((GroupKind::new(group, kind), node.str_at(&["spec", "scope"]) != Some("Cluster")))
+}
+
+/// Each kind as the API server serves it, or what is to be said of its objects.
+pub(crate) async fn kinds_of(world: &World, gvks: BTreeSet<Gvk>) -> HashMap<Gvk, Result<Kind, Verdict>> {
+    let mut kinds = HashMap::new();
+    for gvk in gvks {
+        let kind = world.cluster.kind(&gvk).await.map_err(|error| match error {
+            KindError::NotServed { .. } => Verdict::Unserved(format!("the API server does not serve the kind {gvk}: install its CustomResourceDefinition, or add it to the application")),
+            error @ KindError::Failed { .. } => Verdict::Unreadable(format!("{gvk}: {error}")),
+        });
+        kinds.insert(gvk, kind);
+    }
+    kinds
+}
+
+/// Has every kind watched. Answers that the application must wait if one of them has not been listed yet.
+pub(crate) fn watches(
+    world: &World,
+    kinds: &mut HashMap<Gvk, Result<Kind, Verdict>>,
+    memory: &mut Memory,
+) -> Option<Sight> {
+    let mut pending = Vec::new();
+    for (gvk, kind) in kinds.iter_mut() {
+        let Ok(served) = kind else { continue };
+        world.cluster.watch(served);
+        match world.cluster.watch_state(gvk) {
+            WatchState::Ready => {}
+            WatchState::Pending { .. } => pending.push(gvk.to_string()),
+            WatchState::Failed { message, .. } => {
+                *kind = Err(Verdict::Unreadable(format!("{gvk} cannot be listed: {message}")));
+            }
+        }
+    }
+    if pending.is_empty() {
+        memory.kinds_wait = None;
+        return None;
+    }
+    let since = *memory.kinds_wait.get_or_insert_with(Instant::now);
+    pending.sort_unstable();
+    let message = format!("waiting for the first listing of {}", pending.join(", "));
+    Some(Sight::Waiting(
+        (since.elapsed() >= LIST_PATIENCE).then_some(Notice { kind: condition::COMPARISON_ERROR, message }),
+    ))
+}
+
+/// When an application that waits for a listing is to say so.
+pub(crate) fn patience_ends(memory: &Memory) -> Option<Instant> {
+    memory.kinds_wait.map(|since| since + LIST_PATIENCE)
+}

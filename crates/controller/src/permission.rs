@@ -1,0 +1,85 @@
+//! What an application may do: its project, its destination, and what it asks for that is not honoured.
+//!
+//! Entry points: [`permitted`] for the application, [`not_permitted`] for one object.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use trueup_api::{App, Destination, Project, object_options};
+use trueup_cluster::Kind;
+use trueup_object::{Gvk, ObjectKey};
+use trueup_render::Target;
+
+use crate::judge::Verdict;
+use crate::world::{IN_CLUSTER_NAME, IN_CLUSTER_SERVER, World};
+
+pub(crate) fn permitted(world: &World, spec: &App) -> Result<Arc<Project>, String> {
+    let project = world.projects.get(&spec.project)?;
+    let destination = &spec.destination;
+    if !is_our_cluster(destination) {
+        let which = if destination.name.is_empty() { &destination.server } else { &destination.name };
+        return Err(format!(
+            "there is no cluster '{which}': only the cluster of the controller is managed ({IN_CLUSTER_SERVER}, or by name {IN_CLUSTER_NAME})"
+        ));
+    }
+    if !project.permits_source(&spec.source.repo_url) {
+        return Err(format!(
+            "application repo {} is not permitted in project '{}'",
+            shown(&spec.source.repo_url),
+            spec.project
+        ));
+    }
+    if !project.permits_destination(IN_CLUSTER_SERVER, IN_CLUSTER_NAME, &destination.namespace) {
+        return Err(format!(
+            "application destination server '{IN_CLUSTER_SERVER}' and namespace '{}' do not match any of the allowed destinations in project '{}'",
+            destination.namespace, spec.project
+        ));
+    }
+    Ok(project)
+}
+
+/// Whether a destination is the cluster that we run in.
+pub(crate) fn is_our_cluster(destination: &Destination) -> bool {
+    destination.server == IN_CLUSTER_SERVER || destination.name == IN_CLUSTER_NAME
+}
+
+/// A URL without its credentials.
+pub(crate) fn shown(url: &str) -> String {
+    trueup_git::RepoUrl::parse(url).map_or_else(|_| "(not a valid URL)".to_owned(), |url| url.to_string())
+}
+
+/// Why no sync of this application may happen: what it asks for and we do not honour. What one operation asks for beyond that
+/// is that operation's failure, not the application's.
+pub(crate) fn stops(spec: &App, project: &Project) -> Vec<String> {
+    let all = spec.unsupported.iter().chain(project.unsupported());
+    all.filter(|unsupported| unsupported.stops)
+        .map(|unsupported| format!("{}: {}", unsupported.field, unsupported.message))
+        .collect()
+}
+
+/// Whether an application holds an object that its render has: not what it may not or does not want to sync.
+pub(crate) fn holds(
+    project: &Project,
+    spec: &App,
+    kinds: &HashMap<Gvk, Result<Kind, Verdict>>,
+    target: &Target,
+) -> bool {
+    let kind = kinds.get(&target.gvk).and_then(|kind| kind.as_ref().ok());
+    forbidden(project, spec, target, kind).is_none() && !object_options(target.manifest.node()).skip
+}
+
+/// Why the project does not permit an object, if so.
+pub(crate) fn forbidden(project: &Project, spec: &App, target: &Target, kind: Option<&Kind>) -> Option<String> {
+    let key = &target.key;
+    let namespaced = kind.map_or(!key.namespace.is_empty(), |kind| kind.namespaced);
+    not_permitted(project, &spec.project, key, namespaced)
+}
+
+/// Why a project permits nothing to be done to an object, if so.
+pub(crate) fn not_permitted(project: &Project, name: &str, key: &ObjectKey, namespaced: bool) -> Option<String> {
+    if !project.permits_kind(&key.group, &key.kind, &key.name, namespaced) {
+        return Some(format!("resource {}:{} is not permitted in project {name}", key.group, key.kind));
+    }
+    let placed = !namespaced || project.permits_destination(IN_CLUSTER_SERVER, IN_CLUSTER_NAME, &key.namespace);
+    (!placed).then(|| format!("namespace {} is not permitted in project '{name}'", key.namespace))
+}
