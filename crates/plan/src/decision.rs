@@ -754,7 +754,7 @@ mod tests {
             while retry.limit >= 0 && crate::retry_wait(&retry, retries).is_some() {
                 retries += 1;
                 prop_assert!(retries <= limit);
-                let last = Last { retry, retries, ..mine(Phase::Running, Some(u64::MAX), 0) };
+                let last = Last { retries, retry, ..mine(Phase::Running, Some(u64::MAX), 0) };
                 let situation = Situation { request, last: Some(last), block: None, behind: None, ..situation };
                 let wants_more = backoff::retry_wait(&retry, retries - 1) == Some(Duration::MAX);
                 prop_assert!(wants_more || decide(&situation) == again(retries));
