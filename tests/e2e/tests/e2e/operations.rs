@@ -57,8 +57,10 @@ async fn an_earlier_revision_can_be_asked_for() {
     let history = seen["status"]["history"].as_array().unwrap();
     assert_eq!(history.last().unwrap()["revision"], first);
     // What Git's branch says is still the measure.
-    let seen = app.sync_status("OutOfSync").await;
-    assert_eq!(seen["status"]["sync"]["revision"], second);
+    app.until("OutOfSync at the branch's commit", |app| {
+        app["status"]["sync"]["status"] == "OutOfSync" && app["status"]["sync"]["revision"] == second
+    })
+    .await;
     app.ask(json!({"revision": "main"})).await;
     app.synced(&second).await;
     scene.expect("configmaps", "more").await;
