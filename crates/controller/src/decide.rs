@@ -104,6 +104,9 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
         Decision::Nothing(idle) => Next::Nothing {
             notices: match idle {
                 Idle::WouldWipeOut => vec![sync_error(condition::would_wipe_out(&view.commit.to_string()))],
+                Idle::Ended => {
+                    vec![sync_error(condition::last_attempt_failed(&view.commit.to_string(), condition::TERMINATED))]
+                }
                 Idle::Off | Idle::Blocked | Idle::InLine | Idle::HealingOff => Vec::new(),
             },
         },
@@ -179,6 +182,7 @@ fn last(application: &Application, view: &View, memory: &Memory) -> Option<Last>
             OperationPhase::Running => Phase::Running,
             OperationPhase::Terminating => Phase::Terminating,
             OperationPhase::Succeeded => Phase::Succeeded,
+            OperationPhase::Failed | OperationPhase::Error if state.message == condition::TERMINATED => Phase::Ended,
             OperationPhase::Failed | OperationPhase::Error => Phase::Failed,
         },
         requested: application.operation.as_ref() == Some(&state.operation),

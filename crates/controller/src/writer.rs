@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use trueup_api::{Application, Status, annotations};
+use trueup_api::{Application, OperationPhase, Status, annotations};
 use trueup_cluster::ClusterError;
 
 use crate::patch::{escaped, status_operations, take, test};
@@ -14,6 +14,8 @@ use crate::world::World;
 
 /// How often a patch is made anew.
 const ROUNDS_MAX: u32 = 3;
+/// Where an operation's state is told.
+const STATE: &str = "operationState";
 
 /// What is to be written.
 #[derive(Default)]
@@ -99,7 +101,18 @@ fn took(world: &World, json: &[u8], otherwise: &Arc<Application>) -> Arc<Applica
 /// The patch that takes `current` to what is wanted. What was to be taken out is left if it is no longer what was `seen`.
 fn operations(seen: &Application, current: &Application, update: &Update) -> Vec<Value> {
     let mut operations = match &update.status {
-        Some(status) => status_operations(&fields(&current.status), &fields(status), &current.meta.uid),
+        Some(status) => {
+            let (old, new) = (fields(&current.status), fields(&respectful(status, current)));
+            let mut operations = status_operations(&old, &new, &current.meta.uid);
+            let known = current.status.operation_state.as_ref().filter(|_| old.get(STATE) != new.get(STATE));
+            if let Some(state) = known
+                && !operations.is_empty()
+            {
+                // Somebody may wish it to end in this very moment.
+                operations.insert(0, test("/status/operationState/phase", &json!(state.phase)));
+            }
+            operations
+        }
         None => Vec::new(),
     };
     if update.take_operation
@@ -131,6 +144,20 @@ fn operations(seen: &Application, current: &Application, update: &Update) -> Vec
         }
     }
     operations
+}
+
+/// The status with the wish that a running operation ends, if somebody has it by now.
+fn respectful(status: &Status, current: &Application) -> Status {
+    let mut status = status.clone();
+    let wished =
+        current.status.operation_state.as_ref().is_some_and(|state| state.phase == OperationPhase::Terminating);
+    if let Some(state) = &mut status.operation_state
+        && wished
+        && state.phase == OperationPhase::Running
+    {
+        state.phase = OperationPhase::Terminating;
+    }
+    status
 }
 
 /// A status as its first level of fields; none where nothing has been written yet.

@@ -120,6 +120,8 @@ pub enum Phase {
     Succeeded,
     /// It failed and will not be repeated.
     Failed,
+    /// Somebody ended it.
+    Ended,
 }
 
 /// An object that drifted.
@@ -223,6 +225,8 @@ pub enum Idle {
     InLine,
     /// Something drifted, and automation may not undo it.
     HealingOff,
+    /// Somebody ended the sync of what Git and the specification say now, as upstream: not begun again until one of them moves.
+    Ended,
 }
 
 /// Which drift may be undone now, and when the rest may be.
@@ -312,8 +316,11 @@ fn automated_attempt(situation: &Situation<'_>, goes_on: Option<Last>) -> Result
     if let Some(last) = goes_on {
         return last.next_attempt(situation.at_once);
     }
-    let failed = situation.last.filter(|last| last.phase == Phase::Failed && last.subject == Subject::Now);
-    let Some(last) = failed else { return Ok(Attempt::default()) };
+    let same = situation.last.filter(|last| last.subject == Subject::Now);
+    if same.is_some_and(|last| last.phase == Phase::Ended) && !situation.at_once {
+        return Err(Decision::Nothing(Idle::Ended));
+    }
+    let Some(last) = same.filter(|last| last.phase == Phase::Failed) else { return Ok(Attempt::default()) };
     match left(situation.resync, last.ended).filter(|_| !situation.at_once) {
         Some(wait) => Err(pause(wait, Pause::Failed)),
         // Its retries are not granted anew: one attempt per interval.
@@ -554,6 +561,18 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_ended_is_not_begun_again() {
+        let ended = with(moved(), last(Phase::Ended, Some(1000), 0));
+        assert_eq!(decide(&ended), Decision::Nothing(Idle::Ended));
+        assert_eq!(decide(&Situation { at_once: true, ..ended }), first());
+        assert_eq!(
+            decide(&with(moved(), Last { subject: Subject::Before, ..last(Phase::Ended, Some(1), 0) })),
+            first()
+        );
+        assert_eq!(decide(&with(asked(), last(Phase::Ended, Some(1), 0))), first());
+    }
+
+    #[test]
     fn what_failed_for_good_is_tried_once_per_interval() {
         let failed = |ended| with(moved(), last(Phase::Failed, ended, 5));
         assert_eq!(decide(&failed(Some(10))), wait(110, Pause::Failed));
@@ -572,7 +591,7 @@ mod tests {
     #[test]
     fn a_request_goes_first_and_anew() {
         assert_eq!(decide(&asked()), first());
-        for phase in [Phase::Running, Phase::Terminating, Phase::Succeeded, Phase::Failed] {
+        for phase in [Phase::Running, Phase::Terminating, Phase::Succeeded, Phase::Failed, Phase::Ended] {
             let other = last(phase, Some(1), 3);
             assert_eq!(decide(&Situation { request: Some(REQUEST), ..with(moved(), other) }), first(), "{phase:?}");
         }
@@ -653,7 +672,7 @@ mod tests {
 
     prop_compose! {
         fn any_last()(
-            phase in prop::sample::select(vec![Phase::Running, Phase::Terminating, Phase::Succeeded, Phase::Failed]),
+            phase in prop::sample::select(vec![Phase::Running, Phase::Terminating, Phase::Succeeded, Phase::Failed, Phase::Ended]),
             (requested, automated) in any::<(bool, bool)>(),
             subject in prop::sample::select(vec![Subject::Now, Subject::Before, Subject::Part]),
             ended in prop::option::of(any_duration()),
