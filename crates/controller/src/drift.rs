@@ -178,3 +178,63 @@ pub(crate) fn close(drift: &mut Drift, drifted: &HashSet<&ObjectKey>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(name: &str, live: &str, outcome: &str) -> Event {
+        Event {
+            key: ObjectKey::new("", "ConfigMap", "ns", name),
+            fields: vec![Field { path: ".data.a".into(), git: "1".into(), live: live.into() }],
+            manager: "kubectl-edit".into(),
+            operation: "Update".into(),
+            first_detected_at: "2026-11-24T10:00:00Z".into(),
+            last_detected_at: "2026-11-24T10:00:00Z".into(),
+            count: 1,
+            outcome: outcome.into(),
+        }
+    }
+
+    fn told(drift: &Drift) -> Vec<(&str, i64, &str)> {
+        drift.events.iter().map(|event| (event.name.as_str(), event.count, event.outcome.as_str())).collect()
+    }
+
+    #[test]
+    fn what_was_detected_and_is_healed_is_one_drift() {
+        let first = drift(None, "b", 1, vec![event("x", "2", DETECTED)], "2026-11-24T10:00:00Z");
+        assert_eq!(told(&first), [("x", 1, DETECTED)]);
+        assert!(is_known(Some(&first), &event("x", "2", DETECTED)));
+        assert!(was_detected(Some(&first), &event("x", "2", HEALED)));
+        let healed = drift(Some(&first), "b", 0, vec![event("x", "2", HEALED)], "2026-11-24T10:00:05Z");
+        assert_eq!(told(&healed), [("x", 1, HEALED)]);
+        assert_eq!(healed.since, None);
+    }
+
+    #[test]
+    fn the_beginning_of_a_drift_stays_while_it_lasts() {
+        let first = drift(None, "b", 1, vec![event("x", "2", DETECTED)], "2026-11-24T10:00:00Z");
+        let second = drift(Some(&first), "b", 2, vec![event("y", "3", DETECTED)], "2026-11-24T10:01:00Z");
+        assert_eq!(second.since.as_deref(), Some("2026-11-24T10:00:00Z"));
+        assert_eq!(second.count, 2);
+    }
+
+    #[test]
+    fn each_object_that_is_in_line_again_closes_its_own_event() {
+        let events = vec![event("x", "2", DETECTED), event("y", "2", FAILED), event("z", "2", HEALED)];
+        let mut drift = drift(None, "b", 1, events, "2026-11-24T10:00:00Z");
+        let still = ObjectKey::new("", "ConfigMap", "ns", "x");
+        close(&mut drift, &HashSet::from([&still]));
+        let mut told = told(&drift);
+        told.sort_unstable();
+        assert_eq!(told, [("x", 1, DETECTED), ("y", 1, GONE), ("z", 1, HEALED)]);
+    }
+
+    #[test]
+    fn a_line_names_what_and_who() {
+        assert_eq!(line(&event("x", "2", HEALED)), "ConfigMap ns/x was changed by 'kubectl-edit': .data.a");
+        let key = ObjectKey::new("", "ConfigMap", "ns", "x");
+        let deleted = gone(&key, "2026-11-24T10:00:00Z", HEALED);
+        assert_eq!(line(&deleted), "ConfigMap ns/x was deleted by an unknown manager");
+    }
+}

@@ -293,3 +293,80 @@ fn drift_matters(old: Option<&Drift>, new: Option<&Drift>) -> bool {
 fn compared_to(application: &Application) -> ComparedTo {
     application.spec.as_ref().map(|spec| spec.compared_to.clone()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notice(kind: &'static str, message: &str) -> Notice {
+        Notice { kind, message: message.to_owned() }
+    }
+
+    #[test]
+    fn a_condition_that_stays_keeps_its_time_and_one_that_ended_goes() {
+        let mut old = Status::default();
+        old.conditions = conditions(&old, &[notice("SyncError", "a"), notice("ComparisonWarning", "b")], "10:00");
+        assert_eq!(old.conditions[0].kind, "ComparisonWarning");
+        let new = conditions(&old, &[notice("SyncError", "a"), notice("SyncError", "c")], "11:00");
+        let told: Vec<_> = new.iter().map(|c| (c.message.as_str(), c.last_transition_time.as_deref())).collect();
+        assert_eq!(told, [("a", Some("10:00")), ("c", Some("11:00"))]);
+    }
+
+    #[test]
+    fn conditions_are_cut_before_they_fill_the_application() {
+        let long = "x".repeat(CONDITIONS_BYTES_MAX - 1);
+        let notices = [notice("A", &long), notice("B", "second"), notice("C", "third")];
+        assert_eq!(conditions(&Status::default(), &notices, "now").len(), 1);
+    }
+
+    #[test]
+    fn a_health_that_stays_keeps_its_time() {
+        let health = |code| Health { code, message: String::new() };
+        let mut old = Status::default();
+        old.health = health_status(&old, &health(trueup_health::Code::Progressing), "10:00");
+        let same = health_status(&old, &health(trueup_health::Code::Progressing), "11:00");
+        let other = health_status(&old, &health(trueup_health::Code::Healthy), "11:00");
+        assert_eq!(same.last_transition_time.as_deref(), Some("10:00"));
+        assert_eq!(other.last_transition_time.as_deref(), Some("11:00"));
+    }
+
+    #[test]
+    fn the_history_keeps_the_newest() {
+        let mut status = Status::default();
+        for id in 0..4 {
+            let entry = RevisionHistory { id, ..RevisionHistory::default() };
+            operated(&mut status, OperationState::default(), Some(entry), 2);
+        }
+        assert_eq!(status.history.iter().map(|entry| entry.id).collect::<Vec<_>>(), [2, 3]);
+    }
+
+    #[test]
+    fn a_revision_alone_and_a_pruned_object_that_has_gone_can_wait() {
+        let resource = |name: &str, requires_pruning| ResourceStatus {
+            kind: "ConfigMap".into(),
+            name: name.into(),
+            requires_pruning,
+            status: if requires_pruning { SyncCode::OutOfSync } else { SyncCode::Synced },
+            ..ResourceStatus::default()
+        };
+        let mut old = Status { resources: vec![resource("a", false), resource("b", true)], ..Status::default() };
+        old.sync.revision = "1".into();
+        let mut new = old.clone();
+        new.sync.revision = "2".into();
+        assert!(!matters(&old, &new));
+        new.resources.pop();
+        assert!(!matters(&old, &new));
+        new.resources[0].status = SyncCode::OutOfSync;
+        assert!(matters(&old, &new));
+        assert!(matters(&Status::default(), &old));
+    }
+
+    #[test]
+    fn images_of_every_container_are_told() {
+        let json = r#"{"kind":"CronJob","spec":{"jobTemplate":{"spec":{"template":{"spec":
+            {"initContainers":[{"image":"i:1"}],"containers":[{"image":"c:2"},{"name":"x"}]}}}}}}"#;
+        let mut images = BTreeSet::new();
+        collect_images(&Node::from_json(json.as_bytes()).unwrap(), &mut images);
+        assert_eq!(images.into_iter().collect::<Vec<_>>(), ["c:2", "i:1"]);
+    }
+}
