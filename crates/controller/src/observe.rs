@@ -55,6 +55,8 @@ pub(crate) struct View {
     pub(crate) spec: Arc<App>,
     pub(crate) project: Arc<Project>,
     pub(crate) commit: CommitId,
+    /// It is another revision than the target revision: what is in line with it is not in line with what Git says.
+    pub(crate) turned: bool,
     pub(crate) targets: Arc<Targets>,
     /// Git says something else than at the last successful sync.
     pub(crate) pending: bool,
@@ -173,6 +175,7 @@ async fn look_at_cluster(
         spec,
         project,
         commit: loaded.commit,
+        turned: false,
         targets,
         pending,
         never_synced,
@@ -231,6 +234,7 @@ impl View {
         let name = application.meta.name.as_str();
         let kinds = kinds_of(world, loaded.rendered.manifests.iter().map(trueup_object::Manifest::gvk).collect()).await;
         self.targets = place(name, &self.spec, loaded, &kinds, memory);
+        self.turned = self.turned || self.commit != loaded.commit;
         self.commit = loaded.commit;
         self.kinds.extend(kinds);
         world.note_kinds(name, self.kinds.keys());

@@ -97,7 +97,7 @@ pub(crate) fn sync_code(view: &View) -> SyncCode {
     let codes: Vec<SyncCode> = objects.chain(extras).collect();
     if codes.contains(&SyncCode::Unknown) {
         SyncCode::Unknown
-    } else if codes.contains(&SyncCode::OutOfSync) || !view.targets.invalid.is_empty() {
+    } else if codes.contains(&SyncCode::OutOfSync) || !view.targets.invalid.is_empty() || view.turned {
         SyncCode::OutOfSync
     } else {
         SyncCode::Synced

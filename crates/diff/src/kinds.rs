@@ -139,7 +139,7 @@ impl<'a> Kinds<'a> {
     /// The items of a manifest by what tells them apart, as live knows them.
     ///
     /// An item may leave out a key that has a default. Where no schema says which, it is taken for the one live item that
-    /// agrees in all other keys; if there is not exactly one, the answer is not sure.
+    /// agrees in all other keys, and the answer is not sure.
     pub(crate) fn keyed(self, items: &[Node], keys: &[CompactString], live: &[Node]) -> Known<Vec<Option<Step>>> {
         let mut steps: Vec<_> = items.iter().map(|item| self.key_of(item, keys)).collect();
         let is_partial = |step: &Option<Step>| matches!(step, Some(Step::Key(fields)) if fields.len() < keys.len());
@@ -155,9 +155,10 @@ impl<'a> Kinds<'a> {
                 _ => false,
             };
             let mut agreeing = free.iter().filter(agrees);
-            match (agreeing.next(), agreeing.next()) {
-                (Some(only), None) => *step = Some(only.clone()),
-                _ => sure = false,
+            // A guess at best: somebody may have changed the very key that Git leaves out.
+            sure = false;
+            if let (Some(only), None) = (agreeing.next(), agreeing.next()) {
+                *step = Some(only.clone());
             }
         }
         Known { kind: steps, sure }
@@ -253,11 +254,11 @@ mod tests {
         let keys = ["name".into(), "zone".into()];
         let live = list(r#"[{"name":"r","zone":"a"},{"name":"r","zone":"b"},{"name":"s","zone":"a"}]"#);
         for (items, expected, sure) in [
-            (r#"[{"name":"s"}]"#, &[r#"k:{"name":"s","zone":"a"}"#][..], true),
+            (r#"[{"name":"s"}]"#, &[r#"k:{"name":"s","zone":"a"}"#][..], false),
             (
                 r#"[{"name":"r"},{"name":"r","zone":"b"}]"#,
                 &[r#"k:{"name":"r","zone":"a"}"#, r#"k:{"name":"r","zone":"b"}"#],
-                true,
+                false,
             ),
             (r#"[{"name":"r"}]"#, &[r#"k:{"name":"r"}"#], false),
             (r#"[{"name":"t"}]"#, &[r#"k:{"name":"t"}"#], false),
