@@ -55,13 +55,23 @@ impl Look<'_> {
         drift::close(&mut drift, &drift::drifted(view).map(|judged| &judged.key).collect());
         let mut status = status::seen(&self.application, view, drift, &outcome.notices, &now);
         let ended = outcome.state.is_some();
+        let told = outcome.state.clone().filter(|_| outcome.tell_end);
         if let Some(state) = outcome.state {
             status::operated(&mut status, state, outcome.history, view.spec.history_limit);
         }
-        self.tell_drift(old, &new);
         let at_once = ended || outcome.take_operation || self.refresh || status::matters(old, &status);
         if at_once || (status != *old && self.deferral_is_over(memory, old, &status)) {
-            self.write(memory, Box::new(status), outcome.take_operation).await;
+            if !self.write(memory, Box::new(status), outcome.take_operation).await {
+                // It is tried again in a while, and nothing is told before it is written down.
+                return;
+            }
+        }
+        self.tell_drift(old, &new);
+        if let Some(state) = told {
+            self.tell_end(view, &state);
+        }
+        if outcome.again {
+            self.world.queue.wake(self.name());
         }
     }
 

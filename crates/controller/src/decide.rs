@@ -13,6 +13,7 @@ use trueup_api::{
 use trueup_object::{Digest, ObjectKey};
 use trueup_plan::{Attempt, Automation, Block, Decision, End, Idle, Last, Pause, Phase, Refusal, Request, Situation};
 
+use crate::drift::is_drift;
 use crate::extras::Fate;
 use crate::judge::Verdict;
 use crate::memory::Memory;
@@ -66,6 +67,9 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
         (Some(request), _) => request.prune && (prunable > 0 || request.elsewhere),
         (None, automation) => prunable > 0 && block.is_none() && automation.is_some_and(|automation| automation.prune),
     };
+    // What another application holds keeps the sync open; what drifts meanwhile is drift all the same.
+    let held = view.objects.iter().any(|judged| matches!(judged.verdict, Verdict::HeldBy(_)));
+    let synced = held && memory.synced == Some(content(application, view));
     let situation = Situation {
         automation,
         request,
@@ -73,7 +77,11 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
         block,
         pending: view.pending,
         desired: view.targets.objects.len(),
-        wanting: view.objects.iter().filter(|judged| wants_sync(&judged.verdict)).count(),
+        wanting: view
+            .objects
+            .iter()
+            .filter(|judged| wants_sync(&judged.verdict) && !(synced && is_drift(judged, view)))
+            .count(),
         prunable,
         behind: if prunes { behind(world, application, view, memory) } else { no_longer_behind(memory) },
         drifts: &drifts,

@@ -27,6 +27,8 @@ use crate::{clock, perform, status};
 
 /// What stands in the way is looked at again after this time, if no event comes before.
 const PAUSE: Duration = Duration::from_secs(5);
+/// How soon it is looked at again whether other applications have looked at their newest commit.
+const BEHIND_PAUSE: Duration = Duration::from_millis(500);
 /// How many objects the condition names.
 const NAMED_MAX: usize = 5;
 
@@ -60,6 +62,17 @@ pub(crate) async fn advance(world: &Arc<World>, application: &Arc<Application>, 
             return report(world, application, message).await;
         }
     };
+    if let Some(may) = &may
+        && let Some(other) = world.behind(&application.meta.name, &may.spec.source.repo_url)
+    {
+        // It may be about to hold what would be deleted here, as when an application is renamed.
+        world.queue.wake_at(&application.meta.name, Instant::now() + BEHIND_PAUSE);
+        if clock::since(application.meta.deletion_timestamp.as_deref().unwrap_or_default()) >= PAUSE * 2 {
+            let message = format!("waiting until application '{other}' has looked at its newest commit");
+            report(world, application, message).await;
+        }
+        return;
+    }
     match doomed(world, &application.meta.name, may.as_ref(), memory).await {
         Err(waiting) => {
             world.queue.wake_at(&application.meta.name, Instant::now() + PAUSE);
@@ -205,6 +218,8 @@ async fn delete(world: &Arc<World>, application: &Arc<Application>, doomed: Vec<
     // The events of the deletions wake the application.
     world.queue.wake_at(&application.meta.name, Instant::now() + PAUSE);
     if !failures.is_empty() {
+        // They come in any order, and the same failures are the same message.
+        failures.sort_unstable();
         return report(world, application, failures.join("; ")).await;
     }
     let stuck: Vec<String> = doomed

@@ -28,7 +28,7 @@ pub(crate) fn drifted(view: &View) -> impl Iterator<Item = &Judged> {
     view.objects.iter().map(AsRef::as_ref).filter(|judged| is_drift(judged, view))
 }
 
-fn is_drift(judged: &Judged, view: &View) -> bool {
+pub(crate) fn is_drift(judged: &Judged, view: &View) -> bool {
     match &judged.verdict {
         Verdict::Missing => !view.pending,
         Verdict::Differs(comparison) => comparison.differences.iter().any(|difference| difference.drift),

@@ -94,6 +94,10 @@ impl View {
     }
 
     fn fate(&self, world: &World, name: &str, key: &ObjectKey, live: &Live, node: &Node) -> Fate {
+        if world.holders.other(name, key).is_some() {
+            world.holders.wait_for(name, key);
+        }
+        // Asked again after the registration: the holder may have let go in between.
         if let Some(holder) = world.holders.other(name, key) {
             return Fate::Keep(format!("application '{holder}' holds it"));
         }

@@ -94,13 +94,17 @@ impl State {
         let gone: Vec<ObjectKey> = held.keys.difference(&keys).cloned().collect();
         let come: Vec<ObjectKey> = keys.difference(&held.keys).cloned().collect();
         held.keys = keys;
-        for key in come {
-            self.by_key.entry(key).or_default().push(name.clone());
-        }
         let mut waking = HashSet::new();
+        for key in come {
+            let holders = self.by_key.entry(key).or_default();
+            // Who held it alone says so now.
+            waking.extend(holders.iter().cloned());
+            holders.push(name.clone());
+        }
         for key in gone {
             if let Some(holders) = self.by_key.get_mut(&key) {
                 holders.retain(|holder| *holder != name);
+                waking.extend(holders.iter().cloned());
                 if holders.is_empty() {
                     self.by_key.remove(&key);
                 }
@@ -139,7 +143,7 @@ mod tests {
         assert_eq!(holders.other_in("b", "ns").as_deref(), Some("a"));
         assert_eq!(holders.other_in("b", "elsewhere"), None);
         holders.wait_for("b", &key("x"));
-        assert!(holders.hold("a", [key("x")]).is_empty());
+        assert_eq!(holders.hold("a", [key("x")]), HashSet::new());
         assert_eq!(holders.hold("a", []), HashSet::from(["b".into()]));
         assert_eq!(holders.other("b", &key("x")), None);
     }

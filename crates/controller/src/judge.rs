@@ -121,7 +121,7 @@ pub(crate) async fn judge(
     frame.world.metrics.comparisons.inc();
     let judged = Arc::new(look(frame, memory, target, kind, live, holder).await);
     // What could not be known is looked at again next time.
-    if matches!(judged.verdict, Verdict::Unserved(_) | Verdict::Unreadable(_)) {
+    if matches!(judged.verdict, Verdict::Unserved(_) | Verdict::Unreadable(_) | Verdict::Forbidden(_)) {
         memory.judged.remove(&target.key);
     } else {
         memory.judged.insert(target.key.clone(), Remembered { cause, judged: Arc::clone(&judged) });
@@ -223,10 +223,12 @@ pub(crate) async fn confirm(
 ) -> Option<String> {
     let comparison = judged.comparison().filter(|comparison| comparison.doubtful())?;
     let leaves = leaves(comparison);
-    if memory.asked.get(&target.key).is_some_and(|(at, of)| *of == leaves && at.elapsed() < ASK_PAUSE) {
-        return None;
+    if let Some((at, of, said)) = memory.asked.get(&target.key)
+        && *of == leaves
+        && at.elapsed() < ASK_PAUSE
+    {
+        return said.clone();
     }
-    memory.asked.insert(target.key.clone(), (Instant::now(), leaves));
     frame.world.metrics.dry_runs.inc();
     let live = frame.world.cluster.live(&target.gvk, &target.key);
     let body = to_send(frame, target, live.as_deref());
@@ -235,21 +237,28 @@ pub(crate) async fn confirm(
         resource_version: None,
         validate: frame.spec.options.validate && judged.options.validate,
     };
-    match frame.world.cluster.apply(kind, &body, how).await {
+    let said = match frame.world.cluster.apply(kind, &body, how).await {
         Ok(answer) => {
             learn(frame.world, memory, target, &answer.node());
             None
         }
         Err(ClusterError::NotFound { .. }) => None,
-        Err(error) => Some(format!("{}: the API server would not say what it makes of it: {error}", target.key)),
-    }
+        Err(error) => {
+            // Asked again in a while: nothing else tells when it can answer.
+            frame.world.queue.wake_at(frame.name, Instant::now() + ASK_PAUSE);
+            Some(format!("{}: the API server would not say what it makes of it: {error}", target.key))
+        }
+    };
+    memory.asked.insert(target.key.clone(), (Instant::now(), leaves, said.clone()));
+    said
 }
 
 /// Keeps what the server makes of a manifest, as its answer to an apply shows.
 pub(crate) fn learn(world: &World, memory: &mut Memory, target: &Target, answer: &Node) {
     // The answer's own managedFields tell the kinds of its lists.
     let projection = Projection::from_answer(target.manifest.node(), answer, &Schema::unknown());
-    memory.projections.remove(&target.key);
+    // Its address is part of what a judgement was made from: it must not be another one's before that is made.
+    let _kept = memory.projections.remove(&target.key);
     if projection.is_empty() {
         world.projections.forget(&target.digest);
         return;
@@ -269,8 +278,8 @@ fn recall(world: &World, memory: &mut Memory, target: &Target) {
         if *of == target.digest && *at == kind_changes {
             return;
         }
-        memory.projections.remove(&target.key);
     }
+    let _kept = memory.projections.remove(&target.key);
     if let Some(projection) = world.projections.load(&target.digest) {
         memory.projections.insert(target.key.clone(), (target.digest, kind_changes, Arc::new(projection)));
     }

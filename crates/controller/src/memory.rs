@@ -35,8 +35,8 @@ pub(crate) struct Memory {
     pub(crate) projections: HashMap<ObjectKey, (Digest, u64, Arc<Projection>)>,
     /// What was worth a warning when a manifest was applied, for as long as Git says the same.
     pub(crate) warnings: BTreeMap<ObjectKey, (Digest, Vec<String>)>,
-    /// When the server was last asked about an object, and about which difference.
-    pub(crate) asked: HashMap<ObjectKey, (Instant, Digest)>,
+    /// When the server was last asked about an object, about which difference, and what it would not say.
+    pub(crate) asked: HashMap<ObjectKey, (Instant, Digest, Option<String>)>,
     /// What was done about an object's leaves that drifted.
     pub(crate) heals: HashMap<(ObjectKey, Digest), Healing>,
     /// When the status was last written.
@@ -49,6 +49,8 @@ pub(crate) struct Memory {
     pub(crate) kinds_wait: Option<Instant>,
     /// What the last sync that failed was for.
     pub(crate) failed: Option<Digest>,
+    /// What the last successful sync was for.
+    pub(crate) synced: Option<Digest>,
     /// Whether Git was asked once for this application.
     pub(crate) looked: bool,
     /// Whether a notice about an Argo CD controller went out.

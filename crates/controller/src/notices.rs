@@ -12,6 +12,7 @@ use std::sync::Arc;
 impl View {
     /// What is worth a condition.
     pub(crate) fn note(&mut self, world: &World, name: &str, memory: &Memory) {
+        self.stops.truncate(self.own_stops);
         let mut notices = Vec::new();
         let mut warn = |kind: &'static str, message: String| notices.push(Notice { kind, message });
         let written = self.spec.unsupported.iter().chain(self.project.unsupported());

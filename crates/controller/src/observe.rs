@@ -66,8 +66,9 @@ pub(crate) struct View {
     /// What we answer for and Git no longer has.
     pub(crate) extras: Vec<Extra>,
     pub(crate) kinds: HashMap<Gvk, Result<Kind, Verdict>>,
-    /// What stops every sync of this application.
+    /// What stops every sync of this application; first what does so whatever its objects are.
     pub(crate) stops: Vec<String>,
+    pub(crate) own_stops: usize,
     pub(crate) notices: Vec<Notice>,
 }
 
@@ -182,6 +183,7 @@ async fn look_at_cluster(
         objects: Vec::new(),
         extras: Vec::new(),
         kinds,
+        own_stops: stops.len(),
         stops,
         notices: Vec::new(),
     };
@@ -207,6 +209,12 @@ fn want(world: &World, name: &str, targets: &Targets, memory: &mut Memory) {
 // === impl View ===
 
 impl View {
+    /// Whether something of this application could not be read.
+    pub(crate) fn has_unreadable(&self) -> bool {
+        self.extras.iter().any(|extra| extra.live.is_none())
+            || self.objects.iter().any(|judged| matches!(judged.verdict, Verdict::Unreadable(_)))
+    }
+
     /// The frame in which this application's objects are judged.
     pub(crate) fn frame<'a>(&'a self, world: &'a World, application: &'a Application) -> Frame<'a> {
         let scalers =
@@ -248,6 +256,7 @@ impl View {
         }
         (self.pending, self.never_synced) = sync_state(application, &self.targets);
         self.stops = stops(&self.spec, &self.project);
+        self.own_stops = self.stops.len();
         self.judge_objects(world, application, memory).await;
         self.find_extras(world, name, memory);
         self.note(world, name, memory);

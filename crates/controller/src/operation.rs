@@ -230,7 +230,8 @@ fn interruption(world: &World, application: &Application, view: &View, run: &Run
     }
     let source = &view.spec.source;
     let tip = world.repositories.known_tip(&source.repo_url, &source.target_revision)?;
-    (run.is_automated() && tip != view.commit).then(|| (BrokenOff::Superseded, format!("superseded by revision {tip}")))
+    (run.is_automated() && application.operation.is_none() && tip != view.commit)
+        .then(|| (BrokenOff::Superseded, format!("superseded by revision {tip}")))
 }
 
 /// Applies these objects and nothing else, what others need first.

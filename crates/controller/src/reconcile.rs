@@ -68,6 +68,11 @@ async fn look_at(world: &Arc<World>, name: &str, application: Arc<Application>) 
     }
 }
 
+/// Whether somebody wants an operation to end.
+fn is_ending(state: &OperationState) -> bool {
+    state.phase == OperationPhase::Terminating
+}
+
 /// Another controller runs: nothing is written but one loud Event.
 fn only_compare(world: &Arc<World>, application: &Application, memory: &mut Memory, why: &str) {
     if !memory.rival_told {
@@ -105,6 +110,10 @@ pub(crate) struct Outcome {
     pub(crate) notices: Vec<Notice>,
     /// The view is what the last successful sync left behind.
     pub(crate) baseline: bool,
+    /// The end of an operation is told, once it is written down.
+    pub(crate) tell_end: bool,
+    /// What is due without what was done is found out by another look, once this one is written down.
+    pub(crate) again: bool,
 }
 
 impl Look<'_> {
@@ -138,9 +147,13 @@ impl Look<'_> {
                 Some(run.state(OperationPhase::Error, blocked.notice.message.clone()))
             }
             // A repository may answer again; a specification that is wrong leaves nothing to go on with.
-            None => going.filter(|_| blocked.invalid).map(|state| OperationState {
+            None => going.filter(|state| blocked.invalid || is_ending(state)).map(|state| OperationState {
                 phase: OperationPhase::Failed,
-                message: blocked.notice.message.clone(),
+                message: if is_ending(state) {
+                    condition::TERMINATED.to_owned()
+                } else {
+                    blocked.notice.message.clone()
+                },
                 ..state.clone()
             }),
         };
@@ -172,11 +185,8 @@ impl Look<'_> {
             Next::Heal(keys) => self.heal(memory, &mut view, &keys).await,
             Next::Refuse(refused) => self.refuse(memory, &view, *refused),
             Next::Close(state) => {
-                self.tell_end(&view, &state);
-                // What is due without it is found out by the next look.
-                self.world.queue.wake(self.name());
                 let take_operation = self.application.operation.is_some();
-                Outcome { state: Some(*state), take_operation, ..Outcome::default() }
+                Outcome { state: Some(*state), take_operation, tell_end: true, again: true, ..Outcome::default() }
             }
             Next::Wait { until, notices } => {
                 self.world.queue.wake_at(self.name(), until);
@@ -184,6 +194,10 @@ impl Look<'_> {
                 Outcome { notices: [notices, outcome.notices].concat(), ..outcome }
             }
             Next::Nothing { notices } => {
+                if view.has_unreadable() {
+                    // Nothing tells when it can be read again.
+                    self.world.queue.wake_at(self.name(), Instant::now() + self.world.resync);
+                }
                 let outcome = self.report(memory, &mut view).await;
                 Outcome { notices: [notices, outcome.notices].concat(), ..outcome }
             }
@@ -209,9 +223,10 @@ impl Look<'_> {
             view.judge_objects(self.world, &self.application, memory).await;
         }
         let now = clock::now();
-        outcome.events = drift::drifted(view)
-            .flat_map(|judged| drift::events_of(judged, &now, heal::outcome(judged, memory)))
-            .collect();
+        let events =
+            drift::drifted(view).flat_map(|judged| drift::events_of(judged, &now, heal::outcome(judged, memory)));
+        // Only as many as the status keeps: the others would be news at every look.
+        outcome.events = trueup_diff::drift::fold(Vec::new(), events.collect());
         outcome
     }
 
@@ -232,14 +247,12 @@ impl Look<'_> {
         state.sync_result =
             (!refused.results.is_empty()).then(|| SyncResult { resources: refused.results, ..SyncResult::default() });
         let promised = if refused.retry { promise_retry(&mut state, &view.spec) } else { None };
-        let wait = promised.unwrap_or_default();
-        self.world.queue.wake_at(self.name(), Instant::now() + wait);
-        if promised.is_some() {
+        if let Some(wait) = promised {
+            self.world.queue.wake_at(self.name(), Instant::now() + wait);
             memory.failed = Some(decide::content(&self.application, view));
-        } else {
-            self.tell_end(view, &state);
         }
-        Outcome { state: Some(state), take_operation: promised.is_none(), ..Outcome::default() }
+        let over = promised.is_none();
+        Outcome { state: Some(state), take_operation: over, tell_end: over, again: over, ..Outcome::default() }
     }
 
     /// Runs an operation, from its start to its end or its next attempt. Nothing if the revision that it asks for cannot be
@@ -250,13 +263,14 @@ impl Look<'_> {
             let mut state = run.state(OperationPhase::Error, why);
             state.finished_at = Some(clock::now());
             let promised = promise_retry(&mut state, &view.spec);
-            self.world.queue.wake_at(self.name(), Instant::now() + promised.unwrap_or_default());
-            if promised.is_none() {
-                self.tell_end(view, &state);
-            }
             let mut status = self.application.status.clone();
-            status::operated(&mut status, state, None, 0);
-            self.write(memory, Box::new(status), promised.is_none()).await;
+            status::operated(&mut status, state.clone(), None, 0);
+            if self.write(memory, Box::new(status), promised.is_none()).await {
+                self.world.queue.wake_at(self.name(), Instant::now() + promised.unwrap_or_default());
+                if promised.is_none() {
+                    self.tell_end(view, &state);
+                }
+            }
             return None;
         }
         let turned = view.commit != before;
@@ -308,6 +322,7 @@ impl Look<'_> {
         let now = Instant::now();
         // What another application holds is still to come.
         let whole = succeeded && !view.objects.iter().any(|judged| matches!(judged.verdict, Verdict::HeldBy(_)));
+        memory.synced = succeeded.then(|| decide::content(&self.application, view));
         if succeeded {
             memory.failed = None;
             view.pending = !whole;
@@ -319,19 +334,16 @@ impl Look<'_> {
                 notices.extend(failed_notice(Some(&ended.state), view, self.world.resync));
             }
         }
-        if promised.is_none() {
-            if failed_before.as_ref() != Some(&ended.state.message) {
-                self.tell_end(view, &ended.state);
-            }
-            // What was asked for may have been another revision, and automation may have stood back for it.
-            if turned || !run.is_automated() || ended.broken_off.is_some() {
-                self.world.queue.wake_at(self.name(), now);
-            }
-        }
+        let over = promised.is_none();
+        // What was asked for may have been another revision, and automation may have stood back for it.
+        let again = over && (turned || !run.is_automated() || ended.broken_off.is_some());
         view.judge_objects(self.world, &self.application, memory).await;
         view.find_extras(self.world, self.name(), memory);
+        view.note(self.world, self.name(), memory);
         Outcome {
-            take_operation: promised.is_none() && self.application.operation.is_some(),
+            take_operation: over && self.application.operation.is_some(),
+            tell_end: over && failed_before.as_ref() != Some(&ended.state.message),
+            again,
             state: Some(ended.state),
             history: ended.history,
             notices,

@@ -235,6 +235,10 @@ impl State {
         self.failures = if answer.is_err() { self.failures.saturating_add(1) } else { 0 };
         let mut concerned = BTreeSet::new();
         for (at, revision) in revisions.iter().enumerate() {
+            if !self.wanted.contains_key(revision) {
+                // Nobody wants it any more, so nobody would keep it up to date.
+                continue;
+            }
             let outcome = match answer {
                 Ok(outcomes) => outcomes
                     .get(at)

@@ -50,7 +50,7 @@ impl Rival {
     pub(crate) fn quiet_at(&self) -> Option<Instant> {
         let state = self.state();
         let at = state.wrote.filter(|_| state.workloads.is_empty())? + QUIET;
-        (at > Instant::now()).then_some(at)
+        Some(at.max(Instant::now()))
     }
 
     /// A workload with the label, as it is now. Answers whether that changes [`Rival::active`].
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(rival.quiet_at(), Some(Instant::now() + QUIET));
         tokio::time::advance(QUIET).await;
         assert_eq!(rival.active(), None);
-        assert_eq!(rival.quiet_at(), None);
+        assert_eq!(rival.quiet_at(), Some(Instant::now()));
     }
 
     #[tokio::test(start_paused = true)]

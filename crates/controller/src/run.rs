@@ -84,6 +84,9 @@ pub enum RunError {
         "the cluster does not know the kind {0}: install it with `trueup crds | kubectl apply --server-side --force-conflicts -f -`"
     )]
     NotInstalled(Gvk),
+    /// A watch of ours ended: a bug of ours.
+    #[error("a watch ended by itself ({0}): start again, and report it")]
+    Blind(String),
     /// The stop came before the start was over.
     #[error("stopped before it began")]
     Stopped,
@@ -153,7 +156,11 @@ async fn work(world: &Arc<World>, stopped: watch::Receiver<bool>) -> Result<(), 
     for _ in 0..WORKERS {
         workers.spawn(worker(Arc::clone(world), stopped.clone()));
     }
-    wait_for(stopped).await;
+    tokio::select! {
+        () = wait_for(stopped) => {}
+        // They never end by themselves: one that did leaves the controller blind.
+        Some(ended) = tasks.join_next() => return Err(RunError::Blind(format!("{ended:?}"))),
+    }
     tracing::info!("stopping: looks under way come to their end");
     let ended = tokio::time::timeout(STOP_DEADLINE, async { while workers.join_next().await.is_some() {} }).await;
     if ended.is_err() {

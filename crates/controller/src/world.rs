@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use trueup_cluster::{Cluster, Kind};
+use trueup_git::RepoUrl;
 use trueup_object::Gvk;
 use trueup_render::Renderer;
 
@@ -118,7 +119,12 @@ impl World {
     /// Another application of the same repository that has not yet looked at the tip of its revision: what it will hold is
     /// not known. An object moves between applications of one repository in one commit.
     pub(crate) fn behind(&self, app: &str, repo_url: &str) -> Option<Arc<str>> {
-        let others = |(other, at): &(&Arc<str>, &LookedAt)| &***other != app && at.repo_url == repo_url;
+        // One repository can be written in several ways.
+        let normal = |url: &str| RepoUrl::parse(url).map_or_else(|_| url.to_owned(), |url| url.normalised());
+        let repository = normal(repo_url);
+        let others = |(other, at): &(&Arc<str>, &LookedAt)| {
+            &***other != app && (at.repo_url == repo_url || normal(&at.repo_url) == repository)
+        };
         let looked_at: Vec<(Arc<str>, LookedAt)> =
             lock(&self.looked_at).iter().filter(others).map(|(other, at)| (Arc::clone(other), at.clone())).collect();
         looked_at.into_iter().find_map(|(other, looked)| {

@@ -85,6 +85,12 @@ fn changed_meanwhile(before: &Application, after: &Application, update: &Update)
         || after.raw_operation.as_ref() != operation
         || !left.eq(after.meta.finalizers.iter())
         || before.meta.deletion_timestamp != after.meta.deletion_timestamp
+        || (is_ending(after) && !is_ending(before))
+}
+
+/// Whether somebody wants the operation to end.
+fn is_ending(application: &Application) -> bool {
+    application.status.operation_state.as_ref().is_some_and(|state| state.phase == OperationPhase::Terminating)
 }
 
 /// Takes in what the API server answered.
@@ -154,6 +160,7 @@ fn respectful(status: &Status, current: &Application) -> Status {
     if let Some(state) = &mut status.operation_state
         && wished
         && state.phase == OperationPhase::Running
+        && current.status.operation_state.as_ref().is_some_and(|old| old.started_at == state.started_at)
     {
         state.phase = OperationPhase::Terminating;
     }
