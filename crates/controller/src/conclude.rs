@@ -60,11 +60,10 @@ impl Look<'_> {
             status::operated(&mut status, state, outcome.history, view.spec.history_limit);
         }
         let at_once = ended || outcome.take_operation || self.refresh || status::matters(old, &status);
-        if at_once || (status != *old && self.deferral_is_over(memory, old, &status)) {
-            if !self.write(memory, Box::new(status), outcome.take_operation).await {
-                // It is tried again in a while, and nothing is told before it is written down.
-                return;
-            }
+        let due = at_once || (status != *old && self.deferral_is_over(memory, old, &status));
+        if due && !self.write(memory, Box::new(status), outcome.take_operation).await {
+            // It is tried again in a while, and nothing is told before it is written down.
+            return;
         }
         self.tell_drift(old, &new);
         if let Some(state) = told {

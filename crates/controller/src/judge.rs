@@ -274,10 +274,9 @@ pub(crate) fn learn(world: &World, memory: &mut Memory, target: &Target, answer:
 /// Takes up what was learnt before a restart, and drops what was learnt of another state of the kind.
 fn recall(world: &World, memory: &mut Memory, target: &Target) {
     let kind_changes = world.kind_changes(&target.gvk);
-    if let Some((of, at, _)) = memory.projections.get(&target.key) {
-        if *of == target.digest && *at == kind_changes {
-            return;
-        }
+    let known = memory.projections.get(&target.key);
+    if known.is_some_and(|(of, at, _)| *of == target.digest && *at == kind_changes) {
+        return;
     }
     let _kept = memory.projections.remove(&target.key);
     if let Some(projection) = world.projections.load(&target.digest) {

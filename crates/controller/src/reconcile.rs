@@ -102,6 +102,7 @@ pub(crate) struct Look<'a> {
 
 /// What is to be written besides the view itself.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing that is to be done, in any combination")]
 pub(crate) struct Outcome {
     pub(crate) state: Option<OperationState>,
     pub(crate) history: Option<RevisionHistory>,
