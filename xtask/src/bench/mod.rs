@@ -2,8 +2,8 @@
 //!
 //! The floor is what nobody can avoid: the same objects and namespaces and one status-sized patch per Application, by a
 //! bare client with server-side apply over 16 connections. Each side gets a control plane of its own, fresh and empty
-//! but for the definitions; both create every namespace themselves. The floor's Applications lie there before its clock
-//! starts; ours are created after: the clock of Trueup includes them.
+//! but for the definitions; both create every namespace themselves. The Applications lie there before the clocks
+//! start; that of Trueup includes the start of its process.
 
 mod floor;
 mod load;
