@@ -39,7 +39,7 @@ impl Look<'_> {
         let now = clock::now();
         let application = Arc::clone(&self.application);
         let old = &application.status;
-        let settled = outcome.baseline || (view.pending && in_line(view));
+        let settled = outcome.baseline;
         if settled {
             memory.base = Base::Known(Arc::clone(&view.targets));
         }
@@ -151,7 +151,7 @@ impl Look<'_> {
 }
 
 /// Whether every object is as Git says.
-fn in_line(view: &View) -> bool {
+pub(crate) fn in_line(view: &View) -> bool {
     view.targets.invalid.is_empty() && view.stops.is_empty() && view.objects.iter().all(|judged| judged.is_in_line())
 }
 

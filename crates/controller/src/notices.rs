@@ -70,6 +70,10 @@ impl View {
         for invalid in &self.targets.invalid {
             self.stops.push(invalid.clone());
         }
+        if self.never_synced {
+            let message = "nothing was synced yet, so no inventory is stored: what an earlier controller may have left in the cluster for this application is not known";
+            warn(condition::ORPHANED_RESOURCE_WARNING, message.to_owned());
+        }
         if let Base::Lost(why) = &memory.base {
             warn(
                 condition::COMPARISON_WARNING,

@@ -13,6 +13,7 @@ use trueup_diff::drift::Event;
 use trueup_git::CommitId;
 use trueup_object::ObjectKey;
 
+use crate::conclude::in_line;
 use crate::decide::{Next, Refused, failed_notice, next, promise_retry};
 use crate::judge::{Verdict, confirm};
 use crate::kinds::patience_ends;
@@ -222,6 +223,13 @@ impl Look<'_> {
         }
         if asked {
             view.judge_objects(self.world, &self.application, memory).await;
+        }
+        if view.pending && in_line(view) {
+            // As Git says without a sync: a verdict, and no operation.
+            outcome.baseline = true;
+            view.pending = false;
+            view.never_synced = false;
+            view.note(self.world, self.name(), memory);
         }
         let now = clock::now();
         let events =

@@ -18,6 +18,7 @@ async fn manual(name: &str) -> (Scene<'static>, App, String) {
 #[tokio::test]
 async fn a_patch_by_kubectl_starts_a_sync() {
     let (scene, app, commit) = manual("op-patch").await;
+    app.condition("OrphanedResourceWarning", &["nothing was synced yet", "inventory"]).await;
     let patch =
         r#"{"operation":{"initiatedBy":{"username":"jane"},"info":[{"name":"why","value":"because"}],"sync":{}}}"#;
     let args = ["patch", "application", "op-patch", "-n", "argocd", "--type=merge", "-p", patch];
@@ -29,6 +30,7 @@ async fn a_patch_by_kubectl_starts_a_sync() {
     assert_eq!(state["operation"]["initiatedBy"], json!({"username": "jane"}));
     assert_eq!(state["operation"]["info"], json!([{"name": "why", "value": "because"}]));
     assert_eq!(state["syncResult"]["revision"], commit);
+    assert_eq!(seen["status"]["conditions"], Value::Null, "with the first sync there is an inventory");
     assert_eq!(seen["status"]["history"][0]["initiatedBy"], json!({"username": "jane"}));
     // Not automated: what is changed by hand is told, and left.
     scene.edit("configmaps", "config", &json!({"data": {"a": "9"}})).await;
