@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use trueup_api::condition;
 use trueup_cluster::{Kind, KindError, WatchState};
-use trueup_object::{GroupKind, Gvk, Node};
+use trueup_object::{GroupKind, Gvk};
+use trueup_render::defines;
 
 use crate::judge::Verdict;
 use crate::memory::Memory;
@@ -31,15 +32,6 @@ pub(crate) fn scopes(loaded: &Loaded, kinds: &HashMap<Gvk, Result<Kind, Verdict>
         Some((gvk.clone(), namespaced))
     };
     kinds.iter().filter_map(scope).collect()
-}
-
-/// The kind that a CustomResourceDefinition defines, and whether it is namespaced.
-pub(crate) fn defines(node: &Node) -> Option<(GroupKind, bool)> {
-    if node.str_at(&["kind"])? != "CustomResourceDefinition" {
-        return None;
-    }
-    let (group, kind) = (node.str_at(&["spec", "group"])?, node.str_at(&["spec", "names", "kind"])?);
-    Some((GroupKind::new(group, kind), node.str_at(&["spec", "scope"]) != Some("Cluster")))
 }
 
 /// Each kind as the API server serves it, or what is to be said of its objects.

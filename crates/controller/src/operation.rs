@@ -15,11 +15,11 @@ use trueup_api::{
 use trueup_cluster::{Absent, ClusterError, Kind};
 use trueup_object::{GroupKind, Gvk, Node, ObjectKey};
 use trueup_plan::{Item, Step};
+use trueup_render::defines;
 
 use crate::clock;
 use crate::extras::{Extra, Fate};
 use crate::judge::{Frame, Judged, Verdict, learn};
-use crate::kinds::defines;
 use crate::memory::{Base, Memory};
 use crate::observe::View;
 use crate::perform::{self, Applied, Change, Order};

@@ -5,6 +5,7 @@
 //! [`targets`] makes of it what one application sends: placed, tracked, and freed of what nobody may send.
 
 mod cache;
+mod definition;
 mod error;
 mod files;
 mod glob;
@@ -16,6 +17,7 @@ mod strip;
 mod target;
 mod walk;
 
+pub use definition::defines;
 pub use error::RenderError;
 pub use options::DirectoryOptions;
 pub use rendered::Rendered;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use trueup_api::App;
 use trueup_cluster::Kind;
-use trueup_object::{GroupKind, Gvk, Manifest, Node};
-use trueup_render::{Placement, Rendered, Targets, targets};
+use trueup_object::{GroupKind, Gvk, Manifest};
+use trueup_render::{Placement, Rendered, Targets, defines, targets};
 
 /// The final manifests of a render.
 pub(super) fn placed(rendered: &Rendered, app: &App, tracking_name: &str, kinds: &HashMap<Gvk, Kind>) -> Targets {
@@ -17,13 +17,4 @@ pub(super) fn placed(rendered: &Rendered, app: &App, tracking_name: &str, kinds:
         None => defined.get(&gvk.group_kind()).copied(),
     };
     targets(rendered, &Placement { app: tracking_name, namespace: &app.destination.namespace, namespaced: &namespaced })
-}
-
-/// The kind that a CustomResourceDefinition defines, and whether it is namespaced.
-fn defines(node: &Node) -> Option<(GroupKind, bool)> {
-    if node.str_at(&["kind"])? != "CustomResourceDefinition" {
-        return None;
-    }
-    let (group, kind) = (node.str_at(&["spec", "group"])?, node.str_at(&["spec", "names", "kind"])?);
-    Some((GroupKind::new(group, kind), node.str_at(&["spec", "scope"]) != Some("Cluster")))
 }
