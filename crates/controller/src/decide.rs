@@ -232,17 +232,11 @@ fn retries(state: &OperationState) -> u32 {
 
 /// How an operation is repeated: as it says, else as the application says. Where nothing is said, as upstream: automation tries
 /// again, people do not.
-fn policy(operation: &Operation, spec: &App) -> trueup_plan::Retry {
+fn policy(operation: &Operation, spec: &App) -> Retry {
     let own = (!operation.retry.is_empty()).then(|| operation.retry.read());
-    let retry = own.or(spec.retry).unwrap_or_else(|| {
+    own.or(spec.retry).unwrap_or_else(|| {
         if operation.initiated_by.automated { Retry::default() } else { RetryStrategy::default().read() }
-    });
-    trueup_plan::Retry {
-        limit: retry.limit,
-        duration: retry.duration,
-        factor: retry.factor,
-        max_duration: retry.max_duration,
-    }
+    })
 }
 
 /// An attempt at what is asked for, or at an automated sync.

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use trueup_api::Retry;
+
 /// The wait before the second heal of the same drift, as upstream.
 const HEAL_FIRST: Duration = Duration::from_secs(2);
 /// By what the waits between heals grow, as upstream.
@@ -13,26 +15,6 @@ const HEAL_MAX: Duration = Duration::from_mins(5);
 /// The shortest wait between two attempts at an operation, whatever its policy says: without it, a policy of no wait and no end
 /// would keep the API server busy for ever.
 const RETRY_MIN: Duration = Duration::from_secs(1);
-
-/// How a failed operation is repeated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// How often at most; below zero without end.
-    pub limit: i64,
-    /// The wait before the first repetition.
-    pub duration: Duration,
-    /// By what each further wait grows.
-    pub factor: u32,
-    /// The longest wait.
-    pub max_duration: Duration,
-}
-
-/// As upstream where nothing is said: five times, after 5, 10, 20, 40 and 80 seconds.
-impl Default for Retry {
-    fn default() -> Self {
-        Self { limit: 5, duration: Duration::from_secs(5), factor: 2, max_duration: Duration::from_mins(3) }
-    }
-}
 
 /// The wait before the next attempt of an operation that was repeated `attempt` times; none if it has had them all.
 pub fn retry_wait(retry: &Retry, attempt: u32) -> Option<Duration> {

@@ -10,7 +10,9 @@
 
 use std::time::Duration;
 
-use crate::backoff::{self, Retry};
+use trueup_api::Retry;
+
+use crate::backoff;
 
 /// The longest pause between two looks at whether other applications of the repository have looked at the same commit. How
 /// long that takes is bounded by the deadline of a fetch; nothing is pruned before, because one of them may hold the object.

@@ -1,0 +1,252 @@
+//! What an Application may say that is not honoured: rows of its specification and its finalizers.
+//!
+//! Entry point: [`application_unsupported`].
+
+use super::options::{Level, option_unsupported};
+use super::{Row, Unsupported, apply};
+use crate::annotations::{POST_DELETE_FINALIZER, PRE_DELETE_FINALIZER};
+use crate::source::ApplicationSource;
+use crate::spec::ApplicationSpec;
+use crate::version;
+
+/// Fields of an Application's specification.
+const SPEC: &[Row<ApplicationSpec>] = &[
+    Row {
+        field: "spec.sourceHydrator",
+        stops: true,
+        message: "hydrated sources are not supported yet: use spec.source",
+        found: |spec| spec.source_hydrator.is_some(),
+    },
+    Row {
+        field: "spec.sources",
+        stops: true,
+        message: "several sources are not supported yet: use spec.source",
+        found: |spec| !spec.sources.is_empty(),
+    },
+    Row {
+        field: "spec.source.chart",
+        stops: true,
+        message: "Helm repositories are not supported yet: commit the rendered manifests to Git",
+        found: |spec| of_source(spec, |source| !source.chart.is_empty()),
+    },
+    Row {
+        field: "spec.source.repoURL",
+        stops: true,
+        message: "OCI artifacts are not supported yet: use a Git repository",
+        found: |spec| of_source(spec, |source| source.repo_url.trim().to_ascii_lowercase().starts_with("oci://")),
+    },
+    Row {
+        field: "spec.source.helm",
+        stops: true,
+        message: "Helm is not supported yet: commit the rendered manifests to Git",
+        found: |spec| of_source(spec, |source| is_set(source.helm.as_ref())),
+    },
+    Row {
+        field: "spec.source.kustomize",
+        stops: true,
+        message: "Kustomize is not supported yet: commit the rendered manifests to Git",
+        found: |spec| of_source(spec, |source| is_set(source.kustomize.as_ref())),
+    },
+    Row {
+        field: "spec.source.plugin",
+        stops: true,
+        message: "config management plugins are not supported yet: commit the rendered manifests to Git",
+        // A plugin without a name is one that is to be found.
+        found: |spec| of_source(spec, |source| source.plugin.is_some()),
+    },
+    Row {
+        field: "spec.source.directory.jsonnet",
+        stops: true,
+        message: "Jsonnet is not supported yet: commit the rendered manifests to Git",
+        found: |spec| {
+            of_source(spec, |source| source.directory.as_ref().is_some_and(|directory| !directory.jsonnet.is_empty()))
+        },
+    },
+    Row {
+        field: "spec.source.directory.disableExtensionFilter",
+        stops: true,
+        message: "files without the extension yaml, yml or json are not read yet: rename them, or remove the field",
+        found: |spec| {
+            of_source(spec, |source| {
+                source.directory.as_ref().is_some_and(|directory| directory.disable_extension_filter)
+            })
+        },
+    },
+    Row {
+        field: "spec.source.targetRevision",
+        stops: true,
+        message: "ranges of versions are not supported yet: name a branch, a tag or a commit",
+        found: |spec| {
+            of_source(spec, |source| source.chart.is_empty() && version::is_range(source.target_revision.trim()))
+        },
+    },
+    Row {
+        field: "spec.source.tagPrefix",
+        stops: true,
+        message: "tag prefixes are not supported yet: name the whole tag in spec.source.targetRevision",
+        found: |spec| of_source(spec, |source| !source.tag_prefix.is_empty()),
+    },
+    Row {
+        field: "spec.syncPolicy.managedNamespaceMetadata",
+        stops: true,
+        message: "labels and annotations of the namespace are not set yet: add a Namespace manifest to the source",
+        found: |spec| {
+            let metadata = spec.sync_policy.as_ref().and_then(|policy| policy.managed_namespace_metadata.as_ref());
+            metadata.is_some_and(|metadata| !metadata.labels.is_empty() || !metadata.annotations.is_empty())
+        },
+    },
+    Row {
+        field: "spec.ignoreDifferences.jqPathExpressions",
+        stops: true,
+        message: "jq expressions are not evaluated yet: use jsonPointers",
+        found: |spec| spec.ignore_differences.iter().any(|rule| !rule.jq_path_expressions.is_empty()),
+    },
+    Row {
+        field: "spec.ignoreDifferences.managedFieldsManagers",
+        stops: true,
+        message: "fields of other managers are not ignored yet: use jsonPointers",
+        found: |spec| spec.ignore_differences.iter().any(|rule| !rule.managed_fields_managers.is_empty()),
+    },
+];
+
+/// Finalizers of an Application, and what else is no field of its specification.
+const FINALIZERS: &[Row<String>] = &[
+    Row {
+        field: PRE_DELETE_FINALIZER,
+        stops: true,
+        message: "hooks before the deletion are not run yet: remove the finalizer and the PreDelete hooks",
+        found: |finalizer| is_finalizer(finalizer, PRE_DELETE_FINALIZER),
+    },
+    Row {
+        field: POST_DELETE_FINALIZER,
+        stops: true,
+        message: "hooks after the deletion are not run yet: remove the finalizer and the PostDelete hooks",
+        found: |finalizer| is_finalizer(finalizer, POST_DELETE_FINALIZER),
+    },
+];
+
+/// What of an Application's specification and finalizers is not honoured.
+pub(crate) fn application_unsupported(spec: &ApplicationSpec, finalizers: &[String]) -> Vec<Unsupported> {
+    let mut found: Vec<Unsupported> = apply(SPEC, spec).collect();
+    found.extend(finalizers.iter().flat_map(|finalizer| {
+        let rows = FINALIZERS.iter().filter(|row| (row.found)(finalizer));
+        rows.map(|row| Unsupported::new("metadata.finalizers", row.stops, format!("{}: {}", row.field, row.message)))
+    }));
+    let options = spec.sync_policy.iter().flat_map(|policy| &policy.sync_options);
+    found.extend(
+        options.filter_map(|option| option_unsupported(option, "spec.syncPolicy.syncOptions", Level::Application)),
+    );
+    found
+}
+
+/// A condition on the one source of a specification; of several sources, and of a hydrated one, other rows tell.
+fn of_source(spec: &ApplicationSpec, found: impl Fn(&ApplicationSource) -> bool) -> bool {
+    spec.sources.is_empty() && spec.source_hydrator.is_none() && spec.source.as_ref().is_some_and(found)
+}
+
+/// Whether a block says anything. An empty one is as if it were absent.
+fn is_set<T: Default + PartialEq>(block: Option<&T>) -> bool {
+    block.is_some_and(|block| *block != T::default())
+}
+
+fn is_finalizer(finalizer: &str, name: &str) -> bool {
+    finalizer.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unsupported::examples::{check, fields, read};
+
+    fn of_spec(spec: &str) -> Vec<Unsupported> {
+        application_unsupported(&read(spec), &[])
+    }
+
+    #[test]
+    fn every_row_of_applications() {
+        let source = |rest: &str| format!(r#"{{"source": {{"repoURL": "http://x", "path": "p", {rest}}}}}"#);
+        let examples = [
+            (
+                "spec.sourceHydrator",
+                r#"{"sourceHydrator": {"drySource": {"repoURL": "http://x", "helm": {"values": "x"}}}}"#.to_owned(),
+            ),
+            (
+                "spec.sources",
+                r#"{"sources": [{"repoURL": "http://x", "chart": "c", "helm": {"values": "x"}}]}"#.to_owned(),
+            ),
+            (
+                "spec.source.chart",
+                r#"{"source": {"repoURL": "http://x", "chart": "c", "targetRevision": "1.x"}}"#.to_owned(),
+            ),
+            ("spec.source.repoURL", r#"{"source": {"repoURL": "oci://x", "path": "p"}}"#.to_owned()),
+            ("spec.source.helm", source(r#""helm": {"releaseName": "r"}"#)),
+            ("spec.source.kustomize", source(r#""kustomize": {"images": ["i"]}"#)),
+            ("spec.source.plugin", source(r#""plugin": {"name": "p"}"#)),
+            ("spec.source.plugin", source(r#""plugin": {}"#)),
+            ("spec.source.directory.jsonnet", source(r#""directory": {"jsonnet": {"libs": ["l"]}}"#)),
+            (
+                "spec.source.directory.disableExtensionFilter",
+                source(r#""directory": {"disableExtensionFilter": true}"#),
+            ),
+            ("spec.source.targetRevision", source(r#""targetRevision": "1.x""#)),
+            ("spec.source.tagPrefix", source(r#""tagPrefix": "a/""#)),
+            (
+                "spec.syncPolicy.managedNamespaceMetadata",
+                r#"{"syncPolicy": {"managedNamespaceMetadata": {"labels": {"a": "b"}}}}"#.to_owned(),
+            ),
+            (
+                "spec.syncPolicy.managedNamespaceMetadata",
+                r#"{"syncPolicy": {"managedNamespaceMetadata": {"annotations": {"a": "b"}}}}"#.to_owned(),
+            ),
+            (
+                "spec.ignoreDifferences.jqPathExpressions",
+                r#"{"ignoreDifferences": [{"kind": "K", "jqPathExpressions": [".a"]}]}"#.to_owned(),
+            ),
+            (
+                "spec.ignoreDifferences.managedFieldsManagers",
+                r#"{"ignoreDifferences": [{"kind": "K", "managedFieldsManagers": ["m"]}]}"#.to_owned(),
+            ),
+        ];
+        let examples: Vec<(&str, &str)> = examples.iter().map(|(field, example)| (*field, example.as_str())).collect();
+        check(SPEC, &examples, of_spec);
+    }
+
+    #[test]
+    fn what_is_plain_is_honoured() {
+        for spec in [
+            "{}",
+            r#"{"source": {"repoURL": "http://x", "path": "p", "targetRevision": "main", "directory": {"recurse": true, "include": "*.yaml"}}}"#,
+            // Empty blocks are as if they were absent.
+            r#"{"source": {"repoURL": "http://x", "path": "p", "helm": {}, "kustomize": {}, "directory": {"jsonnet": {}}}}"#,
+            r#"{"source": {"repoURL": "http://x", "path": "p", "targetRevision": "v1.2.3"}}"#,
+            r#"{"syncPolicy": {"automated": {"prune": true}, "managedNamespaceMetadata": {}, "retry": {"limit": 3}}}"#,
+            r#"{"ignoreDifferences": [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}], "info": [{"name": "a", "value": "b"}]}"#,
+            r#"{"syncPolicy": {"syncOptions": ["CreateNamespace=true", "Validate=false", "Prune=false", "Prune=confirm", "Delete=confirm", "ServerSideApply=true", "SkipDryRunOnMissingResource=true", "PrunePropagationPolicy=foreground", "Replace=false", "PruneLast=false"]}}"#,
+        ] {
+            assert_eq!(of_spec(spec), [], "{spec}");
+        }
+    }
+
+    #[test]
+    fn every_row_of_finalizers() {
+        for row in FINALIZERS {
+            for suffix in ["", "/cleanup"] {
+                let found = application_unsupported(&ApplicationSpec::default(), &[format!("{}{suffix}", row.field)]);
+                assert_eq!(fields(&found), ["!metadata.finalizers"]);
+                assert!(found[0].message.starts_with(row.field));
+            }
+        }
+        let others =
+            ["resources-finalizer.argocd.argoproj.io", "resources-finalizer.argocd.argoproj.io/background", "x/y"]
+                .map(str::to_owned);
+        assert_eq!(application_unsupported(&ApplicationSpec::default(), &others), []);
+    }
+
+    #[test]
+    fn options_are_looked_at() {
+        assert_eq!(
+            fields(&of_spec(r#"{"syncPolicy": {"syncOptions": ["Replace=true"]}}"#)),
+            ["!spec.syncPolicy.syncOptions"]
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! What an operation may ask for that is not honoured.
+//!
+//! Entry point: [`operation_unsupported`].
+
+use super::options::{Level, option_unsupported};
+use super::{Row, Unsupported, apply};
+use crate::condition;
+use crate::operation::{Operation, SyncOperation, SyncStrategy, SyncStrategyApply};
+use crate::version;
+
+/// Fields of an operation.
+const OPERATION: &[Row<SyncOperation>] = &[
+    Row {
+        field: "operation.sync.resources",
+        stops: true,
+        message: "a sync of some objects only is not supported yet: sync them all",
+        found: |sync| !sync.resources.is_empty(),
+    },
+    Row {
+        field: "operation.sync.manifests",
+        stops: true,
+        message: "manifests from elsewhere than Git are not supported yet: commit them",
+        found: |sync| !sync.manifests.is_empty(),
+    },
+    Row {
+        field: "operation.sync.dryRun",
+        stops: true,
+        message: "a sync as a dry run is not supported yet: see what differs with 'trueup app diff'",
+        found: |sync| sync.dry_run,
+    },
+    Row {
+        field: "operation.sync.source",
+        stops: true,
+        message: "another source is not supported yet: change spec.source, or name an earlier commit in operation.sync.revision",
+        found: |sync| sync.source.is_some(),
+    },
+    Row {
+        field: "operation.sync.sources",
+        stops: true,
+        message: "other sources are not supported yet: change spec.source, or name an earlier commit in operation.sync.revision",
+        found: |sync| !sync.sources.is_empty(),
+    },
+    Row {
+        field: "operation.sync.revisions",
+        stops: true,
+        message: "revisions of several sources are not supported yet: use operation.sync.revision",
+        found: |sync| !sync.revisions.is_empty(),
+    },
+    Row {
+        field: "operation.sync.revision",
+        stops: true,
+        message: "ranges of versions are not supported yet: name a branch, a tag or a commit",
+        found: |sync| version::is_range(sync.revision.trim()),
+    },
+    Row {
+        field: "operation.sync.syncStrategy.apply.force",
+        stops: true,
+        message: "objects are not deleted and made anew yet: delete by hand what cannot be changed",
+        found: |sync| forces(sync, |strategy| &strategy.apply),
+    },
+    Row {
+        field: "operation.sync.syncStrategy.hook.force",
+        stops: true,
+        message: "objects are not deleted and made anew yet: delete by hand what cannot be changed",
+        found: |sync| forces(sync, |strategy| &strategy.hook),
+    },
+];
+
+/// What of an operation is not honoured.
+pub fn operation_unsupported(operation: &Operation) -> Vec<Unsupported> {
+    if let Some(why) = &operation.unreadable {
+        return vec![Unsupported::new("operation", true, format!("cannot be read: {why}"))];
+    }
+    let Some(sync) = &operation.sync else {
+        return vec![Unsupported::new("operation", true, condition::NO_OPERATION.to_owned())];
+    };
+    let options = sync.sync_options.iter();
+    let options =
+        options.filter_map(|option| option_unsupported(option, "operation.sync.syncOptions", Level::Application));
+    apply(OPERATION, sync).chain(options).collect()
+}
+
+fn forces(sync: &SyncOperation, which: impl Fn(&SyncStrategy) -> &Option<SyncStrategyApply>) -> bool {
+    sync.sync_strategy.as_ref().and_then(|strategy| which(strategy).as_ref()).is_some_and(|strategy| strategy.force)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unsupported::examples::{check, fields, read};
+
+    #[test]
+    fn every_row_of_operations() {
+        let examples = [
+            ("operation.sync.resources", r#"{"resources": [{"kind": "K", "name": "n"}]}"#),
+            ("operation.sync.manifests", r#"{"manifests": ["a: b"]}"#),
+            ("operation.sync.dryRun", r#"{"dryRun": true}"#),
+            ("operation.sync.source", r#"{"source": {"repoURL": "http://x"}}"#),
+            ("operation.sync.sources", r#"{"sources": [{"repoURL": "http://x"}]}"#),
+            ("operation.sync.revisions", r#"{"revisions": ["a"]}"#),
+            ("operation.sync.revision", r#"{"revision": "^1"}"#),
+            ("operation.sync.syncStrategy.apply.force", r#"{"syncStrategy": {"apply": {"force": true}}}"#),
+            ("operation.sync.syncStrategy.hook.force", r#"{"syncStrategy": {"hook": {"force": true}}}"#),
+        ];
+        check(OPERATION, &examples, |sync| {
+            operation_unsupported(&Operation { sync: Some(read(sync)), ..Operation::default() })
+        });
+        let plain = r#"{"sync": {"revision": "main", "prune": true, "syncStrategy": {"hook": {}}, "syncOptions": ["CreateNamespace=true"], "autoHealAttemptsCount": 1}, "initiatedBy": {"username": "u"}, "retry": {"limit": 2}}"#;
+        assert_eq!(operation_unsupported(&read(plain)), []);
+    }
+
+    #[test]
+    fn an_operation_that_asks_for_nothing_or_cannot_be_read_stops() {
+        let found = operation_unsupported(&read("{}"));
+        assert_eq!(
+            (fields(&found), found[0].message.as_str()),
+            (vec!["!operation".to_owned()], condition::NO_OPERATION)
+        );
+        let found = operation_unsupported(&Operation {
+            unreadable: Some("sync: must be a map".into()),
+            ..Operation::default()
+        });
+        assert_eq!(fields(&found), ["!operation"]);
+        assert!(found[0].message.contains("must be a map"));
+    }
+
+    #[test]
+    fn options_are_looked_at() {
+        let operation: Operation = read(r#"{"sync": {"syncOptions": ["Replace=true"]}}"#);
+        assert_eq!(fields(&operation_unsupported(&operation)), ["!operation.sync.syncOptions"]);
+    }
+}

@@ -1,0 +1,224 @@
+//! Sync options: which there are, where they may stand, and which are not honoured.
+//!
+//! Entry point: [`option_unsupported`].
+
+use super::Unsupported;
+
+/// How much of an option is repeated in a message, in characters: nobody's options are longer, and a status stays small.
+const OPTION_SHOWN: usize = 64;
+
+/// Where an option may stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    /// On an Application, and in an operation.
+    Application,
+    /// On an object.
+    Object,
+}
+
+/// One option: its name, whether it may stand on an object, the values that it may have, and the values that are not honoured.
+struct OptionRow {
+    name: &'static str,
+    on_objects: bool,
+    values: &'static [&'static str],
+    refused: &'static [&'static str],
+    stops: bool,
+    message: &'static str,
+}
+
+const BOOLEAN: &[&str] = &["true", "false"];
+
+/// Sync options. Without refused values they are honoured, or neglecting them changes nothing.
+const OPTIONS: &[OptionRow] = &[
+    OptionRow {
+        name: "Replace",
+        on_objects: true,
+        values: BOOLEAN,
+        refused: &["true"],
+        stops: true,
+        message: "objects are not replaced yet, only applied: remove the option",
+    },
+    OptionRow {
+        name: "Force",
+        on_objects: true,
+        values: BOOLEAN,
+        refused: &["true"],
+        stops: true,
+        message: "objects are not deleted and made anew yet: remove the option, and delete by hand what cannot be changed",
+    },
+    OptionRow {
+        name: "RespectIgnoreDifferences",
+        on_objects: false,
+        values: BOOLEAN,
+        refused: &["true"],
+        stops: true,
+        message: "ignored fields are still applied: remove the option, or the fields from Git",
+    },
+    OptionRow {
+        name: "PrunePropagationPolicy",
+        on_objects: false,
+        values: &["foreground", "background", "orphan"],
+        refused: &["background", "orphan"],
+        stops: true,
+        message: "objects are deleted in the foreground only: remove the option",
+    },
+    OptionRow {
+        name: "PruneLast",
+        on_objects: true,
+        values: BOOLEAN,
+        refused: &["true"],
+        stops: false,
+        message: "has no effect of its own yet: objects are deleted after all others are applied, without waiting for their health",
+    },
+    OptionRow {
+        name: "ApplyOutOfSyncOnly",
+        on_objects: false,
+        values: BOOLEAN,
+        refused: &["true"],
+        stops: false,
+        message: "has no effect yet: a sync looks at all objects",
+    },
+    OptionRow {
+        name: "ServerSideApply",
+        on_objects: true,
+        values: BOOLEAN,
+        refused: &["false"],
+        stops: false,
+        message: "has no effect: objects are always applied by the server",
+    },
+    OptionRow {
+        name: "ClientSideApplyMigration",
+        on_objects: false,
+        values: BOOLEAN,
+        refused: &["false"],
+        stops: false,
+        message: "has no effect yet: fields of kubectl's client-side apply are taken over at the first apply",
+    },
+    OptionRow {
+        name: "FailOnSharedResource",
+        on_objects: false,
+        values: BOOLEAN,
+        refused: &["true"],
+        stops: false,
+        message: "has no effect yet: an object that another Application holds is left alone, with a warning",
+    },
+    OptionRow { name: "CreateNamespace", on_objects: false, values: BOOLEAN, refused: &[], stops: false, message: "" },
+    OptionRow {
+        name: "SkipDryRunOnMissingResource",
+        on_objects: true,
+        values: BOOLEAN,
+        refused: &[],
+        stops: false,
+        message: "",
+    },
+    OptionRow { name: "Validate", on_objects: true, values: BOOLEAN, refused: &[], stops: false, message: "" },
+    OptionRow {
+        name: "Prune",
+        on_objects: true,
+        values: &["true", "false", "confirm"],
+        refused: &[],
+        stops: false,
+        message: "",
+    },
+    OptionRow {
+        name: "Delete",
+        on_objects: true,
+        values: &["true", "false", "confirm"],
+        refused: &[],
+        stops: false,
+        message: "",
+    },
+];
+
+/// What is wrong with one option that stands in `field`, if anything is.
+pub(super) fn option_unsupported(option: &str, field: &str, level: Level) -> Option<Unsupported> {
+    let shown = shown(option);
+    let (name, value) = option.split_once('=').unwrap_or((option, ""));
+    let Some(row) = OPTIONS.iter().find(|row| row.name == name) else {
+        return Some(Unsupported::new(field, false, format!("{shown}: there is no such option, it has no effect")));
+    };
+    if !row.values.contains(&value) {
+        let values = row.values.join(", ");
+        return Some(Unsupported::new(
+            field,
+            false,
+            format!("{shown}: this value has no effect, it may be one of {values}"),
+        ));
+    }
+    if level == Level::Object && !row.on_objects {
+        return Some(Unsupported::new(
+            field,
+            false,
+            format!("{shown}: has no effect on one object, only on an Application"),
+        ));
+    }
+    row.refused.contains(&value).then(|| Unsupported::new(field, row.stops, format!("{shown}: {}", row.message)))
+}
+
+/// An option, cut where it is longer than options are.
+fn shown(option: &str) -> String {
+    let mut shown: String = option.chars().take(OPTION_SHOWN).collect();
+    if shown.len() < option.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option() {
+        let of_application =
+            |option: &str| option_unsupported(option, "f", Level::Application).map(|found| found.stops);
+        let on_object = |option: &str| option_unsupported(option, "f", Level::Object).map(|found| found.stops);
+        for (option, application, object) in [
+            ("Replace=true", Some(true), Some(true)),
+            ("Force=true", Some(true), Some(true)),
+            ("RespectIgnoreDifferences=true", Some(true), Some(false)),
+            ("PrunePropagationPolicy=background", Some(true), Some(false)),
+            ("PrunePropagationPolicy=orphan", Some(true), Some(false)),
+            ("PrunePropagationPolicy=foreground", None, Some(false)),
+            ("PruneLast=true", Some(false), Some(false)),
+            ("ApplyOutOfSyncOnly=true", Some(false), Some(false)),
+            ("ServerSideApply=true", None, None),
+            ("ServerSideApply=false", Some(false), Some(false)),
+            ("ClientSideApplyMigration=false", Some(false), Some(false)),
+            ("FailOnSharedResource=true", Some(false), Some(false)),
+            ("CreateNamespace=true", None, Some(false)),
+            ("SkipDryRunOnMissingResource=true", None, None),
+            ("Validate=false", None, None),
+            ("Prune=false", None, None),
+            ("Prune=confirm", None, None),
+            ("Delete=false", None, None),
+            ("Delete=confirm", None, None),
+            ("Prune=flase", Some(false), Some(false)),
+            ("Prune", Some(false), Some(false)),
+            ("prune=false", Some(false), Some(false)),
+            ("Nonsense=true", Some(false), Some(false)),
+            ("", Some(false), Some(false)),
+        ] {
+            assert_eq!((of_application(option), on_object(option)), (application, object), "{option}");
+        }
+        let tried = [
+            "Replace",
+            "Force",
+            "RespectIgnoreDifferences",
+            "PrunePropagationPolicy",
+            "PruneLast",
+            "ApplyOutOfSyncOnly",
+            "ServerSideApply",
+            "ClientSideApplyMigration",
+            "FailOnSharedResource",
+            "CreateNamespace",
+            "SkipDryRunOnMissingResource",
+            "Validate",
+            "Prune",
+            "Delete",
+        ];
+        assert!(OPTIONS.iter().all(|row| tried.contains(&row.name)));
+        let long = option_unsupported(&"é".repeat(500), "f", Level::Application).unwrap();
+        assert!(long.message.len() < 300);
+    }
+}
