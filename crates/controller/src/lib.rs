@@ -12,6 +12,7 @@ mod deletion;
 mod drift;
 mod event;
 mod extras;
+pub mod grants;
 mod heal;
 mod holders;
 mod http;
