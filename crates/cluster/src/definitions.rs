@@ -98,6 +98,7 @@ pub(crate) fn watch(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
             path: path.to_owned(),
             plural: plural.to_owned(),
             labels: None,
+            name: None,
             form: Form::Metadata,
             kick: Arc::default(),
         };

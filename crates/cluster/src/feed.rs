@@ -70,6 +70,8 @@ pub(crate) struct Feed {
     pub(crate) plural: String,
     /// A label selector.
     pub(crate) labels: Option<String>,
+    /// The name of the one object that is asked for.
+    pub(crate) name: Option<String>,
     /// How much of each object is asked for.
     pub(crate) form: Form,
     /// Ends a wait.
@@ -293,7 +295,7 @@ impl Feed {
         if what == "BOOKMARK" || what == "ERROR" {
             let note: Note = serde_json::from_slice(text).unwrap_or_default();
             if what == "ERROR" {
-                let asked = Asked { plural: &self.plural, secret: false, json_patch: false };
+                let asked = Asked { plural: &self.plural, secret: self.is_secret(), json_patch: false };
                 return Some(match classify(asked, note.code, text) {
                     ClusterError::Gone => End::Expired,
                     error => End::Failed(Failure::here(error)),
@@ -315,18 +317,27 @@ impl Feed {
         (!heard).then_some(End::Unheard)
     }
 
+    /// Whether the server's words may quote a Secret.
+    fn is_secret(&self) -> bool {
+        self.plural == "secrets" && self.path.starts_with("/api/")
+    }
+
     fn call(&self, verb: Verb, query: &str) -> Call {
         let mut address = format!("{}?{query}", self.path);
         if let Some(labels) = &self.labels {
             address.push_str("&labelSelector=");
             escape(&mut address, labels);
         }
+        if let Some(name) = &self.name {
+            address.push_str("&fieldSelector=metadata.name%3D");
+            escape(&mut address, name);
+        }
         let accept = match (self.form, verb) {
             (Form::Whole, _) => JSON,
             (Form::Metadata, Verb::List) => METADATA_LIST,
             (Form::Metadata, _) => METADATA,
         };
-        Call { accept, plural: self.plural.clone(), ..Call::read(verb, address) }
+        Call { accept, plural: self.plural.clone(), secret: self.is_secret(), ..Call::read(verb, address) }
     }
 }
 

@@ -49,7 +49,7 @@ pub enum RawEvent {
     /// An object went.
     Delete(Raw),
     /// Something failed and is tried again.
-    Error(String),
+    Error(ClusterError),
 }
 
 struct RawSink(mpsc::Sender<RawEvent>);
@@ -63,18 +63,39 @@ impl Cluster {
         namespace: Option<&str>,
         labels: Option<&str>,
     ) -> impl Stream<Item = RawEvent> + Send + Unpin + use<> {
+        self.raw_feed(kind, namespace, labels, None)
+    }
+
+    /// Watches one object by its name, whether it is there or not: as [`Self::watch_raw`].
+    pub fn watch_one(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        name: &str,
+    ) -> impl Stream<Item = RawEvent> + Send + Unpin + use<> {
+        self.raw_feed(kind, Some(namespace), None, Some(name))
+    }
+
+    fn raw_feed(
+        &self,
+        kind: &Kind,
+        namespace: Option<&str>,
+        labels: Option<&str>,
+        name: Option<&str>,
+    ) -> impl Stream<Item = RawEvent> + Send + Unpin + use<> {
         let (sender, receiver) = mpsc::channel(EVENTS_WAITING);
         let path = kind.collection(namespace);
-        let (plural, labels) = (kind.plural.clone(), labels.map(str::to_owned));
+        let (plural, labels, name) = (kind.plural.clone(), labels.map(str::to_owned), name.map(str::to_owned));
         let shared = Arc::clone(self.shared());
         let task = tokio::spawn(async move {
             match path {
                 Ok(path) => {
-                    let feed = Feed { path, plural, labels, form: Form::Whole, kick: Arc::new(Notify::new()) };
+                    let kick = Arc::new(Notify::new());
+                    let feed = Feed { path, plural, labels, name, form: Form::Whole, kick };
                     feed.run(&shared.requests, &mut RawSink(sender)).await;
                 }
                 Err(error) => {
-                    let _ = sender.send(RawEvent::Error(error.to_string())).await;
+                    let _ = sender.send(RawEvent::Error(error)).await;
                     // An address that cannot be asked for never can be: the promise not to end is kept by silence.
                     std::future::pending::<()>().await;
                 }
@@ -108,6 +129,7 @@ impl Cluster {
             path: kind.collection(namespace)?,
             plural: kind.plural.clone(),
             labels: labels.map(str::to_owned),
+            name: None,
             form: Form::Whole,
             kick: Arc::default(),
         };
@@ -123,6 +145,7 @@ impl Cluster {
             path: kind.collection(None)?,
             plural: kind.plural.clone(),
             labels: None,
+            name: None,
             form: Form::Metadata,
             kick: Arc::default(),
         };
@@ -198,7 +221,7 @@ impl Sink for RawSink {
             FeedEvent::Complete(_) => RawEvent::InitDone,
             FeedEvent::Changed(head, json) => RawEvent::Apply(Raw::new(head, json)),
             FeedEvent::Deleted(head, json) => RawEvent::Delete(Raw::new(head, json)),
-            FeedEvent::Failed(failure) => RawEvent::Error(failure.error.to_string()),
+            FeedEvent::Failed(failure) => RawEvent::Error(failure.error.clone()),
             FeedEvent::Following | FeedEvent::Progress(_) => return !self.0.is_closed(),
         };
         self.0.send(event).await.is_ok()

@@ -41,7 +41,14 @@ pub(crate) fn start(shared: &Arc<Shared>, kind: &Kind, tasks: &mut JoinSet<()>) 
     // The address of a whole collection holds nothing that came from Git but what discovery confirmed.
     let Ok(path) = kind.collection(None) else { return };
     let kick = Arc::new(Notify::new());
-    let feed = Feed { path, plural: kind.plural.clone(), labels: None, form: Form::Whole, kick: Arc::clone(&kick) };
+    let feed = Feed {
+        path,
+        plural: kind.plural.clone(),
+        labels: None,
+        name: None,
+        form: Form::Whole,
+        kick: Arc::clone(&kick),
+    };
     let mut sink = IndexSink { shared: Arc::clone(shared), gvk: kind.gvk.clone() };
     let task = tasks.spawn(async move {
         let shared = Arc::clone(&sink.shared);

@@ -36,11 +36,6 @@ impl Projects {
     pub(crate) fn lost(&self, name: &str) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
-
-    /// Drops what a complete listing did not show.
-    pub(crate) fn retain(&self, shown: &std::collections::HashSet<String>) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|name, _| shown.contains(name));
-    }
 }
 
 #[cfg(test)]

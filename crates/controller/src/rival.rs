@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use trueup_object::Node;
 
 /// The label that all installations of Argo CD give its controller.
-pub(crate) const LABELS: &str = "app.kubernetes.io/name=argocd-application-controller";
+pub const LABELS: &str = "app.kubernetes.io/name=argocd-application-controller";
 /// The field manager under which Argo CD's controller writes Applications.
 pub(crate) const MANAGER: &str = "argocd-application-controller";
 /// A write by the other controller counts for this long: it looks at each application every three minutes at least.
@@ -67,11 +67,6 @@ impl Rival {
     /// A workload that is no more.
     pub(crate) fn lost(&self, kind: &'static str, name: &str) -> bool {
         self.change(|state| state.workloads.remove(&(kind, name.to_owned())))
-    }
-
-    /// A listing of this kind is complete: what it did not show is gone.
-    pub(crate) fn retain(&self, kind: &'static str, shown: &HashSet<String>) {
-        self.state().workloads.retain(|(other, name)| *other != kind || shown.contains(name));
     }
 
     /// The other controller wrote to an Application so long ago.

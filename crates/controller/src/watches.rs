@@ -1,21 +1,19 @@
 //! What wakes applications: Applications and projects that change, objects of the cluster, kinds, and the other controller.
 
-use std::collections::HashSet;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use futures::StreamExt as _;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use trueup_api::{Application, Project};
-use trueup_cluster::{Change, Kind, Raw, RawEvent};
+use trueup_cluster::{Change, Kind, Raw};
 use trueup_object::{Gvk, Node};
 
 use crate::applications::News;
 use crate::past::inventory;
 use crate::rival::{LABELS, MANAGER};
 use crate::run::{application_kind, project_kind};
+use crate::sightings::{Gone, Sighting, Sightings};
 use crate::world::{LookedAt, Reached, World};
 
 /// Listings that must be complete before work begins.
@@ -59,27 +57,14 @@ pub(crate) async fn first_listings(world: &World) {
 }
 
 async fn applications(world: Arc<World>) {
-    let mut events = pin!(world.cluster.watch_raw(&application_kind(), Some(&world.namespace), None));
-    let mut shown: HashSet<String> = HashSet::new();
-    let mut first = true;
-    while let Some(event) = events.next().await {
-        match event {
-            RawEvent::Init => shown.clear(),
-            RawEvent::InitApply(raw) => {
-                shown.insert(raw.name.clone());
-                saw(&world, &raw, first);
-            }
-            RawEvent::InitDone => {
-                for gone in world.applications.names().iter().filter(|name| !shown.contains(&***name)) {
-                    lost(&world, gone, None);
-                }
-                if std::mem::take(&mut first) {
-                    world.listed.one_more();
-                }
-            }
-            RawEvent::Apply(raw) => saw(&world, &raw, false),
-            RawEvent::Delete(raw) => lost(&world, &raw.name, Some(&raw.uid)),
-            RawEvent::Error(message) => tracing::warn!(%message, "the watch of Applications failed: it goes on"),
+    let mut sightings = Sightings::of(&world.cluster, &application_kind(), Some(&world.namespace), None);
+    while let Some(sighting) = sightings.next().await {
+        match sighting {
+            Sighting::Here(raw) => saw(&world, &raw, !sightings.complete()),
+            Sighting::Gone(gone) => lost(&world, &gone),
+            Sighting::Complete { first: true } => world.listed.one_more(),
+            Sighting::Complete { .. } => {}
+            Sighting::Failed(error) => tracing::warn!(%error, "the watch of Applications failed: it goes on"),
         }
     }
 }
@@ -112,42 +97,29 @@ fn saw(world: &World, raw: &Raw, first: bool) {
     }
 }
 
-fn lost(world: &World, name: &str, uid: Option<&str>) {
-    let known = world.applications.get(name).map(|application| application.meta.uid.clone());
-    let Some(uid) = uid.map(str::to_owned).or(known) else { return };
-    if world.applications.lost(name, &uid) {
-        world.forget(name);
+fn lost(world: &World, gone: &Gone) {
+    let known = || world.applications.get(&gone.name).map(|application| application.meta.uid.clone());
+    let Some(uid) = gone.uid.clone().or_else(known) else { return };
+    if world.applications.lost(&gone.name, &uid) {
+        world.forget(&gone.name);
     }
 }
 
 async fn projects(world: Arc<World>) {
-    let mut events = pin!(world.cluster.watch_raw(&project_kind(), Some(&world.namespace), None));
-    let mut shown = HashSet::new();
-    let mut first = true;
-    while let Some(event) = events.next().await {
-        match event {
-            RawEvent::Init => shown.clear(),
-            RawEvent::InitApply(raw) => {
-                shown.insert(raw.name.clone());
-                saw_project(&world, &raw);
+    let mut sightings = Sightings::of(&world.cluster, &project_kind(), Some(&world.namespace), None);
+    while let Some(sighting) = sightings.next().await {
+        match sighting {
+            Sighting::Here(raw) => saw_project(&world, &raw),
+            Sighting::Gone(gone) => world.projects.lost(&gone.name),
+            Sighting::Complete { first: true } => world.listed.one_more(),
+            Sighting::Complete { .. } => continue,
+            Sighting::Failed(error) => {
+                tracing::warn!(%error, "the watch of AppProjects failed: it goes on");
+                continue;
             }
-            RawEvent::InitDone => {
-                world.projects.retain(&shown);
-                if std::mem::take(&mut first) {
-                    world.listed.one_more();
-                } else {
-                    wake_all(&world);
-                }
-            }
-            RawEvent::Apply(raw) => {
-                saw_project(&world, &raw);
-                wake_all(&world);
-            }
-            RawEvent::Delete(raw) => {
-                world.projects.lost(&raw.name);
-                wake_all(&world);
-            }
-            RawEvent::Error(message) => tracing::warn!(%message, "the watch of AppProjects failed: it goes on"),
+        }
+        if sightings.complete() {
+            wake_all(&world);
         }
     }
 }
@@ -168,32 +140,22 @@ async fn rivals(world: Arc<World>, kind_name: &'static str) {
     let gvk = Gvk::from_api_version("apps/v1", kind_name);
     let plural = format!("{}s", kind_name.to_lowercase());
     let kind = Kind { gvk, plural, namespaced: true, scale: true, status: true, watchable: true };
-    let mut events = pin!(world.cluster.watch_raw(&kind, Some(&world.namespace), Some(LABELS)));
-    let mut first = true;
-    let mut shown = HashSet::new();
-    while let Some(event) = events.next().await {
-        if let RawEvent::InitApply(raw) = &event {
-            shown.insert(raw.name.clone());
-        }
-        let changed = match event {
-            RawEvent::Init => {
-                shown.clear();
-                false
-            }
-            RawEvent::InitDone => {
-                world.rival.retain(kind_name, &shown);
-                if std::mem::take(&mut first) {
-                    world.listed.one_more();
-                }
-                true
-            }
-            RawEvent::InitApply(raw) | RawEvent::Apply(raw) => match Node::from_json(raw.json.get().as_bytes()) {
+    let mut sightings = Sightings::of(&world.cluster, &kind, Some(&world.namespace), Some(LABELS));
+    while let Some(sighting) = sightings.next().await {
+        let changed = match sighting {
+            Sighting::Here(raw) => match Node::from_json(raw.json.get().as_bytes()) {
                 Ok(node) => world.rival.saw(kind_name, &raw.name, &node),
                 Err(_) => false,
             },
-            RawEvent::Delete(raw) => world.rival.lost(kind_name, &raw.name),
-            RawEvent::Error(message) => {
-                tracing::warn!(%message, kind = kind_name, "the watch for an Argo CD controller failed: it goes on");
+            Sighting::Gone(gone) => world.rival.lost(kind_name, &gone.name),
+            Sighting::Complete { first } => {
+                if first {
+                    world.listed.one_more();
+                }
+                first
+            }
+            Sighting::Failed(error) => {
+                tracing::warn!(%error, kind = kind_name, "the watch for an Argo CD controller failed: it goes on");
                 false
             }
         };

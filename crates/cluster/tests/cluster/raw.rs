@@ -19,7 +19,7 @@ async fn next(events: &mut (impl futures::Stream<Item = RawEvent> + Unpin)) -> S
         RawEvent::InitDone => "done".to_owned(),
         RawEvent::Apply(raw) => format!("changed {}", raw.name),
         RawEvent::Delete(raw) => format!("gone {}", raw.name),
-        RawEvent::Error(message) => format!("failed {message}"),
+        RawEvent::Error(error) => format!("failed {error}"),
     }
 }
 
@@ -40,6 +40,20 @@ async fn a_raw_watch_shows_what_is_there_and_then_what_changes() {
     assert_eq!(next(&mut events).await, "gone a");
     let listed = bench.cluster.list_raw(&kind, Some("raw"), Some("pick=me")).await.unwrap();
     assert_eq!(listed.iter().map(|raw| raw.name.as_str()).collect::<Vec<_>>(), ["b"]);
+}
+
+#[tokio::test]
+async fn one_object_is_watched_by_its_name() {
+    let bench = Bench::new("one").await;
+    let kind = bench.config_maps().await;
+    bench.kubectl(&["create", "configmap", "other"]).await;
+    let mut events = pin!(bench.cluster.watch_one(&kind, "one", "mine"));
+    assert_eq!([next(&mut events).await, next(&mut events).await], ["init", "done"]);
+    bench.kubectl(&["create", "configmap", "another"]).await;
+    bench.kubectl(&["create", "configmap", "mine"]).await;
+    assert_eq!(next(&mut events).await, "changed mine");
+    bench.kubectl(&["delete", "configmap", "mine"]).await;
+    assert_eq!(next(&mut events).await, "gone mine");
 }
 
 #[tokio::test]
