@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use trueup_git::{CommitId, GitError, RepoUrl, Store, Stores};
+use trueup_git::{Access, CommitId, GitError, RepoUrl, Store, Stores};
 
 use crate::queue::Queue;
 
@@ -105,7 +105,8 @@ impl Repositories {
 
     /// Lets go of the clones of all repositories that no application asks for. Blocks.
     pub(crate) fn keep_wanted(&self) {
-        let wanted: Vec<RepoUrl> = lock(&self.known).keys().cloned().collect();
+        let wanted: Vec<(RepoUrl, Access)> =
+            lock(&self.known).keys().map(|url| (url.clone(), Access::default())).collect();
         self.stores.keep_only(&wanted);
     }
 
@@ -147,7 +148,7 @@ impl Repositories {
         if let Some(repository) = known.get(url) {
             return Ok(Arc::clone(repository));
         }
-        let store = self.stores.store(url)?;
+        let store = self.stores.store(url, &Access::default())?;
         let repository =
             Arc::new(Repository { store, state: Mutex::default(), listing: tokio::sync::Mutex::default() });
         known.insert(url.clone(), Arc::clone(&repository));

@@ -14,7 +14,7 @@ use crate::http::{self, Discovered, Http};
 use crate::local::Local;
 use crate::pack::{Incoming, Packs};
 use crate::protocol::{self, Fetched, Want};
-use crate::{CommitId, GitError, Limits, RepoUrl};
+use crate::{Access, CommitId, GitError, Limits, RepoUrl};
 
 /// The longest request, in bytes: a URL, some hundreds of commit ids, limits.
 const REQUEST_BYTES_MAX: u64 = 1024 * 1024;
@@ -26,6 +26,7 @@ const HAVES_MAX: usize = 256;
 pub(crate) struct Request {
     /// The URL with its credentials.
     pub(crate) url: String,
+    pub(crate) access: Access,
     pub(crate) store: PathBuf,
     pub(crate) cache_dir: PathBuf,
     pub(crate) limits: Limits,

@@ -6,6 +6,7 @@
 //!
 //! A store holds single commits with all their files, but not their history.
 
+mod access;
 mod error;
 mod fetch;
 mod http;
@@ -20,10 +21,12 @@ mod process;
 mod protocol;
 mod read;
 mod revision;
+mod secret;
 mod store;
 mod stores;
 mod url;
 
+pub use access::{Access, ClientCertificate, GitHubApp, Login, Tls};
 pub use error::GitError;
 pub use fetch::fetch_main;
 pub use id::{BlobId, CommitId, IdError, TreeId};
@@ -31,6 +34,7 @@ pub use limits::Limits;
 pub use near::near;
 pub use process::FetchProgram;
 pub use read::{Commit, Entry, EntryKind};
+pub use secret::Secret;
 pub use store::Store;
 pub use stores::{Counters, Stores, StoresConfig};
 pub use url::RepoUrl;

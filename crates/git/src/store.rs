@@ -19,7 +19,7 @@ use crate::pack::kept_path;
 use crate::protocol;
 use crate::revision::{self, Revision};
 use crate::stores::{Counters, Counts, Shared};
-use crate::{CommitId, GitError, Limits, RepoUrl};
+use crate::{Access, CommitId, GitError, Limits, RepoUrl};
 
 /// How long a commit that no branch and no tag has is not searched for again: the search fetches all history.
 const SEARCH_PAUSE: Duration = Duration::from_hours(6);
@@ -28,6 +28,7 @@ const SEARCHES_MAX: usize = 1000;
 /// The local store of one repository. Asking the server is `async`; reading blocks for as long as a disk takes.
 pub struct Store {
     pub(crate) url: RepoUrl,
+    access: Access,
     pub(crate) dir: PathBuf,
     shared: Arc<Shared>,
     /// For what goes on after a fetch has answered.
@@ -68,11 +69,12 @@ struct Used {
 // === impl Store ===
 
 impl Store {
-    pub(crate) fn new(url: &RepoUrl, dir: PathBuf, shared: &Arc<Shared>) -> Arc<Self> {
+    pub(crate) fn new(url: &RepoUrl, access: &Access, dir: PathBuf, shared: &Arc<Shared>) -> Arc<Self> {
         let Limits { packs: packs_max, store_bytes: bytes_max, .. } = shared.config.limits;
         let flight = Flight { packs_max, bytes_max, ..Flight::default() };
         Arc::new_cyclic(|me| Self {
             url: url.clone(),
+            access: access.clone(),
             dir,
             shared: Arc::clone(shared),
             me: me.clone(),
@@ -294,8 +296,9 @@ impl Store {
 
     fn request(&self, work: Work) -> Request {
         let config = &self.shared.config;
-        let (url, store, cache_dir) = (self.url.revealed(), self.dir.clone(), config.cache_dir.clone());
-        Request { url, store, cache_dir, limits: config.limits, work }
+        let (url, access) = (self.url.revealed(), self.access.clone());
+        let (store, cache_dir) = (self.dir.clone(), config.cache_dir.clone());
+        Request { url, access, store, cache_dir, limits: config.limits, work }
     }
 
     fn missing(&self, commits: &[CommitId]) -> Vec<CommitId> {

@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex};
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
 
 use crate::limits::set_libgit2_limits;
 use crate::pack::LOCK;
 use crate::process::FetchProgram;
 use crate::store::{Store, lock};
-use crate::{GitError, Limits, RepoUrl, http, local, private};
+use crate::{Access, GitError, Limits, RepoUrl, http, local, private};
 
 /// Random bytes that make the names of directories say nothing about credentials.
 const SALT_BYTES: usize = 32;
@@ -47,8 +48,11 @@ pub struct Counters {
 pub struct Stores {
     shared: Arc<Shared>,
     salt: Vec<u8>,
-    known: Mutex<HashMap<RepoUrl, Arc<Store>>>,
+    known: Mutex<HashMap<Identity, Arc<Store>>>,
 }
+
+/// What makes two stores one: the repository, and how it is reached.
+type Identity = (RepoUrl, Access);
 
 /// What all stores have in common.
 #[derive(Debug)]
@@ -84,8 +88,8 @@ impl Stores {
         Ok(Self { shared: Arc::new(shared), salt, known: Mutex::default() })
     }
 
-    /// The store of a repository; always the same for equal URLs.
-    pub fn store(&self, url: &RepoUrl) -> Result<Arc<Store>, GitError> {
+    /// The store of a repository; always the same for equal URLs and equal access.
+    pub fn store(&self, url: &RepoUrl, access: &Access) -> Result<Arc<Store>, GitError> {
         if url.file_path().is_some() {
             match local::check_outside(url, &self.shared.config.cache_dir) {
                 // A directory that does not exist (yet) is the business of who asks it.
@@ -93,12 +97,14 @@ impl Stores {
                 Err(error) => return Err(error),
             }
         }
+        let identity = identity(url, access);
         let mut known = lock(&self.known);
-        if let Some(store) = known.get(url) {
+        if let Some(store) = known.get(&identity) {
             return Ok(Arc::clone(store));
         }
-        let store = Store::new(url, self.shared.config.cache_dir.join(self.directory(url)), &self.shared);
-        known.insert(url.clone(), Arc::clone(&store));
+        let dir = self.shared.config.cache_dir.join(self.directory(&identity)?);
+        let store = Store::new(&identity.0, &identity.1, dir, &self.shared);
+        known.insert(identity, Arc::clone(&store));
         Ok(store)
     }
 
@@ -110,11 +116,19 @@ impl Stores {
     /// Lets go of all other repositories, in memory and on disk. Blocks for as long as deleting takes.
     ///
     /// A store that somebody still holds, or that a fetch is writing to, is left for the next time.
-    pub fn keep_only(&self, urls: &[RepoUrl]) {
-        let wanted: HashSet<&RepoUrl> = urls.iter().collect();
+    pub fn keep_only(&self, repositories: &[(RepoUrl, Access)]) {
+        let wanted: HashSet<Identity> = repositories.iter().map(|(url, access)| identity(url, access)).collect();
         let mut known = lock(&self.known);
-        known.retain(|url, store| wanted.contains(url) || Arc::strong_count(store) > 1);
-        let kept: HashSet<String> = known.keys().chain(wanted).map(|url| self.directory(url)).collect();
+        known.retain(|identity, store| wanted.contains(identity) || Arc::strong_count(store) > 1);
+        let kept = known.keys().chain(&wanted).map(|identity| self.directory(identity));
+        let kept: Result<HashSet<String>, GitError> = kept.collect();
+        let kept = match kept {
+            Ok(kept) => kept,
+            Err(error) => {
+                tracing::warn!(%error, "cannot tell which stores are not used");
+                return;
+            }
+        };
         // Nobody can make a store anew while this lock is held.
         let cache_dir = &self.shared.config.cache_dir;
         for entry in fs::read_dir(cache_dir).into_iter().flatten().flatten() {
@@ -129,16 +143,25 @@ impl Stores {
     }
 
     /// Another login has another directory, so that it never finds what this one fetched.
-    fn directory(&self, url: &RepoUrl) -> String {
+    fn directory(&self, (url, access): &Identity) -> Result<String, GitError> {
         let mut hash = Sha256::new();
         let (username, password) = url.credentials().unwrap_or_default();
-        let identity = url.identity().as_bytes();
-        for part in [&self.salt, identity, username.as_bytes(), password.unwrap_or_default().as_bytes()] {
+        let access = serde_json::to_vec(access).map(Zeroizing::new).map_err(|error| GitError::Store {
+            repository: url.to_string(),
+            // Where the error is, not what stands there.
+            detail: format!("its access cannot be written down ({:?})", error.classify()),
+        })?;
+        let (identity, password) = (url.identity().as_bytes(), password.unwrap_or_default().as_bytes());
+        for part in [&self.salt, identity, username.as_bytes(), password, &access] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        hash.finalize()[..NAME_BYTES].iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+        Ok(hash.finalize()[..NAME_BYTES].iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
     }
+}
+
+fn identity(url: &RepoUrl, access: &Access) -> Identity {
+    (url.clone(), access.relevant_to(url))
 }
 
 /// Removes a store, unless a process writes to it.

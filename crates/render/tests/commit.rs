@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use trueup_git::{CommitId, FetchProgram, GitError, Limits, RepoUrl, Store, Stores, StoresConfig};
+use trueup_git::{Access, CommitId, FetchProgram, GitError, Limits, RepoUrl, Store, Stores, StoresConfig};
 use trueup_render::{Counters, DirectoryOptions, RenderError, Rendered, Renderer};
 
 const FETCH: &str = "fetch";
@@ -55,7 +55,7 @@ impl Bench {
         let fetch_program = FetchProgram { exe, args: vec![FETCH.to_owned()] };
         let config = StoresConfig { cache_dir: dir.path().join("git"), fetch_program, limits: Limits::default() };
         let url = RepoUrl::parse(&format!("file://{}", repository.display())).unwrap();
-        let store = Stores::new(config).unwrap().store(&url).unwrap();
+        let store = Stores::new(config).unwrap().store(&url, &Access::default()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let bench = Self { dir, store, runtime };
         bench.git(&["init", "--quiet", "--initial-branch=main"]);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use trueup_bed::{GitServer, Repository};
-use trueup_git::{CommitId, FetchProgram, GitError, Limits, RepoUrl, Store, Stores, StoresConfig};
+use trueup_git::{Access, CommitId, FetchProgram, GitError, Limits, RepoUrl, Store, Stores, StoresConfig};
 
 pub(crate) struct Bench {
     pub(crate) server: GitServer,
@@ -40,7 +40,7 @@ impl Bench {
         let repository = server.create("team/app").unwrap();
         let cache = tempfile::tempdir().unwrap();
         let stores = stores(cache.path(), limits);
-        let store = stores.store(&url(repository.url())).unwrap();
+        let store = stores.store(&url(repository.url()), &Access::default()).unwrap();
         Self { server, repository, cache, stores, store }
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use trueup_bed::{Asked, Deadline, Fault, until};
-use trueup_git::{GitError, Limits, Store};
+use trueup_git::{Access, GitError, Limits, Store};
 
 use crate::bench::{Bench, fetch_exe, resolve, store_dirs, text, url};
 
@@ -12,7 +12,10 @@ const PASSWORD: &str = "hunter2%41:@/?";
 const ENCODED: &str = "hunter2%2541%3A%40%2F%3F";
 
 fn store(bench: &Bench, login: &str) -> Arc<Store> {
-    bench.stores.store(&url(&bench.repository.url().replace("http://", &format!("http://{login}@")))).unwrap()
+    bench
+        .stores
+        .store(&url(&bench.repository.url().replace("http://", &format!("http://{login}@"))), &Access::default())
+        .unwrap()
 }
 
 fn files(dir: &Path) -> Vec<std::path::PathBuf> {

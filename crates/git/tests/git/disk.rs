@@ -3,12 +3,12 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use trueup_git::{CommitId, GitError};
+use trueup_git::{Access, CommitId, GitError};
 
 use crate::bench::{Bench, fsck, git, resolve, text, url};
 
 async fn outcome(bench: &Bench, path: &Path, commit: CommitId) -> Vec<Result<(), GitError>> {
-    match bench.stores.store(&url(&format!("file://{}", path.display()))) {
+    match bench.stores.store(&url(&format!("file://{}", path.display())), &Access::default()) {
         Ok(store) => vec![resolve(&store, "main").await.map(drop), store.fetch(&[commit]).await],
         Err(error) => vec![Err(error)],
     }
@@ -74,7 +74,8 @@ async fn a_repository_is_copied_without_its_history() {
     let bench = Bench::new().await;
     let first = bench.commit(&[("a", Some("1")), ("dir/b", Some("1"))]);
     let second = bench.commit(&[("a", Some("2"))]);
-    let store = bench.stores.store(&url(&format!("file://{}", bench.repository.dir().display()))).unwrap();
+    let store =
+        bench.stores.store(&url(&format!("file://{}", bench.repository.dir().display())), &Access::default()).unwrap();
     store.fetch(&[second]).await.unwrap();
     assert_eq!(text(&store, second, "a").unwrap(), "2");
     assert!(matches!(store.tree(&first, ""), Err(GitError::NotFetched { .. })));
@@ -85,7 +86,10 @@ async fn a_repository_is_copied_without_its_history() {
     // A working copy is a repository as well.
     let copies = tempfile::tempdir().unwrap();
     git(copies.path(), &["clone", "--quiet", &bench.repository.dir().display().to_string(), "copy"], "");
-    let copy = bench.stores.store(&url(&format!("file://{}", copies.path().join("copy").display()))).unwrap();
+    let copy = bench
+        .stores
+        .store(&url(&format!("file://{}", copies.path().join("copy").display())), &Access::default())
+        .unwrap();
     assert_eq!(resolve(&copy, "main").await, Ok(second));
 }
 
@@ -106,6 +110,9 @@ async fn what_is_no_repository_is_said_to_be_none() {
     }
     // It appears, and is found.
     git(dir.path(), &["init", "--quiet", "--bare", "--initial-branch=main", "missing"], "");
-    let store = bench.stores.store(&url(&format!("file://{}", dir.path().join("missing").display()))).unwrap();
+    let store = bench
+        .stores
+        .store(&url(&format!("file://{}", dir.path().join("missing").display())), &Access::default())
+        .unwrap();
     assert!(matches!(resolve(&store, "main").await, Err(GitError::RevisionNotFound { .. })));
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use trueup_bed::{Asked, Deadline, Fault, until};
-use trueup_git::{GitError, Limits};
+use trueup_git::{Access, GitError, Limits};
 
 use crate::bench::{Bench, fetch_exe, fsck, id, text, url};
 
@@ -57,7 +57,7 @@ async fn a_server_that_hangs_is_given_up_at_the_deadline() {
     }
     bench.repository.behave();
     let roomy = crate::bench::stores(bench.cache.path(), Limits::default());
-    let store = roomy.store(&url(bench.repository.url())).unwrap();
+    let store = roomy.store(&url(bench.repository.url()), &Access::default()).unwrap();
     store.fetch(&[first]).await.unwrap();
     assert_eq!(text(&store, first, "a").unwrap(), content());
     fsck(&bench.dir());
@@ -128,7 +128,7 @@ async fn a_refusal_says_what_to_do() {
             assert!(error.is_about_repository(), "{error}");
         }
     }
-    let nobody = bench.stores.store(&url("http://127.0.0.1:1/a.git")).unwrap();
+    let nobody = bench.stores.store(&url("http://127.0.0.1:1/a.git"), &Access::default()).unwrap();
     let error = crate::bench::resolve(&nobody, "main").await.unwrap_err();
     assert!(matches!(&error, GitError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains("refused"), "the cause is told: {error}");
@@ -140,7 +140,7 @@ async fn one_broken_repository_is_one_broken_repository() {
     let broken = bench.commit(&[("a", Some("1"))]);
     let whole = bench.server.create("whole").unwrap();
     let commit = id(&whole.commit(&[("b", Some("2"))], "x").unwrap());
-    let other = bench.stores.store(&url(whole.url())).unwrap();
+    let other = bench.stores.store(&url(whole.url()), &Access::default()).unwrap();
     bench.repository.misbehave_at(Asked::Fetch, Fault::Hang);
     let (stuck, well) = tokio::join!(async { tokio::time::timeout(SHORT, bench.fetch(broken)).await }, async {
         other.fetch(&[commit]).await
@@ -154,8 +154,10 @@ async fn one_broken_repository_is_one_broken_repository() {
 async fn no_more_fetches_run_at_a_time_than_allowed() {
     let bench = Bench::limited(Limits { fetches: 2, ..Limits::default() }).await;
     let repositories: Vec<_> = (0..5).map(|number| bench.server.create(&format!("r{number}")).unwrap()).collect();
-    let stores: Vec<_> =
-        repositories.iter().map(|repository| bench.stores.store(&url(repository.url())).unwrap()).collect();
+    let stores: Vec<_> = repositories
+        .iter()
+        .map(|repository| bench.stores.store(&url(repository.url()), &Access::default()).unwrap())
+        .collect();
     let commits: Vec<_> =
         repositories.iter().map(|repository| id(&repository.commit(&[("a", Some("1"))], "x").unwrap())).collect();
     for repository in &repositories {

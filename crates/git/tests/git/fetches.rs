@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use trueup_bed::{Asked, Deadline, Fault, until};
-use trueup_git::{Counters, GitError};
+use trueup_git::{Access, Counters, GitError};
 
 use crate::bench::{Bench, fsck, git, id, text, url};
 
@@ -88,7 +88,8 @@ async fn a_commit_that_no_ref_has_can_be_had() {
     bench.commit(&[("a", Some("1"))]);
     let lost = id(&bench.repository.commit_to("gone", &[("b", Some("lost"))], "lost").unwrap());
     bench.repository.delete_branch("gone").unwrap();
-    let on_disk = bench.stores.store(&url(&format!("file://{}", bench.repository.dir().display()))).unwrap();
+    let on_disk =
+        bench.stores.store(&url(&format!("file://{}", bench.repository.dir().display())), &Access::default()).unwrap();
     for store in [&bench.store, &on_disk] {
         store.fetch(&[lost]).await.unwrap();
         assert_eq!(text(store, lost, "b").unwrap(), "lost");
@@ -170,7 +171,7 @@ async fn a_second_process_with_the_same_cache_finds_what_is_there() {
     let first = bench.commit(&[("a", Some("1"))]);
     bench.fetch(first).await.unwrap();
     let again = crate::bench::stores(bench.cache.path(), trueup_git::Limits::default());
-    let store = again.store(&url(bench.repository.url())).unwrap();
+    let store = again.store(&url(bench.repository.url()), &Access::default()).unwrap();
     assert!(store.has(&first));
     store.fetch(&[first]).await.unwrap();
     assert_eq!(text(&store, first, "a").unwrap(), "1");

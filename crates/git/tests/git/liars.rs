@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use trueup_git::{CommitId, GitError, Limits, Store};
+use trueup_git::{Access, CommitId, GitError, Limits, Store};
 
 use crate::bench::{Bench, git, git_bytes, id, resolve, stores, text, url};
 
@@ -128,7 +128,7 @@ async fn material() -> Material {
 async fn ask(material: &Material, pack: Vec<u8>, commit: CommitId) -> (Result<(), GitError>, Arc<Store>, Liar) {
     let lies = Lies { discovery: advertisement(&HONEST), listing: result(b"0000"), pack };
     let liar = Liar::start(lies).await;
-    let store = material.bench.stores.store(&url(&liar.url)).unwrap();
+    let store = material.bench.stores.store(&url(&liar.url), &Access::default()).unwrap();
     (store.fetch(&[commit]).await, store, liar)
 }
 
@@ -206,7 +206,7 @@ async fn what_is_no_git_server_of_ours_is_told_apart() {
     ];
     for (name, discovery, words) in cases {
         let liar = Liar::start(Lies { discovery, ..Lies::default() }).await;
-        let store = stores.store(&url(&liar.url)).unwrap();
+        let store = stores.store(&url(&liar.url), &Access::default()).unwrap();
         let error = resolve(&store, "main").await.unwrap_err();
         assert!(error.to_string().contains(words), "{name}: {error}");
     }
@@ -226,14 +226,14 @@ async fn a_listing_that_lies_is_no_answer() {
     ];
     for listing in cases {
         let liar = Liar::start(Lies { discovery: advertisement(&HONEST), listing, ..Lies::default() }).await;
-        let store = stores.store(&url(&liar.url)).unwrap();
+        let store = stores.store(&url(&liar.url), &Access::default()).unwrap();
         let error = resolve(&store, "main").await.unwrap_err();
         assert!(matches!(error, GitError::Protocol { .. }), "{error}");
     }
     // Refs that nobody asked for are not taken for what was asked.
     let listing = result(&lines(&[&format!("{id} refs/heads/main2\n"), &format!("{id} refs/heads/mai\n")]));
     let liar = Liar::start(Lies { discovery: advertisement(&HONEST), listing, ..Lies::default() }).await;
-    let store = stores.store(&url(&liar.url)).unwrap();
+    let store = stores.store(&url(&liar.url), &Access::default()).unwrap();
     assert!(matches!(resolve(&store, "main").await, Err(GitError::RevisionNotFound { .. })));
 }
 
@@ -248,7 +248,7 @@ async fn a_redirect_carries_no_login_to_another_server() {
     };
     let suffix = "/info/refs?service=git-upload-pack";
     let liar = Liar::start(Lies { discovery: redirect(&format!("{}{suffix}", thief.url)), ..Lies::default() }).await;
-    let login = stores.store(&url(&liar.url.replace("http://", "http://bot:hunter2@"))).unwrap();
+    let login = stores.store(&url(&liar.url.replace("http://", "http://bot:hunter2@")), &Access::default()).unwrap();
     let error = resolve(&login, "main").await.unwrap_err();
     assert!(matches!(&error, GitError::Redirected { .. }), "{error}");
     assert!(liar.heard().contains("uthorization: Basic"), "the server itself gets the login");
@@ -264,7 +264,7 @@ async fn a_redirect_carries_no_login_to_another_server() {
         (String::new(), false),
     ] {
         let liar = Liar::start(Lies { discovery: redirect(&to), ..Lies::default() }).await;
-        let store = stores.store(&url(&liar.url)).unwrap();
+        let store = stores.store(&url(&liar.url), &Access::default()).unwrap();
         let outcome = resolve(&store, "main").await;
         assert_eq!(outcome.is_ok(), well, "{to}: {outcome:?}");
         assert!(well || matches!(outcome, Err(GitError::Redirected { .. })), "{to}: {outcome:?}");

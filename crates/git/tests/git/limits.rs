@@ -1,6 +1,6 @@
 //! What a repository may cost, and that more of it is an error of that repository.
 
-use trueup_git::{EntryKind, GitError, Limits};
+use trueup_git::{Access, EntryKind, GitError, Limits};
 
 use crate::bench::{Bench, text, url};
 
@@ -18,7 +18,8 @@ async fn a_pack_over_the_limit_is_refused_and_keeps_no_other_away() {
     let bench = Bench::limited(Limits { pack_bytes: 100_000, ..Limits::default() }).await;
     let small = bench.commit(&[("a", Some("1"))]);
     let large = bench.commit(&[("b", Some(&noise(200_000)))]);
-    let on_disk = bench.stores.store(&url(&format!("file://{}", bench.repository.dir().display()))).unwrap();
+    let on_disk =
+        bench.stores.store(&url(&format!("file://{}", bench.repository.dir().display())), &Access::default()).unwrap();
     for store in [&bench.store, &on_disk] {
         let error = store.fetch(&[large]).await.unwrap_err();
         assert!(matches!(&error, GitError::TooLarge { limit, .. } if limit == "100000 bytes"), "{error}");
@@ -37,7 +38,8 @@ async fn a_pack_of_too_many_objects_is_refused() {
     let files: Vec<(&str, Option<&str>)> =
         files.iter().map(|(path, text)| (path.as_str(), Some(text.as_str()))).collect();
     let large = bench.commit(&files);
-    let on_disk = bench.stores.store(&url(&format!("file://{}", bench.repository.dir().display()))).unwrap();
+    let on_disk =
+        bench.stores.store(&url(&format!("file://{}", bench.repository.dir().display())), &Access::default()).unwrap();
     for store in [&bench.store, &on_disk] {
         let error = store.fetch(&[large]).await.unwrap_err();
         assert!(matches!(&error, GitError::TooLarge { limit, .. } if limit == "10"), "{error}");

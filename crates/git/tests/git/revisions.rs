@@ -1,7 +1,7 @@
 //! Which commit a revision is at, over HTTP and on disk.
 
 use trueup_bed::Asked;
-use trueup_git::{Counters, GitError};
+use trueup_git::{Access, Counters, GitError};
 
 use crate::bench::{Bench, id, resolve, url};
 
@@ -39,7 +39,8 @@ async fn every_kind_of_revision_is_found() {
         (full.as_str(), first),
     ];
     let names: Vec<String> = table.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let on_disk = bench.stores.store(&url(&format!("file://{}", repository.dir().display()))).unwrap();
+    let on_disk =
+        bench.stores.store(&url(&format!("file://{}", repository.dir().display())), &Access::default()).unwrap();
     for store in [&bench.store, &on_disk] {
         let found = store.resolve(&names).await.unwrap();
         for ((name, expected), found) in table.iter().zip(found) {
@@ -60,7 +61,8 @@ async fn what_is_not_there_is_named_and_harms_no_other() {
     let blob = crate::bench::git(bench.repository.dir(), &["hash-object", "-w", "--stdin"], "x");
     bench.git(&["tag", "--annotate", "--message", "x", "blob", &blob]);
     let names = ["main", "nope", "deadbee", "a b", "refs/heads/nope", "mai"].map(str::to_owned);
-    let on_disk = bench.stores.store(&url(&format!("file://{}", bench.repository.dir().display()))).unwrap();
+    let on_disk =
+        bench.stores.store(&url(&format!("file://{}", bench.repository.dir().display())), &Access::default()).unwrap();
     for store in [&bench.store, &on_disk] {
         let found = store.resolve(&names).await.unwrap();
         assert_eq!(found[0], Ok(first));
@@ -80,7 +82,8 @@ async fn what_is_not_there_is_named_and_harms_no_other() {
 #[tokio::test]
 async fn an_empty_repository_has_no_revision_yet() {
     let bench = Bench::new().await;
-    let on_disk = bench.stores.store(&url(&format!("file://{}", bench.repository.dir().display()))).unwrap();
+    let on_disk =
+        bench.stores.store(&url(&format!("file://{}", bench.repository.dir().display())), &Access::default()).unwrap();
     for store in [&bench.store, &on_disk] {
         for name in ["HEAD", "main"] {
             let error = resolve(store, name).await.unwrap_err();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use trueup_bed::{Asked, Deadline, until};
-use trueup_git::{CommitId, GitError, Limits};
+use trueup_git::{Access, CommitId, GitError, Limits};
 
 use crate::bench::{Bench, fsck, id, packs, store_dirs, text, url};
 
@@ -175,17 +175,17 @@ async fn repositories_that_nobody_uses_any_more_are_let_go() {
     let other = bench.server.create("other").unwrap();
     let commit = id(&other.commit(&[("b", Some("1"))], "x").unwrap());
     let other_url = url(other.url());
-    let store = bench.stores.store(&other_url).unwrap();
+    let store = bench.stores.store(&other_url, &Access::default()).unwrap();
     store.fetch(&[commit]).await.unwrap();
     assert_eq!(store_dirs(bench.cache.path()).len(), 2);
     // Held by somebody, it stays.
-    bench.stores.keep_only(&[url(bench.repository.url())]);
+    bench.stores.keep_only(&[(url(bench.repository.url()), Access::default())]);
     assert_eq!(store_dirs(bench.cache.path()).len(), 2);
     drop(store);
-    bench.stores.keep_only(&[url(bench.repository.url())]);
+    bench.stores.keep_only(&[(url(bench.repository.url()), Access::default())]);
     assert_eq!(store_dirs(bench.cache.path()).len(), 1);
     assert!(bench.store.has(&first));
-    let store = bench.stores.store(&other_url).unwrap();
+    let store = bench.stores.store(&other_url, &Access::default()).unwrap();
     assert!(!store.has(&commit));
     store.fetch(&[commit]).await.unwrap();
     assert_eq!(text(&store, commit, "b").unwrap(), "1");
@@ -196,7 +196,8 @@ async fn with_and_without_its_ending_a_url_is_its_own_repository() {
     let bench = Bench::new().await;
     let first = bench.commit(&[("a", Some("1"))]);
     // This server knows the repository by one name only.
-    let without = bench.stores.store(&url(bench.repository.url().strip_suffix(".git").unwrap())).unwrap();
+    let without =
+        bench.stores.store(&url(bench.repository.url().strip_suffix(".git").unwrap()), &Access::default()).unwrap();
     assert!(crate::bench::resolve(&without, "main").await.is_err());
     assert_eq!(bench.resolve("main").await, Ok(first));
     assert!(bench.repository.asked(Asked::LsRefs) == 1);
@@ -217,7 +218,7 @@ async fn nobody_else_may_look_into_the_stores() {
     open(&store, 0o755);
     open(&salt, 0o644);
     let stores = crate::bench::stores(cache, Limits::default());
-    let again = stores.store(&url(bench.repository.url())).unwrap();
+    let again = stores.store(&url(bench.repository.url()), &Access::default()).unwrap();
     again.fetch(&[bench.commit(&[("b", Some("b"))])]).await.unwrap();
     assert_eq!((mode(cache), mode(&store), mode(&salt)), (0o700, 0o700, 0o600));
 }

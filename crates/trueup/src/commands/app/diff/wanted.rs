@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use trueup_api::App;
-use trueup_git::{CommitId, FetchProgram, Limits, RepoUrl, Stores, StoresConfig};
+use trueup_git::{Access, CommitId, FetchProgram, Limits, RepoUrl, Stores, StoresConfig};
 use trueup_render::{DirectoryOptions, Rendered, Renderer, render_directory};
 
 use crate::cache::CacheDir;
@@ -84,7 +84,7 @@ async fn fetched(
     let fetch_program = FetchProgram { exe, args: vec![GIT_FETCH.to_owned()] };
     let config = StoresConfig { cache_dir: cache.path.join("git"), fetch_program, limits: Limits::default() };
     let failed = |error| user_error_with_message("Git cannot be read", error);
-    let store = Stores::new(config).and_then(|stores| stores.store(&url)).map_err(failed)?;
+    let store = Stores::new(config).and_then(|stores| stores.store(&url, &Access::default())).map_err(failed)?;
     let resolved = store.resolve(&[revision.to_owned()]).await.map_err(failed)?;
     let commit =
         resolved.into_iter().next().ok_or_else(|| internal_error("a revision was not looked up"))?.map_err(failed)?;

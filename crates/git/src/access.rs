@@ -1,0 +1,95 @@
+//! How a repository is reached beyond its URL: login, certificates, known hosts, proxy.
+//!
+//! Invariant: two are equal if they hold the same, whoever made them; what they hide is never shown. It crosses to the fetch
+//! process through its stdin, and is written nowhere else.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{RepoUrl, Secret};
+
+/// How a repository is reached. The default is nothing: the credentials of the URL itself, the system's certificates, no known
+/// host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Access {
+    /// Who we are. It goes before the credentials of the URL.
+    pub login: Login,
+    /// Whom we trust, and what we show.
+    pub tls: Tls,
+    /// The URL of a proxy for this repository, in place of those of the environment. HTTP only.
+    pub proxy: Option<Secret>,
+    /// Hosts that are reached without `proxy`: names, domains, addresses and networks, separated by commas.
+    pub no_proxy: String,
+    /// The lines of a `known_hosts` file.
+    pub known_hosts: Arc<str>,
+    /// Any certificate is accepted, and any host key.
+    pub insecure: bool,
+}
+
+impl Access {
+    /// What of it matters at a URL: what does not must not make two stores of one.
+    pub(crate) fn relevant_to(&self, url: &RepoUrl) -> Self {
+        if url.file_path().is_some() { Self::default() } else { self.clone() }
+    }
+}
+
+/// Who we are to a server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Login {
+    /// Nobody, or who the URL says.
+    #[default]
+    None,
+    /// User name and password; of most hosts the password is a token.
+    Basic {
+        /// The user. With a token some hosts take any name, but none takes an empty one.
+        username: String,
+        /// The password or token.
+        password: Secret,
+    },
+    /// A token that goes as it is, `Authorization: Bearer`.
+    Bearer(Secret),
+    /// A private key for SSH: OpenSSH's own format, PKCS#8 or PKCS#1, in PEM.
+    Key(Secret),
+    /// A GitHub App, whose tokens last an hour.
+    GitHubApp(GitHubApp),
+}
+
+/// An installed GitHub App.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GitHubApp {
+    /// The id of the App.
+    pub id: u64,
+    /// The id of its installation; without one it is looked up by the repository's organisation.
+    pub installation: Option<u64>,
+    /// Its private key, RSA in PEM.
+    pub key: Secret,
+    /// The API of a GitHub Enterprise server, `https://HOST/api/v3`; else github.com's.
+    pub enterprise_url: Option<String>,
+}
+
+/// Certificates, in PEM.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Tls {
+    /// Authorities that are trusted beside those of the system.
+    pub authorities: Arc<str>,
+    /// What we show to a server that asks for a certificate.
+    pub client: Option<ClientCertificate>,
+}
+
+/// A certificate of ours, with its key.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ClientCertificate {
+    /// The certificate and those between it and its authority.
+    pub certificate: String,
+    /// Its private key.
+    pub key: Secret,
+}
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Who pastes both into one field puts the key here.
+        f.write_str("ClientCertificate(…)")
+    }
+}
