@@ -109,6 +109,8 @@ pub struct IgnoreRule {
     pub namespace: String,
     /// The fields, as JSON pointers.
     pub pointers: Vec<String>,
+    /// Field managers: what they own differs as it likes.
+    pub managers: Vec<String>,
     globs: Option<(Glob, Glob)>,
 }
 
@@ -327,6 +329,7 @@ impl IgnoreRule {
             name: rule.name.clone(),
             namespace: rule.namespace.clone(),
             pointers: rule.json_pointers.clone(),
+            managers: rule.managed_fields_managers.clone(),
             globs: Glob::new(&rule.group, &[]).ok().zip(Glob::new(&rule.kind, &[]).ok()),
         }
     }

@@ -178,13 +178,9 @@ async fn contrast(frame: &Frame<'_>, memory: &Memory, target: &Target, live: &No
     let base = memory.base_of(&target.key, &empty);
     let projection =
         memory.projections.get(&target.key).filter(|(of, ..)| *of == target.digest).map(|(.., projection)| projection);
-    let ignore: Vec<&str> = frame
-        .spec
-        .ignore
-        .iter()
-        .filter(|rule| rule.matches(&target.key))
-        .flat_map(|rule| rule.pointers.iter().map(String::as_str))
-        .collect();
+    let rules = || frame.spec.ignore.iter().filter(|rule| rule.matches(&target.key));
+    let ignore: Vec<&str> = rules().flat_map(|rule| &rule.pointers).map(String::as_str).collect();
+    let ignore_managers: Vec<&str> = rules().flat_map(|rule| &rule.managers).map(String::as_str).collect();
     let scalers: Vec<&str> = frame.scalers.iter().map(String::as_str).collect();
     let unknown = Schema::unknown();
     let input = Input {
@@ -194,6 +190,7 @@ async fn contrast(frame: &Frame<'_>, memory: &Memory, target: &Target, live: &No
         schema: &unknown,
         projection: projection.map(AsRef::as_ref),
         ignore: &ignore,
+        ignore_managers: &ignore_managers,
         scalers: &scalers,
         migration_manager: frame.migration_manager.as_deref(),
         built_in: is_built_in(&target.gvk.group),

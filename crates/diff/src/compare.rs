@@ -28,6 +28,8 @@ pub struct Input<'a> {
     pub projection: Option<&'a Projection>,
     /// JSON pointers (RFC 6901) of what never counts.
     pub ignore: &'a [&'a str],
+    /// Field managers whose fields never count, whatever they wrote through.
+    pub ignore_managers: &'a [&'a str],
     /// Names of autoscalers beyond the ones that we know.
     pub scalers: &'a [&'a str],
     /// The former manager that the Application's migration annotation names.
@@ -136,8 +138,16 @@ pub fn compare(input: &Input) -> Comparison {
     let here = Here { kinds, ignore: pointers.root() };
     let mut comparison = differing(input, &owners, &here, Purpose::Verdict);
     dropped(input, &owners, &here, &mut comparison);
+    comparison.differences.retain(|difference| !is_left_to_managers(input, &owners, &difference.path));
     comparison.differences.sort_by(|a, b| a.path.cmp(&b.path));
     comparison
+}
+
+/// Whether a manager whose fields never count holds what is at `path`, alone or with others.
+fn is_left_to_managers(input: &Input, owners: &Owners, path: &Path) -> bool {
+    // Most objects have no such rule: their entries are not looked through once more.
+    !input.ignore_managers.is_empty()
+        && owners.holding(path).any(|entry| input.ignore_managers.contains(&entry.owner.manager.as_str()))
 }
 
 // === what Git dropped ===

@@ -21,6 +21,7 @@ pub(crate) fn differing_leaves(desired: &Node, answer: &Node, schema: &Schema) -
         schema,
         projection: None,
         ignore: &[],
+        ignore_managers: &[],
         scalers: &[],
         migration_manager: None,
         built_in: false,

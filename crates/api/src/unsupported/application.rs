@@ -101,12 +101,6 @@ const SPEC: &[Row<ApplicationSpec>] = &[
         message: "jq expressions are not evaluated yet: use jsonPointers",
         found: |spec| spec.ignore_differences.iter().any(|rule| !rule.jq_path_expressions.is_empty()),
     },
-    Row {
-        field: "spec.ignoreDifferences.managedFieldsManagers",
-        stops: true,
-        message: "fields of other managers are not ignored yet: use jsonPointers",
-        found: |spec| spec.ignore_differences.iter().any(|rule| !rule.managed_fields_managers.is_empty()),
-    },
 ];
 
 /// Finalizers of an Application, and what else is no field of its specification.
@@ -202,10 +196,6 @@ mod tests {
                 "spec.ignoreDifferences.jqPathExpressions",
                 r#"{"ignoreDifferences": [{"kind": "K", "jqPathExpressions": [".a"]}]}"#.to_owned(),
             ),
-            (
-                "spec.ignoreDifferences.managedFieldsManagers",
-                r#"{"ignoreDifferences": [{"kind": "K", "managedFieldsManagers": ["m"]}]}"#.to_owned(),
-            ),
         ];
         let examples: Vec<(&str, &str)> = examples.iter().map(|(field, example)| (*field, example.as_str())).collect();
         check(SPEC, &examples, of_spec);
@@ -220,7 +210,7 @@ mod tests {
             r#"{"source": {"repoURL": "http://x", "path": "p", "helm": {}, "kustomize": {}, "directory": {"jsonnet": {}}}}"#,
             r#"{"source": {"repoURL": "http://x", "path": "p", "targetRevision": "v1.2.3"}}"#,
             r#"{"syncPolicy": {"automated": {"prune": true}, "managedNamespaceMetadata": {}, "retry": {"limit": 3}}}"#,
-            r#"{"ignoreDifferences": [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}], "info": [{"name": "a", "value": "b"}]}"#,
+            r#"{"ignoreDifferences": [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"], "managedFieldsManagers": ["m"]}], "info": [{"name": "a", "value": "b"}]}"#,
             r#"{"syncPolicy": {"syncOptions": ["CreateNamespace=true", "Validate=false", "Prune=false", "Prune=confirm", "Delete=confirm", "ServerSideApply=true", "SkipDryRunOnMissingResource=true", "PrunePropagationPolicy=foreground", "Replace=false", "PruneLast=false"]}}"#,
         ] {
             assert_eq!(of_spec(spec), [], "{spec}");

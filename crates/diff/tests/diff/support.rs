@@ -17,6 +17,7 @@ pub(crate) fn input<'a>(desired: &'a Node, live: &'a Node, schema: &'a Schema) -
         schema,
         projection: None,
         ignore: &[],
+        ignore_managers: &[],
         scalers: &[],
         migration_manager: None,
         built_in: true,

@@ -385,6 +385,17 @@ name: a whole object that is ignored
 desired: {spec: {a: 1}}
 live: {spec: {a: 2}}
 ignore: [""]
+---
+name: what a named manager owns does not count, through a subresource and in lists neither
+desired: {spec: {a: 1, b: 1, c: 1, l: [{id: e, v: 1, w: 1}], m: 1}, metadata: {labels: {a: "1"}}}
+base: {spec: {gone: 1, went: 1}}
+live: {spec: {a: 2, b: 2, c: 2, l: [{id: e, v: 2, w: 2}], gone: 1, went: 1}, metadata: {labels: {a: "2"}}}
+entries:
+  - [cert, Update, "", {"f:spec": {"f:a": {}, "f:l": {'k:{"id":"e"}': {"f:v": {}}}, "f:gone": {}}}]
+  - [cert, Apply, status, {"f:spec": {"f:b": {}}}]
+  - [other, Update, "", {"f:spec": {"f:c": {}}}]
+managers: [cert, nobody]
+expect: ['changed .metadata.labels.a', 'changed .spec.c by other', 'changed .spec.l[id="e"].w', 'missing .spec.m', 'extra .spec.went']
 # --- replicas
 ---
 name: replicas of an autoscaler are not drift
@@ -472,7 +483,7 @@ fn comparisons() {
     assert!(cases.len() > 50, "the table is read whole: {}", cases.len());
     for case in cases.into_iter().map(|document| document.node) {
         let known = [
-            "name", "desired", "base", "live", "entries", "schema", "expect", "ignore", "scalers", "migrate",
+            "name", "desired", "base", "live", "entries", "schema", "expect", "ignore", "managers", "scalers", "migrate",
             "built_in",
         ];
         assert!(case.as_map().unwrap().iter().all(|(key, _)| known.contains(&key)), "{case}");
@@ -481,6 +492,7 @@ fn comparisons() {
         let comparison = compare(&Input {
             base: base.as_ref(),
             ignore: &texts(&case, "ignore"),
+            ignore_managers: &texts(&case, "managers"),
             scalers: &texts(&case, "scalers"),
             migration_manager: case.str_at(&["migrate"]),
             built_in: case.get("built_in").is_some(),

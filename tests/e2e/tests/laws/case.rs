@@ -184,6 +184,7 @@ impl Subject<'_> {
             projection,
             ignore: &[],
             scalers: &[],
+            ignore_managers: &[],
             migration_manager: None,
             built_in: !self.kind().gvk.group.contains("example"),
             pending,

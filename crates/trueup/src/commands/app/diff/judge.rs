@@ -169,8 +169,9 @@ impl<'a> Frame<'a> {
 
     /// The controller's comparison: with the kind's schema where lists want it, with the server's word where there is doubt.
     async fn compare(&self, kind: &Kind, target: &Target, live: &Node) -> Comparison {
-        let rules = self.app.ignore.iter().filter(|rule| rule.matches(&target.key));
-        let ignore: Vec<&str> = rules.flat_map(|rule| rule.pointers.iter().map(String::as_str)).collect();
+        let rules = || self.app.ignore.iter().filter(|rule| rule.matches(&target.key));
+        let ignore: Vec<&str> = rules().flat_map(|rule| &rule.pointers).map(String::as_str).collect();
+        let ignore_managers: Vec<&str> = rules().flat_map(|rule| &rule.managers).map(String::as_str).collect();
         let unknown = Schema::unknown();
         let mut known = None;
         let (desired, nothing) = (target.manifest.node(), Node::map());
@@ -181,6 +182,7 @@ impl<'a> Frame<'a> {
             schema: &unknown,
             projection: None,
             ignore: &ignore,
+            ignore_managers: &ignore_managers,
             scalers: &self.scalers,
             migration_manager: self.migration_manager,
             built_in: is_built_in(&target.gvk.group),
