@@ -68,6 +68,9 @@ pub enum Error {
         /// The first line of the answer.
         answer: String,
     },
+    /// A certificate could not be made or used.
+    #[error("certificates: {0}")]
+    Certificate(String),
     /// A kubeconfig does not load.
     #[error(transparent)]
     Kubeconfig(#[from] kube::config::KubeconfigError),

@@ -11,6 +11,8 @@ pub enum Fault {
     Truncate(usize),
     /// Sends so many bytes of the true answer and then nothing more, the connection open.
     Stall(usize),
+    /// Sends the true answer, one byte per second.
+    Trickle,
     /// Answers this HTTP status (401 with a challenge) and no content.
     Status(u16),
 }

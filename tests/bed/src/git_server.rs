@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -33,18 +34,31 @@ use tokio::process::Command;
 use tokio::task::JoinHandle;
 
 use crate::Asked;
+use crate::Certified;
 use crate::Error;
 use crate::Fault;
 use crate::Repository;
 use crate::Result;
+use crate::git_server_tls::TlsListener;
 use crate::repository::isolated_git;
 
 /// Bytes. What a client may send: wants and haves, which are far fewer.
 const MAX_REQUEST: usize = 64 << 20;
 /// Bytes. What is read of an answer at once.
 const CHUNK: usize = 64 << 10;
+/// How long a byte of a trickle takes.
+const DROP: Duration = Duration::from_secs(1);
 
 type Repositories = Arc<Mutex<BTreeMap<String, Repository>>>;
+
+/// How a git server is reached.
+#[derive(Clone, Default)]
+pub struct GitServerOptions {
+    /// Its certificate; without one it speaks plain HTTP.
+    pub tls: Option<Certified>,
+    /// The authority, in PEM, of the clients that get in; without one everybody does.
+    pub clients: Option<String>,
+}
 
 /// A git server with its repositories in a temporary directory. It ends with this value, or with its runtime.
 pub struct GitServer {
@@ -62,15 +76,32 @@ impl GitServer {
 
     /// Starts a server whose repositories lie in a directory of their own within this one, and go with it.
     pub async fn start_in(parent: &Path) -> Result<Self> {
+        Self::start_with(parent, GitServerOptions::default()).await
+    }
+
+    /// Starts a server that is reached as the options say. Behind TLS its URLs name `localhost`.
+    pub async fn start_with(parent: &Path, options: GitServerOptions) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("trueup-git-").tempdir_in(parent).map_err(Error::file(parent))?;
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Error::Socket)?;
-        let address = format!("http://{}", listener.local_addr().map_err(Error::Socket)?);
+        let local = listener.local_addr().map_err(Error::Socket)?;
         let repositories = Repositories::default();
         let served = Served { root: dir.path().to_owned(), repositories: Arc::clone(&repositories) };
         let router = Router::new().fallback(answer).with_state(served);
-        let task = tokio::spawn(async move {
-            let _ = axum::serve(listener, router).await;
-        });
+        let (address, task) = match options.tls {
+            None => {
+                let task = tokio::spawn(async move {
+                    let _ = axum::serve(listener, router).await;
+                });
+                (format!("http://{local}"), task)
+            }
+            Some(own) => {
+                let listener = TlsListener::new(listener, &own, options.clients.as_deref())?;
+                let task = tokio::spawn(async move {
+                    let _ = axum::serve(listener, router).await;
+                });
+                (format!("https://localhost:{}", local.port()), task)
+            }
+        };
         Ok(Self { dir, address, repositories, task })
     }
 
@@ -112,8 +143,9 @@ async fn answer(State(served): State<Served>, request: Request) -> Response {
         None => backend(&served, &parts, body, None).await,
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Status(code)) => plain(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)),
-        Some(Fault::Truncate(bytes)) => backend(&served, &parts, body, Some(Cut { bytes, hang: false })).await,
-        Some(Fault::Stall(bytes)) => backend(&served, &parts, body, Some(Cut { bytes, hang: true })).await,
+        Some(Fault::Truncate(bytes)) => backend(&served, &parts, body, Some(Cut::Close(bytes))).await,
+        Some(Fault::Stall(bytes)) => backend(&served, &parts, body, Some(Cut::Hang(bytes))).await,
+        Some(Fault::Trickle) => backend(&served, &parts, body, Some(Cut::Trickle)).await,
     }
 }
 
@@ -131,10 +163,15 @@ fn kind(path: &str, body: &[u8]) -> Asked {
     }
 }
 
-/// Where an answer ends too early, and whether the connection then stays.
-struct Cut {
-    bytes: usize,
-    hang: bool,
+/// What an answer suffers on its way.
+#[derive(Clone, Copy)]
+enum Cut {
+    /// It ends after so many bytes, and so does the connection.
+    Close(usize),
+    /// It ends after so many bytes, and the connection stays.
+    Hang(usize),
+    /// It takes a second per byte.
+    Trickle,
 }
 
 async fn backend(served: &Served, parts: &http::request::Parts, body: Bytes, cut: Option<Cut>) -> Response {
@@ -214,28 +251,35 @@ fn content(
     from: impl AsyncRead + Unpin + Send + 'static,
     cut: Option<Cut>,
 ) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
-    let left = cut.as_ref().map_or(usize::MAX, |cut| cut.bytes);
-    stream::unfold((child, from, cut, left, false), async |(child, mut from, cut, left, ended)| {
+    let left = match cut {
+        Some(Cut::Close(bytes) | Cut::Hang(bytes)) => bytes,
+        Some(Cut::Trickle) | None => usize::MAX,
+    };
+    stream::unfold((child, from, left, false), move |(child, mut from, left, ended)| async move {
         if ended {
             return None;
         }
         if left == 0 {
-            if cut.as_ref().is_some_and(|cut| cut.hang) {
+            if matches!(cut, Some(Cut::Hang(_))) {
                 let never: Infallible = std::future::pending().await;
                 match never {}
             }
             // An error in the body makes the server close the connection before the end of the answer.
-            return Some((Err(std::io::Error::other("cut")), (child, from, cut, left, true)));
+            return Some((Err(std::io::Error::other("cut")), (child, from, left, true)));
         }
-        let mut chunk = vec![0; left.min(CHUNK)];
+        let mut most = left.min(CHUNK);
+        if matches!(cut, Some(Cut::Trickle)) {
+            tokio::time::sleep(DROP).await;
+            most = 1;
+        }
+        let mut chunk = vec![0; most];
         match from.read(&mut chunk).await {
             Ok(0) => None,
             Ok(read) => {
                 chunk.truncate(read);
-                let left = if cut.is_some() { left - read } else { left };
-                Some((Ok(chunk.into()), (child, from, cut, left, false)))
+                Some((Ok(chunk.into()), (child, from, left.saturating_sub(read), false)))
             }
-            Err(error) => Some((Err(error), (child, from, cut, left, true))),
+            Err(error) => Some((Err(error), (child, from, left, true))),
         }
     })
 }

@@ -11,11 +11,11 @@ use crate::Result;
 ///
 /// The kernel's own death signal would need `unsafe`, and is sent when the thread that started the process ends.
 #[derive(Debug)]
-pub(crate) struct Leash(Child);
+pub struct Leash(Child);
 
 impl Leash {
     /// Ties the process to ours.
-    pub(crate) fn tie(pid: u32) -> Result<Self> {
+    pub fn tie(pid: u32) -> Result<Self> {
         Command::new("sh")
             .args(["-c", "read -r never; kill -9 \"$0\" 2>/dev/null", &pid.to_string()])
             .stdin(Stdio::piped())

@@ -150,6 +150,11 @@ impl Repository {
         self.with(|state| state.authorization = Some(header));
     }
 
+    /// Demands a token of everybody from now on, as it is.
+    pub fn require_bearer(&self, token: &str) {
+        self.with(|state| state.authorization = Some(format!("Bearer {token}")));
+    }
+
     /// How many requests of a kind there were, those included that met a fault.
     pub fn asked(&self, kind: Asked) -> usize {
         self.with(|state| state.asked.get(&kind).copied().unwrap_or(0))
@@ -218,7 +223,7 @@ pub(crate) fn isolated_git() -> Command {
 }
 
 /// Base64 with padding: one header is not worth a dependency.
-fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
