@@ -27,7 +27,6 @@ pub mod status;
 pub mod tracking;
 mod type_check;
 pub mod unsupported;
-mod version;
 
 pub use app::{App, Automated, DEFAULT_PROJECT, Destination, Directory, IgnoreRule, Source, SpecError, SpecErrors};
 pub use application::{Application, Cascade, Manager, Meta, ReadError, Refresh};

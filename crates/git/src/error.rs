@@ -132,6 +132,17 @@ pub enum GitError {
         /// As asked.
         revision: String,
     },
+    /// A range of versions, and no tag within it.
+    #[error(
+        "no tag of repository '{repository}' is a version within '{range}': push one, or correct targetRevision; pre-releases \
+         count only where the range names one, as in '>=1.0-0'"
+    )]
+    NoTagWithin {
+        /// Which repository.
+        repository: String,
+        /// As asked.
+        range: String,
+    },
     /// A shortened commit id, and no branch or tag of that name.
     #[error("revision '{revision}' looks like a short commit id: use the full one of 40 digits")]
     ShortCommitId {

@@ -19,6 +19,7 @@ mod pkt;
 mod private;
 mod process;
 mod protocol;
+mod range;
 mod read;
 mod revision;
 mod secret;

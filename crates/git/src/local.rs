@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use git2::{ErrorCode, ObjectType, Oid, PackBuilder, Repository};
 
 use crate::limits::set_libgit2_limits;
-use crate::revision;
+use crate::revision::{self, Revision};
 use crate::{CommitId, GitError, Limits, RepoUrl};
 
 /// How many directories lie above each other at most; file systems end long before.
@@ -42,16 +42,32 @@ impl<'a> Local<'a> {
         Ok(Self { repository, url })
     }
 
-    /// The commit of the first of these refs that exists. `text` is the revision as the user wrote it.
-    pub(crate) fn resolve(&self, names: &[String], text: &str) -> Result<CommitId, GitError> {
-        for name in names {
-            match self.repository.find_reference(name) {
+    /// The commit of a revision. `text` is the revision as the user wrote it.
+    pub(crate) fn resolve(&self, revision: &Revision, text: &str) -> Result<CommitId, GitError> {
+        let tags = match revision {
+            Revision::Range(..) => self.tags()?,
+            _ => Vec::new(),
+        };
+        for name in revision.refs(tags.iter().map(String::as_str)) {
+            match self.repository.find_reference(&name) {
                 Ok(reference) => return self.peeled(&reference, text),
                 Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {}
                 Err(error) => return Err(unreadable(self.url, &error)),
             }
         }
         Err(revision::not_found(text, self.url))
+    }
+
+    /// The full names of all tags.
+    fn tags(&self) -> Result<Vec<String>, GitError> {
+        let failed = |error: &git2::Error| unreadable(self.url, error);
+        let mut references = self.repository.references_glob("refs/tags/*").map_err(|error| failed(&error))?;
+        // A name that is no UTF-8 is no version either.
+        references
+            .names()
+            .filter_map(|name| name.map(|name| Some(name.to_owned())).transpose())
+            .collect::<Result<_, _>>()
+            .map_err(|error| failed(&error))
     }
 
     fn peeled(&self, reference: &git2::Reference<'_>, text: &str) -> Result<CommitId, GitError> {

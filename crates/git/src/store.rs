@@ -104,15 +104,14 @@ impl Store {
 
     /// Looks up which commit each revision is at now, in one listing; in none if all are commit ids.
     ///
-    /// `HEAD` or nothing is the default branch; `refs/…` exactly that ref; another name is a branch before it is a tag. An
-    /// annotated tag gives the commit that it is about. The outer error is about the repository, an inner one about a revision.
+    /// `HEAD` or nothing is the default branch; `refs/…` exactly that ref; a range of versions the best tag; another name is a
+    /// branch before it is a tag. An annotated tag gives the commit that it is about. The outer error is about the repository,
+    /// an inner one about a revision.
     pub async fn resolve(&self, revisions: &[String]) -> Result<Vec<Result<CommitId, GitError>>, GitError> {
         let parsed: Vec<Result<Revision, GitError>> = revisions.iter().map(|text| Revision::parse(text)).collect();
         let mut names: Vec<String> = Vec::new();
         for revision in parsed.iter().flatten() {
-            if let Revision::Refs(refs) = revision {
-                names.extend_from_slice(refs);
-            }
+            names.extend(revision.prefixes());
         }
         names.sort_unstable();
         names.dedup();
@@ -136,7 +135,8 @@ impl Store {
     fn found(&self, revision: &Revision, text: &str, listed: &HashMap<String, CommitId>) -> Result<CommitId, GitError> {
         match revision {
             Revision::Commit(id) => Ok(*id),
-            Revision::Refs(names) => {
+            Revision::Refs(_) | Revision::Range(..) => {
+                let names = revision.refs(listed.keys().map(String::as_str));
                 let found = names.iter().find_map(|name| listed.get(name));
                 found.copied().ok_or_else(|| revision::not_found(text, &self.url))
             }
@@ -172,7 +172,7 @@ impl Store {
             let local = Local::open(&url, &cache_dir)?;
             let one = |(revision, text): (Result<Revision, GitError>, &String)| match revision? {
                 Revision::Commit(id) => Ok(id),
-                Revision::Refs(names) => local.resolve(&names, text),
+                revision => local.resolve(&revision, text),
             };
             Ok(parsed.into_iter().zip(&revisions).map(one).collect())
         };

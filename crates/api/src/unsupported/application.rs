@@ -7,7 +7,6 @@ use super::{Row, Unsupported, apply};
 use crate::annotations::{POST_DELETE_FINALIZER, PRE_DELETE_FINALIZER};
 use crate::source::ApplicationSource;
 use crate::spec::ApplicationSpec;
-use crate::version;
 
 /// Fields of an Application's specification.
 const SPEC: &[Row<ApplicationSpec>] = &[
@@ -70,14 +69,6 @@ const SPEC: &[Row<ApplicationSpec>] = &[
             of_source(spec, |source| {
                 source.directory.as_ref().is_some_and(|directory| directory.disable_extension_filter)
             })
-        },
-    },
-    Row {
-        field: "spec.source.targetRevision",
-        stops: true,
-        message: "ranges of versions are not supported yet: name a branch, a tag or a commit",
-        found: |spec| {
-            of_source(spec, |source| source.chart.is_empty() && version::is_range(source.target_revision.trim()))
         },
     },
     Row {
@@ -182,7 +173,6 @@ mod tests {
                 "spec.source.directory.disableExtensionFilter",
                 source(r#""directory": {"disableExtensionFilter": true}"#),
             ),
-            ("spec.source.targetRevision", source(r#""targetRevision": "1.x""#)),
             ("spec.source.tagPrefix", source(r#""tagPrefix": "a/""#)),
             (
                 "spec.syncPolicy.managedNamespaceMetadata",
@@ -209,6 +199,7 @@ mod tests {
             // Empty blocks are as if they were absent.
             r#"{"source": {"repoURL": "http://x", "path": "p", "helm": {}, "kustomize": {}, "directory": {"jsonnet": {}}}}"#,
             r#"{"source": {"repoURL": "http://x", "path": "p", "targetRevision": "v1.2.3"}}"#,
+            r#"{"source": {"repoURL": "http://x", "path": "p", "targetRevision": ">=1.0 <2"}}"#,
             r#"{"syncPolicy": {"automated": {"prune": true}, "managedNamespaceMetadata": {}, "retry": {"limit": 3}}}"#,
             r#"{"ignoreDifferences": [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"], "managedFieldsManagers": ["m"]}], "info": [{"name": "a", "value": "b"}]}"#,
             r#"{"syncPolicy": {"syncOptions": ["CreateNamespace=true", "Validate=false", "Prune=false", "Prune=confirm", "Delete=confirm", "ServerSideApply=true", "SkipDryRunOnMissingResource=true", "PrunePropagationPolicy=foreground", "Replace=false", "PruneLast=false"]}}"#,

@@ -6,7 +6,6 @@ use super::options::{Level, option_unsupported};
 use super::{Row, Unsupported, apply};
 use crate::condition;
 use crate::operation::{Operation, SyncOperation, SyncStrategy, SyncStrategyApply};
-use crate::version;
 
 /// Fields of an operation.
 const OPERATION: &[Row<SyncOperation>] = &[
@@ -45,12 +44,6 @@ const OPERATION: &[Row<SyncOperation>] = &[
         stops: true,
         message: "revisions of several sources are not supported yet: use operation.sync.revision",
         found: |sync| !sync.revisions.is_empty(),
-    },
-    Row {
-        field: "operation.sync.revision",
-        stops: true,
-        message: "ranges of versions are not supported yet: name a branch, a tag or a commit",
-        found: |sync| version::is_range(sync.revision.trim()),
     },
     Row {
         field: "operation.sync.syncStrategy.apply.force",
@@ -98,14 +91,13 @@ mod tests {
             ("operation.sync.source", r#"{"source": {"repoURL": "http://x"}}"#),
             ("operation.sync.sources", r#"{"sources": [{"repoURL": "http://x"}]}"#),
             ("operation.sync.revisions", r#"{"revisions": ["a"]}"#),
-            ("operation.sync.revision", r#"{"revision": "^1"}"#),
             ("operation.sync.syncStrategy.apply.force", r#"{"syncStrategy": {"apply": {"force": true}}}"#),
             ("operation.sync.syncStrategy.hook.force", r#"{"syncStrategy": {"hook": {"force": true}}}"#),
         ];
         check(OPERATION, &examples, |sync| {
             operation_unsupported(&Operation { sync: Some(read(sync)), ..Operation::default() })
         });
-        let plain = r#"{"sync": {"revision": "main", "prune": true, "syncStrategy": {"hook": {}}, "syncOptions": ["CreateNamespace=true"], "autoHealAttemptsCount": 1}, "initiatedBy": {"username": "u"}, "retry": {"limit": 2}}"#;
+        let plain = r#"{"sync": {"revision": "^1", "prune": true, "syncStrategy": {"hook": {}}, "syncOptions": ["CreateNamespace=true"], "autoHealAttemptsCount": 1}, "initiatedBy": {"username": "u"}, "retry": {"limit": 2}}"#;
         assert_eq!(operation_unsupported(&read(plain)), []);
     }
 

@@ -20,8 +20,19 @@ async fn every_kind_of_revision_is_found() {
     repository.branch("both", &first.to_string()).unwrap();
     repository.tag("both", &second.to_string()).unwrap();
     repository.branch("main-2", &first.to_string()).unwrap();
+    // Versions, on commits of their own or not, beside what is none.
+    for (tag, commit) in [("1.0", first), ("v1.2.0", second), ("v1.3.0-rc.1", other), ("stable", other)] {
+        repository.tag(tag, &commit.to_string()).unwrap();
+    }
+    repository.branch("1.x", &other.to_string()).unwrap();
+    repository.branch("9.x", &other.to_string()).unwrap();
     let full = first.to_string();
     let table = [
+        ("^1.0", second),
+        ("1.x", second),
+        ("~1.0", first),
+        (">=1.0-0", other),
+        ("9.x", other),
         ("main", second),
         ("HEAD", second),
         ("", second),
@@ -60,7 +71,7 @@ async fn what_is_not_there_is_named_and_harms_no_other() {
     // A tag of something that is no commit.
     let blob = crate::bench::git(bench.repository.dir(), &["hash-object", "-w", "--stdin"], "x");
     bench.git(&["tag", "--annotate", "--message", "x", "blob", &blob]);
-    let names = ["main", "nope", "deadbee", "a b", "refs/heads/nope", "mai"].map(str::to_owned);
+    let names = ["main", "nope", "deadbee", "a b", "refs/heads/nope", "mai", "^3"].map(str::to_owned);
     let on_disk =
         bench.stores.store(&url(&format!("file://{}", bench.repository.dir().display())), &Access::default()).unwrap();
     for store in [&bench.store, &on_disk] {
@@ -71,6 +82,7 @@ async fn what_is_not_there_is_named_and_harms_no_other() {
         assert!(matches!(&found[3], Err(GitError::InvalidRevision { .. })));
         assert!(matches!(&found[4], Err(GitError::RevisionNotFound { .. })));
         assert!(matches!(&found[5], Err(GitError::RevisionNotFound { .. })), "a beginning is no name");
+        assert!(matches!(&found[6], Err(GitError::NoTagWithin { range, .. }) if range == "^3"));
         let outcome = match resolve(store, "blob").await {
             Ok(id) => store.fetch(&[id]).await,
             Err(error) => Err(error),

@@ -25,6 +25,7 @@ mod operations;
 mod outage;
 mod projects;
 mod prune;
+mod ranges;
 mod refresh;
 mod retries;
 mod rival;
