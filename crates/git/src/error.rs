@@ -46,6 +46,14 @@ pub enum GitError {
         /// Which repository.
         repository: String,
     },
+    /// There is a login for the repository, and it cannot be used.
+    #[error("the login for repository '{repository}' cannot be used: {detail}")]
+    Login {
+        /// Which repository.
+        repository: String,
+        /// Whose login, what is wrong with it and what to do.
+        detail: String,
+    },
     /// The credential may not read the repository (403).
     #[error("repository '{repository}' may not be read with this login (403): check what the token is allowed to do")]
     Forbidden {
@@ -267,6 +275,7 @@ impl GitError {
                 | Self::InsideCache { .. }
                 | Self::Unreachable { .. }
                 | Self::Unauthorized { .. }
+                | Self::Login { .. }
                 | Self::Forbidden { .. }
                 | Self::RepositoryNotFound { .. }
                 | Self::Redirected { .. }

@@ -187,7 +187,7 @@ fn unreachable(url: &RepoUrl, error: &reqwest::Error) -> GitError {
 }
 
 /// An error with its causes, the last of which is the one that helps ("connection refused", "certificate has expired").
-fn words(error: &reqwest::Error) -> String {
+pub(crate) fn words(error: &reqwest::Error) -> String {
     let kind = if error.is_timeout() { "no answer in time" } else { "the connection failed" };
     let mut text = kind.to_owned();
     let mut cause = std::error::Error::source(error);

@@ -7,8 +7,10 @@
 //! A store holds single commits with all their files, but not their history.
 
 mod access;
+mod credentials;
 mod error;
 mod fetch;
+mod github_app;
 mod http;
 mod id;
 mod limits;
@@ -21,6 +23,7 @@ mod process;
 mod protocol;
 mod range;
 mod read;
+mod repository_secret;
 mod revision;
 mod secret;
 mod store;
@@ -28,6 +31,7 @@ mod stores;
 mod url;
 
 pub use access::{Access, ClientCertificate, GitHubApp, Login, Tls};
+pub use credentials::{Credentials, SSH_KNOWN_HOSTS, TLS_CERTS, Trust};
 pub use error::GitError;
 pub use fetch::fetch_main;
 pub use id::{BlobId, CommitId, IdError, TreeId};
@@ -35,6 +39,7 @@ pub use limits::Limits;
 pub use near::near;
 pub use process::FetchProgram;
 pub use read::{Commit, Entry, EntryKind};
+pub use repository_secret::{REPOSITORY_SECRETS, RepositorySecret};
 pub use secret::Secret;
 pub use store::Store;
 pub use stores::{Counters, Stores, StoresConfig};

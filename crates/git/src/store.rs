@@ -13,13 +13,14 @@ use git2::Repository;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::fetch::{Done, Request, Work};
+use crate::github_app::Tokens;
 use crate::http::{self, Discovered, Http};
 use crate::local::Local;
 use crate::pack::kept_path;
 use crate::protocol;
 use crate::revision::{self, Revision};
 use crate::stores::{Counters, Counts, Shared};
-use crate::{Access, CommitId, GitError, Limits, RepoUrl};
+use crate::{Access, CommitId, GitError, Limits, Login, RepoUrl};
 
 /// How long a commit that no branch and no tag has is not searched for again: the search fetches all history.
 const SEARCH_PAUSE: Duration = Duration::from_hours(6);
@@ -29,6 +30,7 @@ const SEARCHES_MAX: usize = 1000;
 pub struct Store {
     pub(crate) url: RepoUrl,
     access: Access,
+    tokens: Tokens,
     pub(crate) dir: PathBuf,
     shared: Arc<Shared>,
     /// For what goes on after a fetch has answered.
@@ -75,6 +77,7 @@ impl Store {
         Arc::new_cyclic(|me| Self {
             url: url.clone(),
             access: access.clone(),
+            tokens: Tokens::default(),
             dir,
             shared: Arc::clone(shared),
             me: me.clone(),
@@ -240,6 +243,7 @@ impl Store {
             Some(_) => None,
             None => Some(self.within_listing_deadline(self.discover()).await?),
         };
+        let access = self.access().await?;
         flight.searched.retain(|_, at| at.elapsed() < SEARCH_PAUSE);
         let suspect = self.suspect.swap(false, Ordering::AcqRel);
         let work = Work::Fetch {
@@ -250,7 +254,11 @@ impl Store {
             discovered,
         };
         let left = deadline.saturating_duration_since(Instant::now());
-        let reply = self.shared.config.fetch_program.run(&self.request(work), &self.url, left, "fetch").await;
+        let request = self.request(access, work);
+        let reply = self.shared.config.fetch_program.run(&request, &self.url, left, "fetch").await;
+        if matches!(reply, Err(GitError::Unauthorized { .. })) {
+            self.tokens.refused().await;
+        }
         if let Ok(done) = &reply {
             for (id, error) in &done.missing {
                 if matches!(error, GitError::CommitNotFound { .. }) && flight.searched.len() < SEARCHES_MAX {
@@ -274,7 +282,7 @@ impl Store {
         tokio::spawn(async move {
             let _slot = me.shared.slots.acquire().await;
             let deadline = me.limits().rewrite_deadline;
-            let request = me.request(Work::Rewrite);
+            let request = me.request(Access::default(), Work::Rewrite);
             match me.shared.config.fetch_program.run(&request, &me.url, deadline, "rewriting the store").await {
                 Ok(done) => {
                     tracing::debug!(repository = %me.url, packs = done.packs, "rewrote the store");
@@ -294,9 +302,16 @@ impl Store {
         });
     }
 
-    fn request(&self, work: Work) -> Request {
+    /// How the server is reached now: the token of a GitHub App stands in for its key.
+    async fn access(&self) -> Result<Access, GitError> {
+        let Login::GitHubApp(app) = &self.access.login else { return Ok(self.access.clone()) };
+        let login = self.tokens.login(app, &self.url, &self.shared.client).await?;
+        Ok(Access { login, ..self.access.clone() })
+    }
+
+    fn request(&self, access: Access, work: Work) -> Request {
         let config = &self.shared.config;
-        let (url, access) = (self.url.revealed(), self.access.clone());
+        let url = self.url.revealed();
         let (store, cache_dir) = (self.dir.clone(), config.cache_dir.clone());
         Request { url, access, store, cache_dir, limits: config.limits, work }
     }

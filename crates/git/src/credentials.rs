@@ -1,0 +1,335 @@
+//! How each repository is reached, from the Secrets and ConfigMaps in which Argo CD keeps it.
+//!
+//! Which Secret counts for a repository: one for exactly this URL, of the project itself before one for all projects; one of
+//! another project never. If it has no login, or there is none, the login of the longest prefix. Pure: whoever lists the
+//! Secrets, the answer is the same. Entry point: [`Credentials::access`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::repository_secret::{Fields, RepositorySecret};
+use crate::{Access, GitError, RepoUrl, Tls};
+
+/// The ConfigMap whose keys are host names, and values the certificates that are trusted there.
+pub const TLS_CERTS: &str = "argocd-tls-certs-cm";
+/// The ConfigMap of the SSH host keys.
+pub const SSH_KNOWN_HOSTS: &str = "argocd-ssh-known-hosts-cm";
+/// The key in it.
+const KNOWN_HOSTS_KEY: &str = "ssh_known_hosts";
+
+/// All that is known of how repositories are reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// Of each Secret what it says and its URL in normal form; the order is that of their names.
+    secrets: Vec<(String, Arc<RepositorySecret>)>,
+    /// Certificates by host.
+    authorities: BTreeMap<String, Arc<str>>,
+    known_hosts: Arc<str>,
+}
+
+/// What a server is recognised by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// The data of [`TLS_CERTS`].
+    pub tls_certs: BTreeMap<String, String>,
+    /// The data of [`SSH_KNOWN_HOSTS`].
+    pub known_hosts: BTreeMap<String, String>,
+}
+
+// === impl Credentials ===
+
+impl Credentials {
+    /// Puts together what the Secrets and the two ConfigMaps say.
+    pub fn new(secrets: impl IntoIterator<Item = Arc<RepositorySecret>>, trust: &Trust) -> Self {
+        let mut secrets: Vec<_> = secrets.into_iter().map(|secret| (normal(&secret.url), secret)).collect();
+        secrets.sort_by(|(_, one), (_, other)| one.secret.cmp(&other.secret));
+        let authorities = trust.tls_certs.iter().map(|(host, pem)| (host.to_lowercase(), pem.as_str().into()));
+        let known_hosts = trust.known_hosts.get(KNOWN_HOSTS_KEY).map(String::as_str).unwrap_or_default();
+        Self { secrets, authorities: authorities.collect(), known_hosts: known_hosts.into() }
+    }
+
+    /// How an application of a project reaches a repository. An error if a Secret is meant for it and cannot be used: it is
+    /// not asked without a login then.
+    pub fn access(&self, url: &RepoUrl, project: &str) -> Result<Access, GitError> {
+        let place = Place::of(url);
+        if place.file {
+            return Ok(Access::default());
+        }
+        let (fields, secret) = self.fields(&place.normal, project);
+        let failed = |problem: String| GitError::Login {
+            repository: url.to_string(),
+            detail: secret.map(|secret| format!("Secret '{}': ", secret.secret)).unwrap_or_default() + &problem,
+        };
+        let fields = fields.map_err(failed)?;
+        let login = fields.login(place.ssh).map_err(failed)?;
+        let proxy = (!fields.proxy.is_empty()).then(|| fields.proxy.clone());
+        // What does not matter at this URL stays out: another host key is no reason to fetch over HTTPS again.
+        let (tls, known_hosts) = if place.ssh {
+            (Tls::default(), Arc::clone(&self.known_hosts))
+        } else {
+            let authorities = self.authorities.get(&place.host).cloned().unwrap_or_default();
+            (Tls { authorities, client: fields.client_certificate() }, Arc::default())
+        };
+        Ok(Access { login, tls, proxy, no_proxy: fields.no_proxy, known_hosts, insecure: fields.insecure })
+    }
+
+    /// The Secret that an application of a project logs in with at a repository, if there is one.
+    pub fn login_of(&self, url: &RepoUrl, project: &str) -> Option<&RepositorySecret> {
+        self.fields(&Place::of(url).normal, project).1
+    }
+
+    /// All Secrets, also of Helm and OCI repositories, in the order of their names.
+    pub fn secrets(&self) -> impl Iterator<Item = &RepositorySecret> {
+        self.secrets.iter().map(|(_, secret)| &**secret)
+    }
+
+    /// What the Secrets say of a repository, and which one the login is from.
+    fn fields(&self, normal: &str, project: &str) -> (Result<Fields, String>, Option<&RepositorySecret>) {
+        let usable = |secret: &RepositorySecret| match &secret.problem {
+            Some(problem) => Err(problem.clone()),
+            None => Ok(secret.fields.clone()),
+        };
+        let own = self.exact(normal, project);
+        if let Some(secret) = own.filter(|secret| secret.problem.is_some() || secret.fields.has_login()) {
+            return (usable(secret), Some(secret));
+        }
+        let own_fields = own.map(|secret| secret.fields.clone()).unwrap_or_default();
+        match self.longest_prefix(normal, project) {
+            Some(prefix) => (usable(prefix).map(|fields| own_fields.completed_by(&fields)), Some(prefix)),
+            None => (Ok(own_fields), own),
+        }
+    }
+
+    fn exact(&self, normal: &str, project: &str) -> Option<&RepositorySecret> {
+        let of = |project: &str| {
+            let mut git = self.secrets.iter().filter(|(_, secret)| !secret.prefix && secret.is_git());
+            git.find(|(url, secret)| {
+                secret.project == project && url.trim_end_matches('/') == normal.trim_end_matches('/')
+            })
+        };
+        of(project).or_else(|| of("")).map(|(_, secret)| &**secret)
+    }
+
+    fn longest_prefix(&self, normal: &str, project: &str) -> Option<&RepositorySecret> {
+        let meant = |(prefix, secret): &&(String, Arc<RepositorySecret>)| {
+            secret.prefix
+                && secret.is_git()
+                && (secret.project.is_empty() || secret.project == project)
+                && is_prefix(prefix, normal)
+        };
+        let mut longest: Option<&(String, Arc<RepositorySecret>)> = None;
+        for found in self.secrets.iter().filter(meant) {
+            if longest.is_none_or(|(prefix, _)| found.0.len() > prefix.len()) {
+                longest = Some(found);
+            }
+        }
+        longest.map(|(_, secret)| &**secret)
+    }
+}
+
+/// Where a repository is, as far as it matters here.
+struct Place {
+    normal: String,
+    host: String,
+    ssh: bool,
+    file: bool,
+}
+
+// === impl Place ===
+
+impl Place {
+    fn of(url: &RepoUrl) -> Self {
+        let normal = normal(&url.to_string());
+        let (scheme, rest) = normal.split_once("://").unwrap_or(("", &normal));
+        let host = rest.split('/').next().unwrap_or_default();
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+        // A certificate is for a host, whatever the port. An IPv6 address keeps its brackets' content.
+        let host = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((address, _)) => address,
+            None => host.split(':').next().unwrap_or_default(),
+        };
+        Self { ssh: scheme == "ssh", file: scheme == "file", host: host.to_owned(), normal }
+    }
+}
+
+/// The same text for all ways to write a URL: lower case, without `.git`, `git@host:path` as an `ssh` URL.
+fn normal(url: &str) -> String {
+    let text = url.trim().to_lowercase();
+    let text = match text.split_once("://") {
+        Some(("http", rest)) => format!("http://{}", without_port(rest, ":80")),
+        Some(("https", rest)) => format!("https://{}", without_port(rest, ":443")),
+        Some(("ssh", rest)) => format!("ssh://{}", without_port(rest, ":22")),
+        Some(_) => text,
+        None => match text.split_once(':') {
+            Some((host, path)) if host.contains('@') && !host.contains('/') => {
+                format!("ssh://{host}/{}", path.trim_start_matches('/'))
+            }
+            _ if text.contains('@') => format!("ssh://{text}"),
+            _ => text,
+        },
+    };
+    match text.strip_suffix(".git") {
+        Some(short) => short.to_owned(),
+        None => text,
+    }
+}
+
+fn without_port(rest: &str, port: &str) -> String {
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    format!("{}{path}", host.strip_suffix(port).unwrap_or(host))
+}
+
+/// Whether a prefix covers a repository. Its path may end anywhere, but not its host: `https://git.example.com` does not cover
+/// `https://git.example.com.elsewhere.org`.
+fn is_prefix(prefix: &str, repository: &str) -> bool {
+    let Some(rest) = repository.strip_prefix(prefix) else { return false };
+    let Some((_, place)) = prefix.split_once("://") else { return false };
+    !place.is_empty() && (place.contains('/') || rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Login;
+    use crate::repository_secret::tests::secret;
+
+    /// Label, name and data.
+    type Written<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
+    fn credentials(secrets: &[Written<'_>]) -> Credentials {
+        let read = |(label, name, data): &Written<'_>| {
+            Arc::new(RepositorySecret::read(&secret(label, name, data)).unwrap().unwrap())
+        };
+        Credentials::new(secrets.iter().map(read), &Trust::default())
+    }
+
+    fn url(text: &str) -> RepoUrl {
+        RepoUrl::parse(text).unwrap()
+    }
+
+    /// The password that is used, which in these tests says which Secret it is from.
+    fn used(credentials: &Credentials, at: &str, project: &str) -> String {
+        match credentials.access(&url(at), project).unwrap().login {
+            Login::None => "nobody".to_owned(),
+            Login::Basic { password, .. } | Login::Key(password) => password.reveal().to_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_exact_repository_comes_before_a_prefix_and_the_own_project_before_all() {
+        let all = credentials(&[
+            ("repo-creds", "a", &[("url", "https://h/org"), ("password", "org")]),
+            ("repo-creds", "b", &[("url", "https://h/org/team-"), ("password", "team")]),
+            ("repo-creds", "c", &[("url", "https://h"), ("password", "host")]),
+            ("repository", "d", &[("url", "https://H/org/team-a.git"), ("password", "own")]),
+            ("repository", "e", &[("url", "https://h/org/team-a"), ("password", "red"), ("project", "red")]),
+            ("repository", "f", &[("url", "https://h/org/blue"), ("password", "blue"), ("project", "blue")]),
+            ("repository", "g", &[("url", "https://h/bare"), ("username", ""), ("insecure", "true")]),
+            ("repository", "h", &[("url", "https://h/chart"), ("password", "helm"), ("type", "helm")]),
+        ]);
+        let table = [
+            ("https://h/org/team-a", "default", "own"),
+            ("https://h/org/team-a.git", "red", "red"),
+            ("https://h/Org/Team-A/", "red", "red"),
+            ("https://h/org/team-b", "red", "team"),
+            ("https://h/org/x", "red", "org"),
+            ("https://h/organisation/x", "red", "org"),
+            ("https://h/x", "red", "host"),
+            ("https://h:443/x", "red", "host"),
+            ("https://h/org/blue", "blue", "blue"),
+            ("https://h/org/blue", "red", "org"),
+            ("https://h/bare", "red", "host"),
+            ("https://h/chart", "red", "host"),
+            ("https://h.elsewhere.org/x", "red", "nobody"),
+            ("https://h:8443/x", "red", "nobody"),
+            ("http://h/org/x", "red", "nobody"),
+        ];
+        for (at, project, expected) in table {
+            assert_eq!(used(&all, at, project), expected, "{at} in {project}");
+        }
+        assert!(all.access(&url("https://h/bare"), "red").unwrap().insecure, "its own settings stay");
+        assert!(!all.access(&url("https://h/x"), "red").unwrap().insecure);
+        assert_eq!(all.login_of(&url("https://h/org/x"), "red").unwrap().secret, "a");
+        assert_eq!(all.secrets().count(), 8);
+    }
+
+    #[test]
+    fn a_secret_of_another_project_is_never_used() {
+        let all = credentials(&[
+            ("repository", "a", &[("url", "https://h/a"), ("password", "red"), ("project", "red")]),
+            ("repo-creds", "b", &[("url", "https://h"), ("password", "blue"), ("project", "blue")]),
+        ]);
+        assert_eq!(used(&all, "https://h/a", "red"), "red");
+        assert_eq!(used(&all, "https://h/a", "green"), "nobody");
+        assert_eq!(used(&all, "https://h/a", "blue"), "blue");
+    }
+
+    #[test]
+    fn a_login_that_cannot_be_used_is_an_error_and_not_nobody() {
+        let all = credentials(&[
+            ("repository", "a", &[("url", "https://h/a"), ("gcpServiceAccountKey", "{}")]),
+            ("repo-creds", "b", &[("url", "https://h/org"), ("useAzureWorkloadIdentity", "true")]),
+            ("repository", "c", &[("url", "https://h/c"), ("sshPrivateKey", "k")]),
+            ("repo-creds", "d", &[("url", "https://h"), ("password", "host")]),
+        ]);
+        for (at, secret) in [("https://h/a", "'a'"), ("https://h/org/x", "'b'"), ("https://h/c", "'c'")] {
+            let error = all.access(&url(at), "p").unwrap_err();
+            assert!(matches!(&error, GitError::Login { .. }), "{error}");
+            assert!(error.to_string().contains(secret), "{error}");
+        }
+        assert_eq!(used(&all, "https://h/b", "p"), "host");
+    }
+
+    #[test]
+    fn certificates_and_host_keys_go_where_they_matter() {
+        let trust = Trust {
+            tls_certs: [("Git.Example.com".to_owned(), "pem".to_owned())].into(),
+            known_hosts: [(KNOWN_HOSTS_KEY.to_owned(), "lines".to_owned())].into(),
+        };
+        let all = Credentials::new([], &trust);
+        let https = all.access(&url("https://git.example.com:8443/a"), "p").unwrap();
+        assert_eq!((&*https.tls.authorities, &*https.known_hosts), ("pem", ""));
+        let other = all.access(&url("https://example.com/a"), "p").unwrap();
+        assert_eq!(other, Access::default());
+        assert_eq!(all.access(&url("file:///srv/a"), "p").unwrap(), Access::default());
+    }
+
+    #[test]
+    fn every_way_to_write_a_url_has_one_normal_form() {
+        let table = [
+            (" https://GitHub.com/Org/Repo.git ", "https://github.com/org/repo"),
+            ("https://h:443/a", "https://h/a"),
+            ("git@github.com:Org/repo.git", "ssh://git@github.com/org/repo"),
+            ("ssh://git@github.com/org/repo", "ssh://git@github.com/org/repo"),
+            ("ssh://git@h:22/a", "ssh://git@h/a"),
+            ("ssh://git@h:2222/a", "ssh://git@h:2222/a"),
+            ("git@github.com", "ssh://git@github.com"),
+            ("git@github.com:org", "ssh://git@github.com/org"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(normal(text), expected, "{text}");
+        }
+        assert!(is_prefix(&normal("git@github.com:org"), &normal("git@github.com:org/repo.git")));
+        assert!(!is_prefix("", "https://h/a") && !is_prefix("https://", "https://h/a"));
+        assert!(!is_prefix("h", "https://h/a"));
+    }
+
+    #[test]
+    fn a_proxy_of_the_prefix_is_taken_over_with_its_login() {
+        let all = credentials(&[
+            (
+                "repo-creds",
+                "a",
+                &[("url", "https://h"), ("password", "p"), ("proxy", "http://proxy"), ("noProxy", "x")],
+            ),
+            ("repository", "b", &[("url", "https://h/b"), ("proxy", "http://own")]),
+            ("repository", "c", &[("url", "https://h/c"), ("password", "c")]),
+        ]);
+        let proxy = |at: &str| all.access(&url(at), "p").unwrap().proxy.map(|proxy| proxy.reveal().to_owned());
+        assert_eq!(proxy("https://h/a").as_deref(), Some("http://proxy"));
+        assert_eq!(proxy("https://h/b").as_deref(), Some("http://own"));
+        assert_eq!(proxy("https://h/c"), None);
+        assert_eq!(all.access(&url("https://h/a"), "p").unwrap().no_proxy, "x");
+    }
+}

@@ -1,0 +1,424 @@
+//! One Secret in which Argo CD keeps how a repository is reached, or all repositories under a prefix.
+//!
+//! Invariant: a Secret of which anything cannot be read is kept with what is wrong with it, so that its repository says so
+//! instead of being asked without a login. Entry point: [`RepositorySecret::read`].
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::{ClientCertificate, GitHubApp, Login, Secret};
+
+/// Which Secrets are read, as a label selector.
+pub const REPOSITORY_SECRETS: &str = "argocd.argoproj.io/secret-type in (repository,repo-creds)";
+const TYPE_LABEL: &str = "argocd.argoproj.io/secret-type";
+/// The user that goes with a token where none is named: some hosts refuse an empty one.
+const TOKEN_USER: &str = "x-access-token";
+
+/// One Secret about a repository, or about all repositories under a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepositorySecret {
+    /// The name of the Secret.
+    pub secret: String,
+    /// Whether `url` is a prefix (`repo-creds`).
+    pub prefix: bool,
+    /// The URL, without a password that it may carry.
+    pub url: String,
+    /// Its name for people; often empty.
+    pub name: String,
+    /// `git`, `helm` or `oci`.
+    pub kind: String,
+    /// The only project that may use it; empty for all.
+    pub project: String,
+    /// What is wrong with it, if it cannot be used.
+    pub problem: Option<String>,
+    /// What is odd about it, but does not keep it from being used.
+    pub oddities: Vec<String>,
+    pub(crate) fields: Fields,
+}
+
+/// What a Secret says beside where and whose.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fields {
+    pub(crate) username: Secret,
+    pub(crate) password: Secret,
+    pub(crate) bearer: Secret,
+    pub(crate) ssh_key: Secret,
+    pub(crate) certificate: String,
+    pub(crate) certificate_key: Secret,
+    pub(crate) app: u64,
+    pub(crate) app_installation: u64,
+    pub(crate) app_key: Secret,
+    pub(crate) app_url: String,
+    pub(crate) proxy: Secret,
+    pub(crate) no_proxy: String,
+    pub(crate) insecure: bool,
+    pub(crate) force_basic: bool,
+    /// `gcpServiceAccountKey` is there.
+    pub(crate) google: bool,
+    /// `useAzureWorkloadIdentity` is set.
+    pub(crate) azure: bool,
+}
+
+#[derive(Deserialize)]
+struct Object {
+    metadata: Metadata,
+    #[serde(default)]
+    data: Option<BTreeMap<String, Option<Secret>>>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    name: String,
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+}
+
+/// The values of a Secret, decoded.
+struct Values(BTreeMap<String, Result<Zeroizing<String>, &'static str>>);
+
+// === impl RepositorySecret ===
+
+impl RepositorySecret {
+    /// Reads a Secret as the API server sends it. `None` if it is about no repository; an error, which quotes no value, if
+    /// not even its URL can be read.
+    pub fn read(json: &[u8]) -> Result<Option<Self>, String> {
+        // The decoder's own words may quote a value.
+        let object: Object = serde_json::from_slice(json).map_err(|_| "a Secret cannot be read".to_owned())?;
+        let secret = object.metadata.name;
+        let label = object.metadata.labels.unwrap_or_default().remove(TYPE_LABEL).unwrap_or_default();
+        let prefix = match label.as_str() {
+            "repository" => false,
+            "repo-creds" => true,
+            _ => return Ok(None),
+        };
+        let values = Values::decode(object.data.unwrap_or_default());
+        let mut problems = Vec::new();
+        let url = values.plain("url", &mut problems);
+        let url = url.trim();
+        if url.is_empty() {
+            let why = problems.pop().unwrap_or_else(|| "it has no 'url'".to_owned());
+            return Err(format!("Secret '{secret}' describes no repository: {why}"));
+        }
+        let kind = values.plain("type", &mut problems).trim().to_lowercase();
+        let (name, project) = (values.plain("name", &mut problems), values.plain("project", &mut problems));
+        let fields = Fields::read(&values, &mut problems);
+        let oddities = values.oddities();
+        if problems.is_empty() {
+            problems.extend(fields.unsupported());
+        }
+        Ok(Some(Self {
+            secret,
+            prefix,
+            url: without_login(url),
+            name: name.trim().to_owned(),
+            kind: if kind.is_empty() { "git".to_owned() } else { kind },
+            project: project.trim().to_owned(),
+            problem: (!problems.is_empty()).then(|| problems.join("; ")),
+            oddities,
+            fields,
+        }))
+    }
+
+    /// Whether it is about Git.
+    pub fn is_git(&self) -> bool {
+        self.kind == "git"
+    }
+
+    /// Which kind of login it has, in a word; nothing of the login itself.
+    pub fn login_kind(&self) -> &'static str {
+        self.fields.login_kind()
+    }
+}
+
+// === impl Fields ===
+
+impl Fields {
+    fn read(values: &Values, problems: &mut Vec<String>) -> Self {
+        let secret = |key: &str, problems: &mut Vec<String>| Secret::new(values.plain(key, problems));
+        Self {
+            username: secret("username", problems),
+            password: secret("password", problems),
+            bearer: secret("bearerToken", problems),
+            ssh_key: secret("sshPrivateKey", problems),
+            certificate: values.plain("tlsClientCertData", problems),
+            certificate_key: secret("tlsClientCertKey", problems),
+            app: values.number("githubAppID", problems),
+            app_installation: values.number("githubAppInstallationID", problems),
+            app_key: secret("githubAppPrivateKey", problems),
+            app_url: values.plain("githubAppEnterpriseBaseUrl", problems).trim().to_owned(),
+            proxy: secret("proxy", problems),
+            no_proxy: values.plain("noProxy", problems),
+            insecure: values.flag("insecure", problems) | values.flag("insecureIgnoreHostKey", problems),
+            force_basic: values.flag("forceHttpBasicAuth", problems),
+            google: !values.plain("gcpServiceAccountKey", problems).is_empty(),
+            azure: values.flag("useAzureWorkloadIdentity", problems),
+        }
+    }
+
+    fn unsupported(&self) -> Option<String> {
+        let named = match () {
+            () if self.google => "a Google service account (gcpServiceAccountKey)",
+            () if self.azure => "an Azure workload identity (useAzureWorkloadIdentity)",
+            () if self.certificate.is_empty() != self.certificate_key.is_empty() => {
+                return Some("tlsClientCertData and tlsClientCertKey must both be set".to_owned());
+            }
+            () if self.app_key.is_empty() != (self.app == 0) => {
+                return Some("githubAppID and githubAppPrivateKey must both be set".to_owned());
+            }
+            () => return None,
+        };
+        Some(format!("{named} is not supported: use a token, an SSH key or a GitHub App"))
+    }
+
+    /// Whether it says who we are, so that nothing is taken over from a prefix.
+    pub(crate) fn has_login(&self) -> bool {
+        self.google
+            || self.azure
+            || !self.certificate.is_empty()
+            || [&self.username, &self.password, &self.bearer, &self.ssh_key, &self.app_key]
+                .iter()
+                .any(|secret| !secret.is_empty())
+    }
+
+    /// These, and what they lack from those of a prefix.
+    pub(crate) fn completed_by(&self, prefix: &Self) -> Self {
+        let mut all = prefix.clone();
+        if !self.proxy.is_empty() {
+            all.proxy = self.proxy.clone();
+        }
+        if !self.no_proxy.is_empty() {
+            all.no_proxy.clone_from(&self.no_proxy);
+        }
+        all.insecure = self.insecure;
+        all
+    }
+
+    /// Who we are to a server that is asked over HTTP, or over SSH.
+    pub(crate) fn login(&self, ssh: bool) -> Result<Login, String> {
+        let http = [&self.password, &self.bearer, &self.app_key].iter().any(|secret| !secret.is_empty());
+        match (ssh, self.ssh_key.is_empty()) {
+            (true, false) => return Ok(Login::Key(self.ssh_key.clone())),
+            (true, true) if http => return Err("an SSH URL needs sshPrivateKey, and it has none".to_owned()),
+            (false, false) if !http => {
+                return Err("sshPrivateKey is of no use at an HTTP URL: set username and password, or use the SSH URL"
+                    .to_owned());
+            }
+            (true, true) => return Ok(Login::None),
+            (false, _) => {}
+        }
+        let basic = || {
+            let username = if self.username.is_empty() { TOKEN_USER } else { self.username.reveal() };
+            Login::Basic { username: username.to_owned(), password: self.password.clone() }
+        };
+        Ok(match () {
+            () if !self.password.is_empty() && (self.force_basic || self.bearer.is_empty()) => basic(),
+            () if !self.bearer.is_empty() => Login::Bearer(self.bearer.clone()),
+            () if !self.app_key.is_empty() => Login::GitHubApp(GitHubApp {
+                id: self.app,
+                installation: (self.app_installation != 0).then_some(self.app_installation),
+                key: self.app_key.clone(),
+                enterprise_url: (!self.app_url.is_empty()).then(|| self.app_url.clone()),
+            }),
+            // Some hosts take a token as the user name alone.
+            () if !self.username.is_empty() => basic(),
+            () => Login::None,
+        })
+    }
+
+    pub(crate) fn client_certificate(&self) -> Option<ClientCertificate> {
+        let key = self.certificate_key.clone();
+        (!self.certificate.is_empty()).then(|| ClientCertificate { certificate: self.certificate.clone(), key })
+    }
+
+    fn login_kind(&self) -> &'static str {
+        match () {
+            () if !self.password.is_empty() && (self.force_basic || self.bearer.is_empty()) => "basic",
+            () if !self.bearer.is_empty() => "bearer token",
+            () if !self.ssh_key.is_empty() => "ssh key",
+            () if !self.app_key.is_empty() => "GitHub App",
+            () if self.google => "Google service account",
+            () if self.azure => "Azure workload identity",
+            () if !self.username.is_empty() => "user name",
+            () if !self.certificate.is_empty() => "client certificate",
+            () => "none",
+        }
+    }
+}
+
+// === impl Values ===
+
+impl Values {
+    fn decode(data: BTreeMap<String, Option<Secret>>) -> Self {
+        let decoded = data.into_iter().map(|(key, value)| {
+            let value = value.unwrap_or_default();
+            let bytes = STANDARD.decode(value.reveal()).map(Zeroizing::new);
+            let text = match bytes {
+                Ok(bytes) => std::str::from_utf8(&bytes)
+                    .map(|text| Zeroizing::new(text.to_owned()))
+                    .map_err(|_| "is not text (UTF-8)"),
+                Err(_) => Err("is not valid base64"),
+            };
+            (key, text)
+        });
+        Self(decoded.collect())
+    }
+
+    /// What does not do what whoever wrote it may think.
+    fn oddities(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.flag("enableLfs", &mut Vec::new()) {
+            found.push("enableLfs is not supported: files that are kept in LFS are not read".to_owned());
+        }
+        if self.0.get("password").is_some_and(|value| value.as_ref().is_ok_and(|text| text.ends_with('\n'))) {
+            found.push("its password ends with a line break, which is sent too".to_owned());
+        }
+        found
+    }
+
+    fn plain(&self, key: &str, problems: &mut Vec<String>) -> String {
+        match self.0.get(key) {
+            None => String::new(),
+            Some(Ok(text)) => text.as_str().to_owned(),
+            Some(Err(wrong)) => {
+                problems.push(format!("its '{key}' {wrong}"));
+                String::new()
+            }
+        }
+    }
+
+    fn number(&self, key: &str, problems: &mut Vec<String>) -> u64 {
+        let text = self.plain(key, problems);
+        text.trim().parse().unwrap_or_else(|_| {
+            if !text.is_empty() {
+                problems.push(format!("its '{key}' is not a number"));
+            }
+            0
+        })
+    }
+
+    /// What Go takes for true and false.
+    fn flag(&self, key: &str, problems: &mut Vec<String>) -> bool {
+        match self.plain(key, problems).trim() {
+            "1" | "t" | "T" | "TRUE" | "true" | "True" => true,
+            "" | "0" | "f" | "F" | "FALSE" | "false" | "False" => false,
+            _ => {
+                problems.push(format!("its '{key}' is neither true nor false"));
+                false
+            }
+        }
+    }
+}
+
+/// A URL as somebody wrote it, without the password in it.
+fn without_login(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match host.rsplit_once('@') {
+        // Over SSH the user is a part of the address.
+        Some((user, host)) if scheme.eq_ignore_ascii_case("ssh") => {
+            format!("{scheme}://{}@{host}{path}", user.split(':').next().unwrap_or_default())
+        }
+        Some((_, host)) => format!("{scheme}://{host}{path}"),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    pub(crate) fn secret(label: &str, name: &str, data: &[(&str, &str)]) -> Vec<u8> {
+        let data: BTreeMap<&str, String> = data.iter().map(|(key, value)| (*key, STANDARD.encode(value))).collect();
+        json!({"metadata": {"name": name, "labels": {TYPE_LABEL: label}}, "data": data}).to_string().into_bytes()
+    }
+
+    fn read(data: &[(&str, &str)]) -> RepositorySecret {
+        RepositorySecret::read(&secret("repository", "s", data)).unwrap().unwrap()
+    }
+
+    #[test]
+    fn other_secrets_are_none_of_our_business() {
+        for label in ["repo-write-creds", "repository-write", "cluster", ""] {
+            assert_eq!(RepositorySecret::read(&secret(label, "s", &[("url", "https://h/a")])), Ok(None), "{label}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_read_says_why_and_quotes_nothing() {
+        let raw = |data: serde_json::Value| {
+            json!({"metadata": {"name": "s", "labels": {TYPE_LABEL: "repository"}}, "data": data}).to_string()
+        };
+        let error = |data| RepositorySecret::read(raw(data).as_bytes()).unwrap_err();
+        assert_eq!(error(json!({})), "Secret 's' describes no repository: it has no 'url'");
+        assert!(error(json!({"url": "hunter2!"})).ends_with("its 'url' is not valid base64"));
+        assert!(error(json!({"url": "/w=="})).ends_with("its 'url' is not text (UTF-8)"));
+        assert_eq!(error(json!({"url": 7})), "a Secret cannot be read");
+        let url = STANDARD.encode("https://h/a");
+        let broken = raw(json!({"url": url, "password": "/w==", "githubAppID": STANDARD.encode("hunter2")}));
+        let problem = RepositorySecret::read(broken.as_bytes()).unwrap().unwrap().problem.unwrap();
+        assert_eq!(problem, "its 'password' is not text (UTF-8); its 'githubAppID' is not a number");
+    }
+
+    #[test]
+    fn what_is_not_supported_is_a_problem() {
+        let problem = |data: &[(&str, &str)]| read(&[&[("url", "https://h/a")], data].concat()).problem;
+        assert!(problem(&[("gcpServiceAccountKey", "{}")]).unwrap().contains("Google"));
+        assert!(problem(&[("useAzureWorkloadIdentity", "true")]).unwrap().contains("Azure"));
+        assert!(problem(&[("tlsClientCertData", "x")]).unwrap().contains("both"));
+        assert!(problem(&[("githubAppID", "1")]).unwrap().contains("both"));
+        assert!(problem(&[("insecure", "maybe")]).unwrap().contains("neither true nor false"));
+        assert_eq!(problem(&[("enableLfs", "true"), ("insecure", "T")]), None);
+        assert_eq!(read(&[("url", "https://h/a"), ("enableLfs", "true"), ("password", "x\n")]).oddities.len(), 2);
+    }
+
+    #[test]
+    fn the_login_follows_the_url() {
+        let login = |data: &[(&str, &str)], ssh| read(&[&[("url", "https://h/a")], data].concat()).fields.login(ssh);
+        let basic = |username: &str, password: &str| {
+            Ok(Login::Basic { username: username.to_owned(), password: Secret::new(password) })
+        };
+        assert_eq!(login(&[("username", "u"), ("password", "p")], false), basic("u", "p"));
+        assert_eq!(login(&[("password", "p")], false), basic("x-access-token", "p"));
+        assert_eq!(login(&[("username", "token")], false), basic("token", ""));
+        let both = [("password", "p"), ("bearerToken", "b")];
+        assert_eq!(login(&both, false), Ok(Login::Bearer(Secret::new("b"))));
+        assert_eq!(
+            login(&[&both[..], &[("forceHttpBasicAuth", "true")]].concat(), false),
+            basic("x-access-token", "p")
+        );
+        let key = [("sshPrivateKey", "k"), ("password", "p")];
+        assert_eq!(login(&key, true), Ok(Login::Key(Secret::new("k"))));
+        assert_eq!(login(&key, false), basic("x-access-token", "p"));
+        assert!(login(&key[..1], false).unwrap_err().contains("of no use"));
+        assert!(login(&key[1..], true).unwrap_err().contains("needs sshPrivateKey"));
+        assert_eq!((login(&[], true), login(&[], false)), (Ok(Login::None), Ok(Login::None)));
+        let app = login(&[("githubAppID", "7"), ("githubAppPrivateKey", "k")], false).unwrap();
+        assert!(matches!(app, Login::GitHubApp(GitHubApp { id: 7, installation: None, .. })));
+    }
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        let values = [
+            "username",
+            "password",
+            "bearerToken",
+            "sshPrivateKey",
+            "tlsClientCertKey",
+            "githubAppPrivateKey",
+            "proxy",
+        ];
+        let mut data: Vec<(&str, &str)> = values.iter().map(|key| (*key, "hunter2")).collect();
+        data.push(("url", "https://bot:hunter2@h/a"));
+        let secret = read(&data);
+        assert_eq!(secret.url, "https://h/a");
+        assert!(!format!("{secret:?}").contains("hunter2"), "{secret:?}");
+        assert_eq!(without_login("ssh://git:hunter2@h:22/a"), "ssh://git@h:22/a");
+        assert_eq!(without_login("git@h:a/b"), "git@h:a/b");
+    }
+}
