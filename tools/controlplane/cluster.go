@@ -112,10 +112,10 @@ func (c *cluster) launch(name string, args []string) error {
 	return nil
 }
 
-func (c *cluster) apiserver() *process {
+func (c *cluster) component(name string) *process {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.running[apiserverName]
+	return c.running[name]
 }
 
 // stopAll ends what runs, the last started first, and waits for each.

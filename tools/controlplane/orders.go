@@ -17,11 +17,11 @@ func readOrders(from io.Reader, orders chan<- string, stop chan<- string) {
 	stop <- "end of standard input"
 }
 
-// obey carries out one order of the parent and answers it. Faults are the purpose: the API server is killed, not asked.
+// obey carries out one order of the parent and answers it. Faults are the purpose: components are killed, not asked.
 func (c *cluster) obey(order string, stop chan string) error {
 	switch order {
 	case "stop-apiserver":
-		c.apiserver().kill()
+		c.component(apiserverName).kill()
 		return say(map[string]string{"stopped": apiserverName})
 	case "start-apiserver":
 		if err := c.reviveAPIServer(stop); err != nil {
@@ -29,11 +29,17 @@ func (c *cluster) obey(order string, stop chan string) error {
 		}
 		return say(map[string]string{"started": apiserverName})
 	case "restart-apiserver":
-		c.apiserver().kill()
+		c.component(apiserverName).kill()
 		if err := c.reviveAPIServer(stop); err != nil {
 			return err
 		}
 		return say(map[string]string{"restarted": apiserverName})
+	case "restart-etcd":
+		c.component("etcd").kill()
+		if err := c.reviveEtcd(stop); err != nil {
+			return err
+		}
+		return say(map[string]string{"restarted": "etcd"})
 	default:
 		return say(map[string]string{"error": "unknown order: " + order})
 	}

@@ -66,6 +66,16 @@ func (c *cluster) reviveAPIServer(stop chan string) error {
 	return c.wait(ctx, stop, apiserverName, c.apiserverReady)
 }
 
+// reviveEtcd starts etcd again, on what it has on disk, and waits until the API server can work with it.
+func (c *cluster) reviveEtcd(stop chan string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), startDeadline)
+	defer cancel()
+	if err := c.launch("etcd", c.etcdArguments()); err != nil {
+		return err
+	}
+	return c.wait(ctx, stop, "kube-apiserver with etcd", c.apiserverReady)
+}
+
 // wait polls a condition until it holds. It ends early when a component dies or somebody wants us to stop.
 func (c *cluster) wait(ctx context.Context, stop chan string, what string, ready func(context.Context) error) error {
 	ticks := time.NewTicker(pollInterval)
