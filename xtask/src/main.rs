@@ -5,6 +5,7 @@ mod build;
 mod ci;
 mod crds;
 mod demo;
+mod soak;
 mod terminal;
 mod test;
 
@@ -42,6 +43,9 @@ enum Task {
     /// Measures a first sync beside the floor: the same objects by a bare client.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Options),
+    /// Lets everything happen to hundreds of applications, and judges what is left of them.
+    #[command(after_help = soak::EXAMPLES)]
+    Soak(soak::Options),
     /// Runs what CI runs: format, lints, licences, tests.
     Ci,
     /// Writes the CustomResourceDefinitions into crds/.
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(&options, terminal),
         Task::Test(options) => test::run(&options, terminal),
         Task::Bench(options) => bench::run(&options, terminal),
+        Task::Soak(options) => soak::run(&options, terminal),
         Task::Ci => ci::run(),
         Task::Crds(options) => crds::run(&options),
     };

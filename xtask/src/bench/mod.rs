@@ -25,6 +25,8 @@ use crate::build;
 use crate::build::Profile;
 use crate::terminal::Terminal;
 
+pub(crate) use measure::mib;
+
 use load::Load;
 use report::Report;
 use report::Round;
