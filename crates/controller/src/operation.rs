@@ -18,6 +18,7 @@ use trueup_plan::{Item, Step};
 use trueup_render::defines;
 
 use crate::clock;
+use crate::drift_policy::left_alone;
 use crate::extras::{Extra, Fate};
 use crate::judge::{Frame, Judged, Verdict, learn};
 use crate::memory::{Base, Memory};
@@ -50,6 +51,10 @@ pub(crate) struct Ended {
     /// It was broken off: look again at once.
     pub(crate) broken_off: Option<BrokenOff>,
     pub(crate) warnings: Vec<String>,
+    /// The objects that were really changed.
+    pub(crate) changed: HashSet<ObjectKey>,
+    /// The objects that drifted and were left so.
+    pub(crate) left_alone: HashSet<ObjectKey>,
 }
 
 /// Why an operation was broken off between two steps.
@@ -161,7 +166,8 @@ pub(crate) async fn run(
         return end(application, view, run, OperationPhase::Failed, message, tally);
     }
     let options = run.options(view);
-    for step in steps(view, run.prunes(), &options) {
+    let left_alone = if run.is_automated() { left_alone(application, view, memory) } else { HashSet::new() };
+    for step in steps(view, run.prunes(), &options, &left_alone) {
         if let Some((broken_off, why)) = interruption(world, application, view, run) {
             let ended = end(application, view, run, OperationPhase::Failed, why, tally);
             return Ended { broken_off: Some(broken_off), ..ended };
@@ -182,7 +188,8 @@ pub(crate) async fn run(
     if tally.refusals.is_empty() {
         memory.base = Base::Known(Arc::clone(&view.targets));
         let message = "successfully synced (all tasks run)".to_owned();
-        end(application, view, run, OperationPhase::Succeeded, message, tally)
+        let ended = end(application, view, run, OperationPhase::Succeeded, message, tally);
+        Ended { left_alone, ..ended }
     } else {
         let what = if tally.refused.is_empty() { "be pruned" } else { "apply" };
         let message = format!("one or more objects failed to {what}, reason: {}", reasons(&tally.refusals));
@@ -190,13 +197,14 @@ pub(crate) async fn run(
     }
 }
 
-fn steps(view: &View, prune: bool, options: &SyncOptions) -> Vec<Step> {
+fn steps(view: &View, prune: bool, options: &SyncOptions, left_alone: &HashSet<ObjectKey>) -> Vec<Step> {
     let applies = view
         .targets
         .objects
         .iter()
         .zip(&view.objects)
         .filter(|(_, judged)| judged.wants_apply() || is_to_come(judged))
+        .filter(|(target, _)| !left_alone.contains(&target.key))
         .map(|(target, _)| Item {
             key: target.key.clone(),
             gvk: target.gvk.clone(),
@@ -214,7 +222,7 @@ fn is_to_come(judged: &Judged) -> bool {
 
 /// Why an operation stops between two steps.
 fn interruption(world: &World, application: &Application, view: &View, run: &Run) -> Option<(BrokenOff, String)> {
-    let Some(now) = world.applications.get(&application.meta.name) else {
+    let Some(now) = world.applications.get(&application.meta.instance) else {
         return Some((BrokenOff::Terminated, "the application is gone".to_owned()));
     };
     if let Some(why) = world.rival.active() {
@@ -229,7 +237,7 @@ fn interruption(world: &World, application: &Application, view: &View, run: &Run
         return Some((BrokenOff::Terminated, condition::TERMINATED.to_owned()));
     }
     let source = &view.spec.source;
-    let tip = world.repositories.known_tip(&source.repo_url, &source.target_revision)?;
+    let tip = world.repositories.known_tip(&application.meta.instance, &source.repo_url, &source.target_revision)?;
     (run.is_automated() && application.operation.is_none() && tip != view.commit)
         .then(|| (BrokenOff::Superseded, format!("superseded by revision {tip}")))
 }
@@ -250,7 +258,7 @@ pub(crate) async fn apply_some(
         tally.refusals.push(format!("namespace '{}' cannot be created: {error}", view.spec.destination.namespace));
         return tally;
     }
-    for step in steps(view, false, options) {
+    for step in steps(view, false, options, &HashSet::new()) {
         if let Step::Apply(step) = step {
             let due: Vec<ObjectKey> = step.into_iter().filter(|key| keys.contains(key)).collect();
             apply_all(world, application, view, memory, &due, options.validate, &mut tally).await;
@@ -407,7 +415,8 @@ pub(crate) fn end(
         initiated_by: run.operation.initiated_by.clone(),
         ..RevisionHistory::default()
     });
-    Ended { state, history, broken_off: None, warnings: tally.warnings }
+    let changed = tally.changed_keys;
+    Ended { state, history, broken_off: None, warnings: tally.warnings, changed, left_alone: HashSet::new() }
 }
 
 pub(crate) fn result(key: &ObjectKey, gvk: &Gvk, status: ResultCode, message: String) -> ResourceResult {

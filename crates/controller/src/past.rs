@@ -87,11 +87,11 @@ pub(crate) async fn synced_before(
     let last = application.status.history.last().ok_or("the history of syncs is empty")?;
     let commit: CommitId = last.revision.parse().map_err(|_| "the synced revision is not a commit".to_owned())?;
     // A source that has moved since is not the one that was synced.
-    let loaded = source::at_commit(world, &spec.source, commit).await.map_err(|error| error.to_string())?;
+    let loaded = source::at_commit(world, spec, commit).await.map_err(|error| error.to_string())?;
     let scopes = scopes(&loaded, kinds);
     let namespaced = |gvk: &Gvk| scopes.get(gvk).copied();
     let placement =
-        Placement { app: &application.meta.name, namespace: &spec.destination.namespace, namespaced: &namespaced };
+        Placement { app: &application.meta.instance, namespace: &spec.destination.namespace, namespaced: &namespaced };
     Ok(targets(&loaded.rendered, &placement))
 }
 

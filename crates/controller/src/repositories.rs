@@ -1,6 +1,6 @@
 //! Where the revisions of repositories are now.
 //!
-//! One listing of refs per repository and interval, whoever asks and for however many revisions; an application is
+//! One listing of refs per repository, login and interval, whoever asks and for however many revisions; an application is
 //! woken when the tip of its revision moved, or when asking began or ceased to fail. Entry point: [`Repositories::tip`].
 
 use std::collections::{BTreeSet, HashMap};
@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
+use trueup_api::App;
 use trueup_git::{Access, CommitId, GitError, RepoUrl, Store, Stores};
 
+use crate::logins::Logins;
 use crate::queue::Queue;
 
 /// So many listings in a row may fail for a passing reason before a tip that is known counts as unknown: one lost
@@ -19,11 +21,25 @@ const FAILURES_MAX: u32 = 2;
 /// All repositories that applications name.
 pub(crate) struct Repositories {
     stores: Stores,
+    logins: Arc<Logins>,
     resync: Duration,
     queue: Queue,
-    known: Mutex<HashMap<RepoUrl, Arc<Repository>>>,
+    known: Mutex<HashMap<Key, Arc<Repository>>>,
     /// What each application asked for last.
-    asked: Mutex<HashMap<Arc<str>, (RepoUrl, String)>>,
+    asked: Mutex<HashMap<Arc<str>, Asked>>,
+}
+
+/// A repository, and how it is reached: what one login may read is never shown to another.
+type Key = (RepoUrl, Access);
+
+/// What an application asks for.
+#[derive(Clone, PartialEq, Eq)]
+struct Asked {
+    url: RepoUrl,
+    project: String,
+    revision: String,
+    /// As it was then.
+    access: Result<Access, GitError>,
 }
 
 struct Repository {
@@ -51,8 +67,8 @@ struct Tip {
 // === impl Repositories ===
 
 impl Repositories {
-    pub(crate) fn new(stores: Stores, resync: Duration, queue: Queue) -> Self {
-        Self { stores, resync, queue, known: Mutex::default(), asked: Mutex::default() }
+    pub(crate) fn new(stores: Stores, logins: Arc<Logins>, resync: Duration, queue: Queue) -> Self {
+        Self { stores, logins, resync, queue, known: Mutex::default(), asked: Mutex::default() }
     }
 
     /// What was asked of all servers so far.
@@ -60,111 +76,128 @@ impl Repositories {
         self.stores.counters()
     }
 
-    /// The store, and the commit that a revision is at. What is known is answered at once, unless a listing not older
-    /// than `not_before` is demanded.
+    /// What was asked of each server so far, by the repository's URL without credentials.
+    pub(crate) fn counters_by_url(&self) -> Vec<(String, trueup_git::Counters)> {
+        lock(&self.known).iter().map(|((url, _), repository)| (url.normalised(), repository.store.counters())).collect()
+    }
+
+    /// The store, and the commit that an application's target revision is at. What is known is answered at once, unless a
+    /// listing not older than `not_before` is demanded.
     pub(crate) async fn tip(
         self: &Arc<Self>,
         app: &str,
-        url: &str,
-        revision: &str,
+        spec: &App,
         not_before: Option<Instant>,
     ) -> Result<(Arc<Store>, CommitId), GitError> {
-        let url = RepoUrl::parse(url)?;
-        let repository = self.want(app, &url, revision)?;
+        let repository = self.want(app, spec)?;
+        let revision = &spec.source.target_revision;
         let outcome = match repository.known(revision, not_before) {
             Some(outcome) => outcome,
             None => self.list(&repository, revision, not_before).await,
         };
-        Ok((Arc::clone(&repository.store), outcome?))
+        let commit = outcome.map_err(|error| self.logins.explained(error))?;
+        Ok((Arc::clone(&repository.store), commit))
     }
 
-    /// The tip that is known of a revision, without asking.
-    pub(crate) fn known_tip(&self, url: &str, revision: &str) -> Option<CommitId> {
+    /// The tip that is known of what an application asked for last, without asking; `None` if it asked for something else.
+    pub(crate) fn known_tip(&self, app: &str, url: &str, revision: &str) -> Option<CommitId> {
         let url = RepoUrl::parse(url).ok()?;
-        let repository = lock(&self.known).get(&url).cloned()?;
+        let asked = lock(&self.asked).get(app).filter(|asked| asked.url == url && asked.revision == revision)?.key()?;
+        let repository = lock(&self.known).get(&asked).cloned()?;
         repository.known(revision, None)?.ok()
     }
 
-    /// The store of a repository, for commits that are known already.
-    pub(crate) fn store(self: &Arc<Self>, url: &str) -> Result<Arc<Store>, GitError> {
-        Ok(Arc::clone(&self.repository(&RepoUrl::parse(url)?)?.store))
+    /// The store of an application's repository, for commits that are known already.
+    pub(crate) fn store(self: &Arc<Self>, spec: &App) -> Result<Arc<Store>, GitError> {
+        let url = RepoUrl::parse(&spec.source.repo_url)?;
+        let access = self.logins.access(&url, &spec.project)?;
+        Ok(Arc::clone(&self.repository(&mut lock(&self.known), &(url, access))?.store))
     }
 
     /// The commit that a revision is at now, for once: nobody is woken when it moves.
     pub(crate) async fn resolve(
         self: &Arc<Self>,
-        url: &str,
+        spec: &App,
         revision: &str,
     ) -> Result<(Arc<Store>, CommitId), GitError> {
-        let store = self.store(url)?;
-        let outcomes = store.resolve(&[revision.to_owned()]).await?;
+        let store = self.store(spec)?;
+        let outcomes = store.resolve(&[revision.to_owned()]).await;
+        let outcomes = outcomes.map_err(|error| self.logins.explained(error))?;
         let unknown = || Err(GitError::InvalidRevision { revision: revision.to_owned() });
         let commit = outcomes.into_iter().next().unwrap_or_else(unknown)?;
         Ok((store, commit))
     }
 
+    /// Wakes the applications that reach their repository in another way now.
+    pub(crate) fn logins_changed(&self) {
+        for (app, asked) in lock(&self.asked).iter() {
+            if self.logins.access(&asked.url, &asked.project) != asked.access {
+                self.queue.wake(app);
+            }
+        }
+    }
+
     /// Lets go of the clones of all repositories that no application asks for. Blocks.
     pub(crate) fn keep_wanted(&self) {
-        let wanted: Vec<(RepoUrl, Access)> =
-            lock(&self.known).keys().map(|url| (url.clone(), Access::default())).collect();
+        let wanted: Vec<Key> = lock(&self.known).keys().cloned().collect();
         self.stores.keep_only(&wanted);
     }
 
     /// An application that is no more wants no revision.
     pub(crate) fn forget(&self, app: &str) {
-        if let Some((url, _)) = lock(&self.asked).remove(app)
-            && let Some(repository) = lock(&self.known).get(&url)
+        if let Some(key) = lock(&self.asked).remove(app).and_then(|asked| asked.key())
+            && let Some(repository) = lock(&self.known).get(&key)
         {
             repository.state().unwant(app);
         }
     }
 
     /// Notes what an application asks for, and that it no longer asks for anything else.
-    fn want(self: &Arc<Self>, app: &str, url: &RepoUrl, revision: &str) -> Result<Arc<Repository>, GitError> {
+    fn want(self: &Arc<Self>, app: &str, spec: &App) -> Result<Arc<Repository>, GitError> {
+        let url = RepoUrl::parse(&spec.source.repo_url)?;
+        let (project, revision) = (spec.project.clone(), spec.source.target_revision.clone());
+        let access = self.logins.access(&url, &project);
+        let wish = Asked { url, project, revision, access };
         // Held throughout: between the two the poller must not find that nobody wants the repository.
         let mut asked = lock(&self.asked);
         let mut known = lock(&self.known);
-        let repository = self.known_repository(&mut known, url)?;
-        let same = asked.get(app).is_some_and(|(old, same)| old == url && same == revision);
-        if !same
-            && let Some((old, _)) = asked.insert(app.into(), (url.clone(), revision.to_owned()))
-            && let Some(other) = known.get(&old)
-        {
+        let old = asked.get(app).filter(|old| **old != wish).and_then(Asked::key);
+        if let Some(other) = old.and_then(|old| known.get(&old)) {
             other.state().unwant(app);
         }
-        repository.state().wanted.entry(revision.to_owned()).or_default().insert(app.into());
+        if asked.get(app) != Some(&wish) {
+            asked.insert(app.into(), wish.clone());
+        }
+        let repository = self.repository(&mut known, &(wish.url, wish.access?))?;
+        repository.state().wanted.entry(wish.revision).or_default().insert(app.into());
         Ok(repository)
     }
 
-    fn repository(self: &Arc<Self>, url: &RepoUrl) -> Result<Arc<Repository>, GitError> {
-        self.known_repository(&mut lock(&self.known), url)
-    }
-
-    fn known_repository(
+    fn repository(
         self: &Arc<Self>,
-        known: &mut HashMap<RepoUrl, Arc<Repository>>,
-        url: &RepoUrl,
+        known: &mut HashMap<Key, Arc<Repository>>,
+        key: &Key,
     ) -> Result<Arc<Repository>, GitError> {
-        if let Some(repository) = known.get(url) {
+        if let Some(repository) = known.get(key) {
             return Ok(Arc::clone(repository));
         }
-        let store = self.stores.store(url, &Access::default())?;
+        let store = self.stores.store(&key.0, &key.1)?;
         let repository =
             Arc::new(Repository { store, state: Mutex::default(), listing: tokio::sync::Mutex::default() });
-        known.insert(url.clone(), Arc::clone(&repository));
-        tokio::spawn(Arc::clone(self).poll(url.clone(), Arc::clone(&repository)));
+        known.insert(key.clone(), Arc::clone(&repository));
+        tokio::spawn(Arc::clone(self).poll(key.clone(), Arc::clone(&repository)));
         Ok(repository)
     }
 
     /// Lists at every interval, until nobody wants a revision of the repository any more.
-    async fn poll(self: Arc<Self>, url: RepoUrl, repository: Arc<Repository>) {
+    async fn poll(self: Arc<Self>, key: Key, repository: Arc<Repository>) {
         loop {
             sleep(self.resync).await;
             if repository.state().wanted.is_empty() {
                 let mut known = lock(&self.known);
                 // Looked at again under the lock: an application may have come in between.
                 if repository.state().wanted.is_empty() {
-                    known.remove(&url);
+                    known.remove(&key);
                     return;
                 }
                 continue;
@@ -197,6 +230,14 @@ impl Repositories {
         let tip = state.tips.get(revision).map(|tip| tip.outcome.clone());
         // Only the poller asks for no revision of its own, and does not look at the answer.
         tip.unwrap_or_else(|| Err(GitError::InvalidRevision { revision: revision.to_owned() }))
+    }
+}
+
+// === impl Asked ===
+
+impl Asked {
+    fn key(&self) -> Option<Key> {
+        Some((self.url.clone(), self.access.clone().ok()?))
     }
 }
 

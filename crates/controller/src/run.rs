@@ -9,22 +9,27 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use trueup_cluster::{Cluster, ClusterError, KindError};
+use trueup_cluster::{Cluster, ClusterError, KindError, Writes};
 use trueup_git::{FetchProgram, GitError, Limits, Stores, StoresConfig};
 use trueup_object::Gvk;
 use trueup_render::Renderer;
 
 use crate::applications::Applications;
+use crate::election::{Election, Leadership, NAME};
 use crate::holders::Holders;
 use crate::http::{Progress, routes};
+use crate::identity::Identity;
+use crate::logins::Logins;
 use crate::metrics::Metrics;
-use crate::pace::Pace;
+use crate::namespaces::Namespaces;
+use crate::pace::{Pace, UntouchedRevisions};
 use crate::projections::Projections;
 use crate::projects::Projects;
 use crate::queue::Queue;
 use crate::reconcile::reconcile;
 use crate::repositories::Repositories;
 use crate::rival::Rival;
+use crate::sweep::{self, Sweep};
 use crate::watches;
 use crate::world::World;
 
@@ -41,8 +46,10 @@ const CONNECT_PAUSE: Duration = Duration::from_secs(2);
 /// How the controller is run.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The namespace of the Applications and AppProjects.
+    /// The namespace of the AppProjects, and of the Applications.
     pub namespace: String,
+    /// Further namespaces of Applications: names, globs, or regular expressions between slashes.
+    pub application_namespaces: Vec<String>,
     /// The kubeconfig; by default `KUBECONFIG`, or the service account of the pod.
     pub kubeconfig: Option<PathBuf>,
     /// Where health and metrics are served.
@@ -51,15 +58,33 @@ pub struct Config {
     pub cache_dir: PathBuf,
     /// The interval at which refs are listed, and failed things are tried again.
     pub resync: Duration,
+    /// What becomes of the status of an application that a commit left alone.
+    pub untouched_revisions: UntouchedRevisions,
     /// The program that fetches: our own binary with its hidden subcommand.
     pub fetch_program: FetchProgram,
     /// Our version, for the user agent.
     pub version: &'static str,
+    /// How one active controller is elected; without it this one is the only one.
+    pub lease: Option<LeaseConfig>,
+}
+
+/// How one active controller is elected.
+#[derive(Clone, Debug)]
+pub struct LeaseConfig {
+    /// How long a controller that died is waited for: whole seconds, from [`crate::DURATION_MIN`] to [`crate::DURATION_MAX`].
+    pub duration: Duration,
+    /// The name of the pod or host, which others see as the holder.
+    pub name: String,
 }
 
 /// Why the controller does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// A pattern of namespaces means nothing.
+    #[error(
+        "'{0}' is neither a glob nor a regular expression without look-around between slashes; correct --application-namespaces"
+    )]
+    Namespaces(String),
     /// The address is taken, or not ours.
     #[error("cannot listen on {address}: {source}; choose another with --listen")]
     Listen {
@@ -84,6 +109,16 @@ pub enum RunError {
         "the cluster does not know the kind {0}: install it with `trueup crds | kubectl apply --server-side --force-conflicts -f -`"
     )]
     NotInstalled(Gvk),
+    /// Another controller took over.
+    #[error(
+        "the Lease {namespace}/{NAME} went to '{holder}' while this controller did not renew it: it ends, to begin anew as a standby; start it again"
+    )]
+    LostLease {
+        /// Where it lies.
+        namespace: String,
+        /// Who has it now; empty if nobody.
+        holder: String,
+    },
     /// A watch of ours ended: a bug of ours.
     #[error("a watch ended by itself ({0}): start again, and report it")]
     Blind(String),
@@ -94,6 +129,8 @@ pub enum RunError {
 
 /// Runs until `shutdown` ends.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), RunError> {
+    let namespaces =
+        Namespaces::new(&config.namespace, &config.application_namespaces).map_err(RunError::Namespaces)?;
     let listener =
         TcpListener::bind(config.listen).await.map_err(|source| RunError::Listen { address: config.listen, source })?;
     let stores = Stores::new(StoresConfig {
@@ -111,19 +148,33 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     let cluster =
         Cluster::connect(trueup_cluster::Config { kubeconfig: config.kubeconfig.clone(), context: None, user_agent })
             .await?;
+    let (election, leadership) = match &config.lease {
+        None => (None, Leadership::sole()),
+        Some(lease) => {
+            let identity = Identity::take(&lease.name, &config.cache_dir);
+            let (election, leadership) = Election::new(cluster.clone(), &config.namespace, identity, lease.duration);
+            (Some(election), leadership)
+        }
+    };
     let queue = Queue::new();
+    let logins = Arc::<Logins>::default();
     let world = Arc::new(World {
         namespace: config.namespace.clone(),
+        namespaces,
         resync: config.resync,
+        untouched_revisions: config.untouched_revisions,
         application_kind: application_kind(),
         cluster,
-        repositories: Arc::new(Repositories::new(stores, config.resync, queue.clone())),
+        leadership,
+        repositories: Arc::new(Repositories::new(stores, Arc::clone(&logins), config.resync, queue.clone())),
+        logins,
         renderer: Arc::new(Renderer::new(Some(config.cache_dir.join("renders")))),
         queue,
         applications: Applications::default(),
         projects: Projects::default(),
         projections: Projections::open(config.cache_dir.join("projections")),
         holders: Holders::default(),
+        sweep: Sweep::default(),
         rival: Rival::default(),
         pace: Pace::new(),
         progress: Progress::default(),
@@ -136,22 +187,71 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     });
     let server = axum::serve(listener, routes(Arc::clone(&world))).with_graceful_shutdown(wait_for(stopped.clone()));
     let server = tokio::spawn(async move { server.await });
-    let outcome = work(&world, stopped).await;
+    let outcome = work(&world, election, stopped).await;
     server.abort();
     outcome
 }
 
-async fn work(world: &Arc<World>, stopped: watch::Receiver<bool>) -> Result<(), RunError> {
+async fn work(world: &Arc<World>, election: Option<Election>, stopped: watch::Receiver<bool>) -> Result<(), RunError> {
     installed(world, stopped.clone()).await?;
+    let Some(election) = election else { return lead(world, stopped).await.map(drop) };
+    let (release, released) = watch::channel(false);
+    let election = tokio::spawn(election.run(released));
+    let ended = tokio::select! {
+        ended = stand_by_and_lead(world, stopped) => ended?,
+        holder = world.leadership.lost() => {
+            let (namespace, holder) = (world.namespace.clone(), holder.to_string());
+            return Err(RunError::LostLease { namespace, holder });
+        }
+    };
+    match ended {
+        Ended::Whole => {
+            let _ = release.send(true);
+            // Ends by the deadline of its one request.
+            let _ = election.await;
+        }
+        // The API server may still have something of ours in hand: who comes next waits for the end of the Lease.
+        Ended::CutOff => world.cluster.allow(Writes::Never),
+    }
+    Ok(())
+}
+
+/// How the work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// Nothing is under way any more.
+    Whole,
+    CutOff,
+}
+
+async fn stand_by_and_lead(world: &Arc<World>, stopped: watch::Receiver<bool>) -> Result<Ended, RunError> {
+    // A standby is as ready as it can be: it must not hold up a rollout that waits for it.
+    let standby = async {
+        world.leadership.known().await;
+        if !world.leadership.leads() {
+            world.progress.started.store(true, Ordering::Release);
+        }
+        world.leadership.leading().await;
+    };
+    tokio::select! {
+        () = standby => lead(world, stopped).await,
+        () = wait_for(stopped.clone()) => Ok(Ended::Whole),
+    }
+}
+
+/// Everything is listed from here on, after the Lease is ours: nothing is known that another has changed since.
+async fn lead(world: &Arc<World>, stopped: watch::Receiver<bool>) -> Result<Ended, RunError> {
     let mut tasks = JoinSet::new();
     watches::start(world, &mut tasks);
     tokio::select! {
         () = watches::first_listings(world) => {}
-        () = wait_for(stopped.clone()) => return Ok(()),
+        () = wait_for(stopped.clone()) => return Ok(Ended::Whole),
     }
     world.progress.started.store(true, Ordering::Release);
     tracing::info!(applications = world.applications.len(), namespace = %world.namespace, "the first listings are complete: work begins");
     tasks.spawn(tidy(Arc::clone(world)));
+    tasks.spawn(sweep::run(Arc::clone(world)));
+    tasks.spawn(resumed(Arc::clone(world)));
     let mut workers = JoinSet::new();
     for _ in 0..WORKERS {
         workers.spawn(worker(Arc::clone(world), stopped.clone()));
@@ -165,8 +265,9 @@ async fn work(world: &Arc<World>, stopped: watch::Receiver<bool>) -> Result<(), 
     let ended = tokio::time::timeout(STOP_DEADLINE, async { while workers.join_next().await.is_some() {} }).await;
     if ended.is_err() {
         tracing::warn!("some looks did not end in time: the next start takes them up");
+        return Ok(Ended::CutOff);
     }
-    Ok(())
+    Ok(Ended::Whole)
 }
 
 /// Waits until the API server answers, and makes sure that our kinds are there.
@@ -185,10 +286,22 @@ async fn installed(world: &Arc<World>, stopped: watch::Receiver<bool>) -> Result
         }
     }
     match world.cluster.version().await {
-        Ok(version) => world.projections.keep_for(&version.git_version),
+        Ok(version) => {
+            world.projections.keep_for(&version.git_version);
+            // As upstream: the version's two numbers.
+            let _ = world.metrics.upstream.version.set(format!("{}.{}", version.major, version.minor));
+        }
         Err(error) => tracing::warn!(%error, "the API server does not tell its version"),
     }
     Ok(())
+}
+
+/// Looks at everything again after a time in which nothing could be written.
+async fn resumed(world: Arc<World>) {
+    loop {
+        world.leadership.resumed().await;
+        watches::wake_all(&world);
+    }
 }
 
 /// Lets go of clones that no application names any more.
@@ -207,6 +320,10 @@ async fn worker(world: Arc<World>, stopped: watch::Receiver<bool>) {
             ticket = world.queue.next() => ticket,
             () = wait_for(stopped.clone()) => return,
         };
+        tokio::select! {
+            () = world.leadership.leading() => {}
+            () = wait_for(stopped.clone()) => return,
+        }
         // A look that panics is a bug of ours: it costs its own application one look, and nobody else anything.
         let look = tokio::spawn({
             let (world, name) = (Arc::clone(&world), ticket.name().to_owned());

@@ -67,6 +67,11 @@ impl Sightings {
         Self::new(Box::pin(cluster.watch_raw(kind, namespace, labels)))
     }
 
+    /// Watches one object by its name.
+    pub(crate) fn one(cluster: &Cluster, kind: &Kind, namespace: &str, name: &str) -> Self {
+        Self::new(Box::pin(cluster.watch_one(kind, namespace, name)))
+    }
+
     fn new(events: Pin<Box<dyn Stream<Item = RawEvent> + Send>>) -> Self {
         Self { events, known: Known::default(), waiting: VecDeque::new() }
     }

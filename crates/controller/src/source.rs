@@ -49,7 +49,7 @@ pub(crate) async fn at_target(
     memory: &mut Memory,
 ) -> Result<Loaded, (Option<CommitId>, SourceError)> {
     let source = &app.source;
-    let tip = world.repositories.tip(name, &source.repo_url, &source.target_revision, not_before).await;
+    let tip = world.repositories.tip(name, app, not_before).await;
     let (store, commit) = tip.map_err(|error| (None, error.into()))?;
     let cause = cause(source);
     if let Some((known, of, rendered)) = &memory.rendered
@@ -65,14 +65,14 @@ pub(crate) async fn at_target(
 
 /// The source at another revision, as somebody asks for by hand.
 pub(crate) async fn at_revision(world: &World, app: &App, revision: &str) -> Result<Loaded, SourceError> {
-    let (store, commit) = world.repositories.resolve(&app.source.repo_url, revision).await?;
+    let (store, commit) = world.repositories.resolve(app, revision).await?;
     Ok(Loaded { commit, rendered: load(world, store, commit, &app.source).await? })
 }
 
 /// The source at a commit that was synced once.
-pub(crate) async fn at_commit(world: &World, source: &Source, commit: CommitId) -> Result<Loaded, SourceError> {
-    let store = world.repositories.store(&source.repo_url)?;
-    Ok(Loaded { commit, rendered: load(world, store, commit, source).await? })
+pub(crate) async fn at_commit(world: &World, app: &App, commit: CommitId) -> Result<Loaded, SourceError> {
+    let store = world.repositories.store(app)?;
+    Ok(Loaded { commit, rendered: load(world, store, commit, &app.source).await? })
 }
 
 async fn load(

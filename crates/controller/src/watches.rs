@@ -1,35 +1,37 @@
 //! What wakes applications: Applications and projects that change, objects of the cluster, kinds, and the other controller.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use trueup_api::{Application, Project};
+use trueup_api::{Application, Meta, Project};
 use trueup_cluster::{Change, Kind, Raw};
 use trueup_object::{Gvk, Node};
 
 use crate::applications::News;
+use crate::logins;
 use crate::past::inventory;
 use crate::rival::{LABELS, MANAGER};
 use crate::run::{application_kind, project_kind};
 use crate::sightings::{Gone, Sighting, Sightings};
 use crate::world::{LookedAt, Reached, World};
 
-/// Listings that must be complete before work begins.
-const LISTINGS: u8 = 4;
+/// Listings that must be complete before work begins, beside those of Applications: projects, two kinds of workloads, and
+/// three for the logins of repositories.
+const LISTINGS: usize = 6;
 
 /// Which listings are complete.
 #[derive(Default)]
 pub(crate) struct Listed {
-    count: AtomicU8,
+    count: AtomicUsize,
     changed: Notify,
 }
 
 // === impl Listed ===
 
 impl Listed {
-    fn one_more(&self) {
+    pub(crate) fn one_more(&self) {
         self.count.fetch_add(1, Ordering::AcqRel);
         self.changed.notify_waiters();
     }
@@ -37,27 +39,32 @@ impl Listed {
 
 /// Starts every watch. They end with `tasks`.
 pub(crate) fn start(world: &Arc<World>, tasks: &mut JoinSet<()>) {
-    tasks.spawn(applications(Arc::clone(world)));
+    for namespace in world.namespaces.watched() {
+        tasks.spawn(applications(Arc::clone(world), namespace));
+    }
     tasks.spawn(projects(Arc::clone(world)));
     for kind in ["StatefulSet", "Deployment"] {
         tasks.spawn(rivals(Arc::clone(world), kind));
     }
+    logins::start(world, tasks);
     tasks.spawn(changes(Arc::clone(world)));
 }
 
-/// Waits until Applications, projects and the other controller's workloads have been listed once.
+/// Waits until Applications, projects, the other controller's workloads and the logins of repositories have been listed once.
 pub(crate) async fn first_listings(world: &World) {
+    let listings = LISTINGS + world.namespaces.watched().len();
     loop {
         let changed = world.listed.changed.notified();
-        if world.listed.count.load(Ordering::Acquire) >= LISTINGS {
+        if world.listed.count.load(Ordering::Acquire) >= listings {
             return;
         }
         changed.await;
     }
 }
 
-async fn applications(world: Arc<World>) {
-    let mut sightings = Sightings::of(&world.cluster, &application_kind(), Some(&world.namespace), None);
+/// Watches the Applications of a namespace, or of all that are taken.
+async fn applications(world: Arc<World>, namespace: Option<String>) {
+    let mut sightings = Sightings::of(&world.cluster, &application_kind(), namespace.as_deref(), None);
     while let Some(sighting) = sightings.next().await {
         match sighting {
             Sighting::Here(raw) => saw(&world, &raw, !sightings.complete()),
@@ -70,8 +77,11 @@ async fn applications(world: Arc<World>) {
 }
 
 fn saw(world: &World, raw: &Raw, first: bool) {
+    if !world.namespaces.take(&raw.namespace) {
+        return;
+    }
     let application = match Application::read(raw.json.get().as_bytes()) {
-        Ok(application) => application,
+        Ok(application) => application.tracked_from(&world.namespace),
         Err(error) => return tracing::warn!(application = %raw.name, %error, "an Application cannot be read"),
     };
     if !first {
@@ -80,7 +90,7 @@ fn saw(world: &World, raw: &Raw, first: bool) {
             world.rival.wrote(ago);
         }
     }
-    let (name, listed) = (application.meta.name.clone(), inventory(&application));
+    let (name, listed) = (application.meta.instance.clone(), inventory(&application));
     let source = application.spec.as_ref().ok().map(|spec| spec.source.clone());
     let news = world.applications.saw(application);
     if news == News::New {
@@ -98,10 +108,12 @@ fn saw(world: &World, raw: &Raw, first: bool) {
 }
 
 fn lost(world: &World, gone: &Gone) {
-    let known = || world.applications.get(&gone.name).map(|application| application.meta.uid.clone());
+    let meta = Meta { name: gone.name.clone(), namespace: gone.namespace.clone(), ..Meta::default() };
+    let name = meta.app_instance(&world.namespace);
+    let known = || world.applications.get(&name).map(|application| application.meta.uid.clone());
     let Some(uid) = gone.uid.clone().or_else(known) else { return };
-    if world.applications.lost(&gone.name, &uid) {
-        world.forget(&gone.name);
+    if world.applications.lost(&name, &uid) {
+        world.forget(&name);
     }
 }
 
@@ -129,7 +141,7 @@ fn saw_project(world: &World, raw: &Raw) {
 }
 
 /// A project changes what many applications may do; it changes rarely.
-fn wake_all(world: &World) {
+pub(crate) fn wake_all(world: &World) {
     for name in world.applications.names() {
         world.queue.wake(&name);
     }

@@ -10,16 +10,20 @@ use trueup_object::Gvk;
 use trueup_render::Renderer;
 
 use crate::applications::Applications;
+use crate::election::Leadership;
 use crate::holders::Holders;
 use crate::http::Progress;
+use crate::logins::Logins;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::pace::Pace;
+use crate::namespaces::Namespaces;
+use crate::pace::{Pace, UntouchedRevisions};
 use crate::projections::Projections;
 use crate::projects::Projects;
 use crate::queue::Queue;
 use crate::repositories::Repositories;
 use crate::rival::Rival;
+use crate::sweep::Sweep;
 
 /// The address under which Argo CD knows the cluster that it runs in.
 pub(crate) const IN_CLUSTER_SERVER: &str = "https://kubernetes.default.svc";
@@ -28,18 +32,23 @@ pub(crate) const IN_CLUSTER_NAME: &str = "in-cluster";
 
 /// All that the workers share.
 pub(crate) struct World {
-    /// The namespace of the Applications.
+    /// Our own namespace: of the AppProjects, and of the Applications that are tracked by their plain names.
     pub(crate) namespace: String,
+    pub(crate) namespaces: Namespaces,
     pub(crate) resync: Duration,
+    pub(crate) untouched_revisions: UntouchedRevisions,
     pub(crate) cluster: Cluster,
+    pub(crate) leadership: Leadership,
     pub(crate) application_kind: Kind,
     pub(crate) queue: Queue,
     pub(crate) applications: Applications,
     pub(crate) projects: Projects,
+    pub(crate) logins: Arc<Logins>,
     pub(crate) repositories: Arc<Repositories>,
     pub(crate) renderer: Arc<Renderer>,
     pub(crate) projections: Projections,
     pub(crate) holders: Holders,
+    pub(crate) sweep: Sweep,
     pub(crate) rival: Rival,
     pub(crate) pace: Pace,
     pub(crate) progress: Progress,
@@ -128,7 +137,7 @@ impl World {
         let looked_at: Vec<(Arc<str>, LookedAt)> =
             lock(&self.looked_at).iter().filter(others).map(|(other, at)| (Arc::clone(other), at.clone())).collect();
         looked_at.into_iter().find_map(|(other, looked)| {
-            let tip = || self.repositories.known_tip(&looked.repo_url, &looked.revision);
+            let tip = || self.repositories.known_tip(&other, &looked.repo_url, &looked.revision);
             let behind = match looked.at {
                 Reached::Nothing => true,
                 Reached::Commit(commit) => tip().is_some_and(|tip| tip != commit),
@@ -148,6 +157,7 @@ impl World {
         self.queue.forget(app);
         self.repositories.forget(app);
         self.cluster.forget(app);
+        self.metrics.forget(app);
         lock(&self.memories).remove(app);
         lock(&self.looked_at).remove(app);
         lock(&self.by_kind).retain(|_, apps| {

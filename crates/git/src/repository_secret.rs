@@ -42,6 +42,7 @@ pub struct RepositorySecret {
 
 /// What a Secret says beside where and whose.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent fields of the Secret")]
 pub(crate) struct Fields {
     pub(crate) username: Secret,
     pub(crate) password: Secret,

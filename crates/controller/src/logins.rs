@@ -1,0 +1,305 @@
+//! The logins of repositories, as the API server last told us: Secrets of our namespace and two ConfigMaps beside them.
+//!
+//! Kept: of each Secret what it says, in types that do not show it. Invariant: who may not list Secrets is told so at each
+//! repository that asks for a login, and all others go on. Entry points: [`Logins::access`], and [`credentials`] for whoever
+//! looks once.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::task::JoinSet;
+use tokio::time::{Duration, Instant};
+use trueup_cluster::{Cluster, ClusterError, Kind, Raw};
+use trueup_git::{
+    Access, Credentials, GitError, REPOSITORY_SECRETS, RepoUrl, RepositorySecret, SSH_KNOWN_HOSTS, TLS_CERTS, Trust,
+};
+use trueup_object::{Gvk, Node};
+
+use crate::sightings::{Sighting, Sightings};
+use crate::world::World;
+
+/// How long a first listing may fail before work begins without it: as long as an API server takes to start, not longer, since
+/// what has no login does not depend on it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// All logins.
+#[derive(Default)]
+pub(crate) struct Logins(RwLock<State>);
+
+#[derive(Default)]
+struct State {
+    /// By name.
+    secrets: BTreeMap<String, Arc<RepositorySecret>>,
+    trust: Trust,
+    /// Made of the two.
+    credentials: Arc<Credentials>,
+    /// Why the Secrets are not known.
+    unlisted: Option<String>,
+}
+
+// === impl Logins ===
+
+impl Logins {
+    /// How an application of a project reaches a repository.
+    pub(crate) fn access(&self, url: &RepoUrl, project: &str) -> Result<Access, GitError> {
+        let credentials = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).credentials);
+        credentials.access(url, project)
+    }
+
+    /// An error of a repository, with what we know of its cause.
+    pub(crate) fn explained(&self, error: GitError) -> GitError {
+        let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        match (error, &state.unlisted) {
+            (
+                GitError::Unauthorized { repository }
+                | GitError::Forbidden { repository }
+                | GitError::RepositoryNotFound { repository },
+                Some(why),
+            ) => GitError::Login {
+                repository,
+                detail: format!(
+                    "the Secrets that may hold one cannot be listed: {why}; the controller needs get, list and watch of \
+                     Secrets in its namespace"
+                ),
+            },
+            (error, _) => error,
+        }
+    }
+
+    /// Changes what is known, which counts from [`Logins::settle`] on.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Makes logins of what is known; answers whether any is another now.
+    fn settle(&self) -> bool {
+        let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let credentials = Credentials::new(state.secrets.values().cloned(), &state.trust);
+        if *state.credentials == credentials {
+            return false;
+        }
+        state.credentials = Arc::new(credentials);
+        true
+    }
+}
+
+/// What there is of logins just now, for whoever looks once; and what is wrong with single Secrets.
+pub async fn credentials(cluster: &Cluster, namespace: &str) -> Result<(Credentials, Vec<String>), ClusterError> {
+    let mut problems = Vec::new();
+    let mut secrets = Vec::new();
+    for raw in cluster.list_raw(&secret_kind(), Some(namespace), Some(REPOSITORY_SECRETS)).await? {
+        match RepositorySecret::read(raw.json.get().as_bytes()) {
+            Ok(secret) => secrets.extend(secret.map(Arc::new)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let mut trust = Trust::default();
+    for (name, data) in [(TLS_CERTS, &mut trust.tls_certs), (SSH_KNOWN_HOSTS, &mut trust.known_hosts)] {
+        match cluster.get_raw(&config_map_kind(), namespace, name).await {
+            Ok(Some(json)) => *data = data_of(&json),
+            Ok(None) => {}
+            Err(error) => problems.push(format!("ConfigMap '{name}' cannot be read: {error}")),
+        }
+    }
+    Ok((Credentials::new(secrets, &trust), problems))
+}
+
+/// Starts the watches. They end with `tasks`.
+pub(crate) fn start(world: &Arc<World>, tasks: &mut JoinSet<()>) {
+    tasks.spawn(secrets(Arc::clone(world)));
+    for name in [TLS_CERTS, SSH_KNOWN_HOSTS] {
+        tasks.spawn(config_map(Arc::clone(world), name));
+    }
+}
+
+/// A first listing that work waits for, until it has come or is no longer waited for.
+struct First {
+    waiting: bool,
+    failing_since: Option<Instant>,
+}
+
+// === impl First ===
+
+impl First {
+    fn new() -> Self {
+        Self { waiting: true, failing_since: None }
+    }
+
+    /// Answers whether work may begin now.
+    fn complete(&mut self) -> bool {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Answers whether work may begin without it now: a refusal does not pass by itself.
+    fn failed(&mut self, error: &ClusterError) -> bool {
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        let hopeless = matches!(error, ClusterError::Forbidden { .. }) || since.elapsed() >= PATIENCE;
+        hopeless && std::mem::take(&mut self.waiting)
+    }
+}
+
+async fn secrets(world: Arc<World>) {
+    let mut sightings = Sightings::of(&world.cluster, &secret_kind(), Some(&world.namespace), Some(REPOSITORY_SECRETS));
+    let (mut first, mut told) = (First::new(), None);
+    while let Some(sighting) = sightings.next().await {
+        let mut begin = false;
+        match sighting {
+            Sighting::Here(raw) => {
+                let secret = read(&raw);
+                world.logins.change(|state| {
+                    match secret {
+                        Some(secret) => state.secrets.insert(raw.name.clone(), Arc::new(secret)),
+                        None => state.secrets.remove(&raw.name),
+                    };
+                });
+            }
+            Sighting::Gone(gone) => world.logins.change(|state| drop(state.secrets.remove(&gone.name))),
+            Sighting::Complete { .. } => {
+                told = None;
+                world.logins.change(|state| state.unlisted = None);
+                begin = first.complete();
+            }
+            Sighting::Failed(error) => {
+                begin = first.failed(&error);
+                let why = error.to_string();
+                if told.as_ref() != Some(&why) {
+                    tracing::warn!(%error, "the Secrets of repositories cannot be watched: nothing new is known of logins");
+                }
+                if !sightings.complete() {
+                    world.logins.change(|state| state.unlisted = Some(why.clone()));
+                }
+                told = Some(why);
+            }
+        }
+        // Half a listing is no reason to take logins away.
+        if sightings.complete() && world.logins.settle() {
+            world.repositories.logins_changed();
+        }
+        if begin {
+            world.listed.one_more();
+        }
+    }
+}
+
+/// What a Secret says, with one word in the log where something is wrong with it.
+fn read(raw: &Raw) -> Option<RepositorySecret> {
+    match RepositorySecret::read(raw.json.get().as_bytes()) {
+        Ok(Some(secret)) => {
+            for problem in secret.problem.iter().chain(&secret.oddities) {
+                tracing::warn!(secret = %secret.secret, repository = %secret.url, %problem, "a Secret of a repository is not as it should be");
+            }
+            Some(secret)
+        }
+        Ok(None) => None,
+        Err(problem) => {
+            tracing::warn!(secret = %raw.name, %problem, "a Secret of a repository cannot be read");
+            None
+        }
+    }
+}
+
+async fn config_map(world: Arc<World>, name: &'static str) {
+    let mut sightings = Sightings::one(&world.cluster, &config_map_kind(), &world.namespace, name);
+    let (mut first, mut told) = (First::new(), None);
+    let learn = |data: BTreeMap<String, String>| {
+        world.logins.change(|state| match name {
+            TLS_CERTS => state.trust.tls_certs = data,
+            _ => state.trust.known_hosts = data,
+        });
+        if world.logins.settle() {
+            world.repositories.logins_changed();
+        }
+    };
+    while let Some(sighting) = sightings.next().await {
+        let mut begin = false;
+        match sighting {
+            Sighting::Here(raw) => learn(data_of(raw.json.get().as_bytes())),
+            Sighting::Gone(_) => learn(BTreeMap::new()),
+            Sighting::Complete { .. } => {
+                told = None;
+                begin = first.complete();
+            }
+            Sighting::Failed(error) => {
+                begin = first.failed(&error);
+                let why = error.to_string();
+                if told.as_ref() != Some(&why) {
+                    tracing::warn!(config_map = name, %error, "what servers are recognised by cannot be watched");
+                }
+                told = Some(why);
+            }
+        }
+        if begin {
+            world.listed.one_more();
+        }
+    }
+}
+
+/// The data of a ConfigMap; what is no text is left out.
+fn data_of(json: &[u8]) -> BTreeMap<String, String> {
+    let Ok(node) = Node::from_json(json) else { return BTreeMap::new() };
+    let data = node.get("data").and_then(Node::as_map);
+    let texts = data.into_iter().flat_map(trueup_object::Map::iter);
+    texts.filter_map(|(key, value)| Some((key.to_string(), value.as_str()?.to_owned()))).collect()
+}
+
+fn secret_kind() -> Kind {
+    core_kind("Secret", "secrets")
+}
+
+fn config_map_kind() -> Kind {
+    core_kind("ConfigMap", "configmaps")
+}
+
+fn core_kind(kind: &str, plural: &str) -> Kind {
+    let gvk = Gvk::from_api_version("v1", kind);
+    Kind { gvk, plural: plural.to_owned(), namespaced: true, scale: false, status: false, watchable: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_data_of_a_config_map_is_text() {
+        let json = br#"{"data":{"ssh_known_hosts":"lines","odd":7}}"#;
+        assert_eq!(data_of(json), [("ssh_known_hosts".to_owned(), "lines".to_owned())].into());
+        assert!(data_of(br#"{"data":null}"#).is_empty() && data_of(b"{}").is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_waits_for_a_listing_that_fails_but_not_for_ever() {
+        let broken = ClusterError::Unavailable { message: "etcd".into() };
+        let mut first = First::new();
+        assert!(!first.failed(&broken));
+        tokio::time::advance(PATIENCE).await;
+        assert!(first.failed(&broken));
+        assert!(!first.failed(&broken) && !first.complete(), "work begins once");
+        let refused = ClusterError::Forbidden { message: "no".into() };
+        assert!(First::new().failed(&refused), "a refusal is not waited out");
+        assert!(First::new().complete());
+    }
+
+    #[test]
+    fn an_error_of_a_login_says_that_secrets_are_not_known() {
+        let logins = Logins::default();
+        let error = GitError::Unauthorized { repository: "https://h/a".into() };
+        assert_eq!(logins.explained(error.clone()), error);
+        logins.change(|state| state.unlisted = Some("forbidden".into()));
+        let told = logins.explained(error).to_string();
+        assert!(told.contains("cannot be listed: forbidden"), "{told}");
+        let other = GitError::InvalidUrl { reason: "x".into() };
+        assert_eq!(logins.explained(other.clone()), other);
+    }
+
+    #[test]
+    fn only_what_changes_a_login_is_a_change() {
+        let logins = Logins::default();
+        let trust = |value: &str| BTreeMap::from([("h".to_owned(), value.to_owned())]);
+        for news in [true, false] {
+            logins.change(|state| state.trust.tls_certs = trust("pem"));
+            assert_eq!(logins.settle(), news);
+        }
+        let url = RepoUrl::parse("https://h/a").unwrap();
+        assert_eq!(&*logins.access(&url, "p").unwrap().tls.authorities, "pem");
+    }
+}
