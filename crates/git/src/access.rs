@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{RepoUrl, Secret};
+use crate::{RepoUrl, Secret, known_hosts};
 
 /// How a repository is reached. The default is nothing: the credentials of the URL itself, the system's certificates, no known
 /// host.
@@ -31,12 +31,21 @@ pub struct Access {
 impl Access {
     /// What of it matters at a URL: what does not must not make two stores of one.
     pub(crate) fn relevant_to(&self, url: &RepoUrl) -> Self {
-        if url.file_path().is_some() { Self::default() } else { self.clone() }
+        if url.file_path().is_some() {
+            return Self::default();
+        }
+        match url.ssh_place() {
+            None => Self { known_hosts: Arc::default(), ..self.clone() },
+            Some(place) => {
+                let known_hosts = known_hosts::lines_for(place, &self.known_hosts).into();
+                Self { tls: Tls::default(), known_hosts, ..self.clone() }
+            }
+        }
     }
 }
 
 /// Who we are to a server.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Login {
     /// Nobody, or who the URL says.
     #[default]
@@ -85,6 +94,19 @@ pub struct ClientCertificate {
     pub certificate: String,
     /// Its private key.
     pub key: Secret,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            // A user name alone may be the token.
+            Self::Basic { .. } => "Basic(…)",
+            Self::Bearer(_) => "Bearer(…)",
+            Self::Key(_) => "Key(…)",
+            Self::GitHubApp(_) => "GitHubApp(…)",
+        })
+    }
 }
 
 impl fmt::Debug for ClientCertificate {

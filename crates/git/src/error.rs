@@ -54,6 +54,111 @@ pub enum GitError {
         /// Whose login, what is wrong with it and what to do.
         detail: String,
     },
+    /// A certificate or a proxy is configured for the repository, and it cannot be used.
+    #[error("the settings for repository '{repository}' cannot be used: {detail}")]
+    Settings {
+        /// Which repository.
+        repository: String,
+        /// What is wrong with it and what to do.
+        detail: String,
+    },
+    /// The SSH server does not take our key.
+    #[error(
+        "the server of repository '{repository}' refuses the key {key} for user '{user}': add its public key to the repository \
+         or account, or correct the user in the URL"
+    )]
+    KeyRefused {
+        /// Which repository.
+        repository: String,
+        /// Whom we asked to be.
+        user: String,
+        /// Algorithm and fingerprint of our public key.
+        key: String,
+    },
+    /// The host key is not known.
+    #[error(
+        "the SSH server {host} of repository '{repository}' is not known: it shows the key {key}; if that is right, add the line \
+         that `ssh-keyscan` prints for it to ssh_known_hosts in the ConfigMap argocd-ssh-known-hosts-cm"
+    )]
+    UnknownHost {
+        /// Which repository.
+        repository: String,
+        /// The host, and the port if it is not 22.
+        host: String,
+        /// Algorithm and fingerprint of the key.
+        key: String,
+    },
+    /// The host key is another one than it was.
+    #[error(
+        "THE HOST KEY OF {host} HAS CHANGED: it shows {key} instead of {known}, so somebody may be between it and us, and \
+         repository '{repository}' is not read; if its operator confirms the new key, replace the old one in the ConfigMap \
+         argocd-ssh-known-hosts-cm"
+    )]
+    HostKeyChanged {
+        /// Which repository.
+        repository: String,
+        /// The host, and the port if it is not 22.
+        host: String,
+        /// Algorithm and fingerprint of the key.
+        key: String,
+        /// Those of the same kind that are known.
+        known: String,
+    },
+    /// The host key is marked as `@revoked`.
+    #[error(
+        "THE HOST KEY OF {host} IS REVOKED: argocd-ssh-known-hosts-cm marks {key} as @revoked, and repository '{repository}' is \
+         not read; ask its operator for the new key"
+    )]
+    HostKeyRevoked {
+        /// Which repository.
+        repository: String,
+        /// The host, and the port if it is not 22.
+        host: String,
+        /// Algorithm and fingerprint of the key.
+        key: String,
+    },
+    /// Only an authority vouches for the host.
+    #[error(
+        "the SSH server {host} of repository '{repository}' is known by a @cert-authority line only, and host certificates are not \
+         supported: add the host's own key, {key}, to ssh_known_hosts in the ConfigMap argocd-ssh-known-hosts-cm"
+    )]
+    HostCertificate {
+        /// Which repository.
+        repository: String,
+        /// The host, and the port if it is not 22.
+        host: String,
+        /// Algorithm and fingerprint of the key.
+        key: String,
+    },
+    /// The server's certificate is not to be trusted.
+    #[error("the certificate of the server of repository '{repository}' {problem}")]
+    Certificate {
+        /// Which repository.
+        repository: String,
+        /// Why not.
+        problem: CertificateProblem,
+    },
+    /// The server wants a certificate of ours.
+    #[error(
+        "the server of repository '{repository}' {}: set tlsClientCertData and tlsClientCertKey of the repository's Secret to a \
+         certificate that it accepts",
+        if *.shown { "refuses our client certificate" } else { "asks for a client certificate" }
+    )]
+    ClientCertificate {
+        /// Which repository.
+        repository: String,
+        /// Whether we had one.
+        shown: bool,
+    },
+    /// The proxy wants to know who we are (407).
+    #[error(
+        "the proxy before repository '{repository}' asks for a login or refuses ours (407): put user name and password into the \
+         URL of the proxy"
+    )]
+    ProxyLogin {
+        /// Which repository.
+        repository: String,
+    },
     /// The credential may not read the repository (403).
     #[error("repository '{repository}' may not be read with this login (403): check what the token is allowed to do")]
     Forbidden {
@@ -79,7 +184,10 @@ pub enum GitError {
         reason: String,
     },
     /// The server speaks only older versions of the protocol.
-    #[error("the server of repository '{repository}' does not speak version 2 of the Git protocol, which is needed")]
+    #[error(
+        "the server of repository '{repository}' does not speak version 2 of the Git protocol, which is needed; over SSH its \
+         sshd must let clients ask for it: AcceptEnv GIT_PROTOCOL"
+    )]
     NoProtocolV2 {
         /// Which repository.
         repository: String,
@@ -265,6 +373,31 @@ pub enum GitError {
     },
 }
 
+/// Why a server's certificate is not trusted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum CertificateProblem {
+    /// Nobody whom we know has signed it.
+    #[error(
+        "is signed by an authority that is not known: add the authority's certificate under the host's name to the ConfigMap \
+         argocd-tls-certs-cm"
+    )]
+    UnknownAuthority,
+    /// Its time is over.
+    #[error("has expired: the server needs a new one")]
+    Expired,
+    /// Its time has not come.
+    #[error("is not valid yet: check the clocks of the server and of this machine")]
+    NotYetValid,
+    /// It is for another host.
+    #[error(
+        "is for another name than the URL's host: use a name that it is for, or let the server have one for this name"
+    )]
+    WrongName,
+    /// Anything else.
+    #[error("is not accepted: {0}; the server needs another one")]
+    Other(String),
+}
+
 impl GitError {
     /// Whether the whole repository fails, so that the same would happen to any other revision or commit now.
     pub fn is_about_repository(&self) -> bool {
@@ -276,6 +409,15 @@ impl GitError {
                 | Self::Unreachable { .. }
                 | Self::Unauthorized { .. }
                 | Self::Login { .. }
+                | Self::Settings { .. }
+                | Self::KeyRefused { .. }
+                | Self::UnknownHost { .. }
+                | Self::HostKeyChanged { .. }
+                | Self::HostKeyRevoked { .. }
+                | Self::HostCertificate { .. }
+                | Self::Certificate { .. }
+                | Self::ClientCertificate { .. }
+                | Self::ProxyLogin { .. }
                 | Self::Forbidden { .. }
                 | Self::RepositoryNotFound { .. }
                 | Self::Redirected { .. }

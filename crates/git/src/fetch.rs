@@ -10,14 +10,18 @@ use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 
-use crate::http::{self, Discovered, Http};
+use crate::http::Discovered;
+use crate::http_client;
 use crate::local::Local;
 use crate::pack::{Incoming, Packs};
-use crate::protocol::{self, Fetched, Want};
+use crate::protocol::{self, Capabilities, Fetched, Want};
+use crate::remote::Remote;
+use crate::server::Server;
 use crate::{Access, CommitId, GitError, Limits, RepoUrl};
 
-/// The longest request, in bytes: a URL, some hundreds of commit ids, limits.
-const REQUEST_BYTES_MAX: u64 = 1024 * 1024;
+/// The longest request, in bytes: some hundreds of commit ids, and certificates and known hosts, each of a ConfigMap that has
+/// 1 MiB at most.
+const REQUEST_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// How many commits are named as present: enough for the server to find the nearest, small enough for one request.
 const HAVES_MAX: usize = 256;
 
@@ -44,7 +48,7 @@ pub(crate) enum Work {
         searched: Vec<CommitId>,
         /// A reader missed an object: kept commits are checked before they count as present.
         suspect: bool,
-        /// What the server can do; `None` for `file://`.
+        /// What the server can do; `None` for `file://`, and for SSH, where each connection says so.
         discovered: Option<Discovered>,
     },
     /// Makes one pack of all.
@@ -94,7 +98,8 @@ fn end_with_parent() {
 
 fn work(request: &Request) -> Reply {
     let url = RepoUrl::parse(&request.url)?;
-    let packs = Packs::open(&request.store, url.to_string(), &request.limits)?;
+    let remote = Remote { url, access: request.access.clone() };
+    let packs = Packs::open(&request.store, remote.to_string(), &request.limits)?;
     match &request.work {
         Work::Rewrite => {
             packs.rewrite()?;
@@ -102,11 +107,13 @@ fn work(request: &Request) -> Reply {
         }
         Work::Fetch { commits, used, searched, suspect, discovered } => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = runtime.map_err(|error| process_failed(&url, &error.to_string()))?;
+            let runtime = runtime.map_err(|error| process_failed(&remote, &error.to_string()))?;
             let packs = if *suspect { distrust(packs, commits)? } else { packs };
-            let origin = Origin::open(&url, discovered.as_ref(), &request.cache_dir, &request.limits)?;
-            let bring = Bring { origin, packs, url: &url, limits: &request.limits, searched };
-            runtime.block_on(bring.all(commits, used))
+            runtime.block_on(async {
+                let origin = Origin::open(&remote, discovered.as_ref(), &request.cache_dir, &request.limits).await?;
+                let bring = Bring { origin, packs, remote: &remote, limits: &request.limits, searched };
+                bring.all(commits, used).await
+            })
         }
     }
 }
@@ -124,20 +131,23 @@ fn distrust<'a>(packs: Packs<'a>, commits: &[CommitId]) -> Result<Packs<'a>, Git
 
 /// Where commits come from.
 enum Origin<'a> {
-    Server(Http<'a>, &'a Discovered),
+    Server(Box<Server<'a>>, Capabilities),
     Disk(Local<'a>),
 }
 
 impl<'a> Origin<'a> {
-    fn open(
-        url: &'a RepoUrl,
+    async fn open(
+        remote: &'a Remote,
         discovered: Option<&'a Discovered>,
         cache_dir: &Path,
         limits: &Limits,
     ) -> Result<Self, GitError> {
-        let Some(discovered) = discovered else { return Ok(Self::Disk(Local::open(url, cache_dir)?)) };
-        let client = http::client(limits).map_err(|detail| process_failed(url, &detail))?;
-        Ok(Self::Server(Http::new(client, url, discovered)?, discovered))
+        if remote.url.file_path().is_some() {
+            return Ok(Self::Disk(Local::open(&remote.url, cache_dir)?));
+        }
+        let client = || http_client::client(remote, limits);
+        let (server, capabilities) = Server::open(remote, discovered, client, limits).await?;
+        Ok(Self::Server(Box::new(server), capabilities))
     }
 }
 
@@ -145,7 +155,7 @@ impl<'a> Origin<'a> {
 struct Bring<'a> {
     origin: Origin<'a>,
     packs: Packs<'a>,
-    url: &'a RepoUrl,
+    remote: &'a Remote,
     limits: &'a Limits,
     searched: &'a [CommitId],
 }
@@ -198,7 +208,7 @@ impl Bring<'_> {
         // What came is of no use to anybody.
         let came = self.packs.names().difference(&before).cloned().collect();
         self.packs.remove(&came)?;
-        let (repository, commit) = (self.url.to_string(), id);
+        let (repository, commit) = (self.remote.to_string(), id);
         Err(if self.is_other_kind(id) {
             GitError::NotACommit { repository, revision: id.to_string() }
         } else if refused {
@@ -215,9 +225,9 @@ impl Bring<'_> {
 
     /// Looks for a commit that the server does not give out by its id: in the history of all branches and tags.
     async fn search(&self, id: CommitId) -> Result<(), GitError> {
-        let Origin::Server(wire, discovered) = &self.origin else { return Ok(()) };
+        let Origin::Server(wire, capabilities) = &self.origin else { return Ok(()) };
         let prefixes = ["refs/heads/".to_owned(), "refs/tags/".to_owned()];
-        let refs = protocol::list(wire, &discovered.capabilities, &prefixes, self.limits).await?;
+        let refs = protocol::list(&**wire, capabilities, &prefixes, self.limits).await?;
         let tips: HashSet<CommitId> = refs.into_iter().map(|found| found.id).collect();
         let tips: Vec<CommitId> = tips.into_iter().collect();
         if !tips.is_empty() && !tips.contains(&id) {
@@ -228,13 +238,12 @@ impl Bring<'_> {
 
     /// Asks once, and takes in what comes.
     async fn transfer(&self, commits: &[CommitId], have: &[CommitId], history: bool) -> Result<Fetched, GitError> {
-        let odb = self.packs.repository.odb().map_err(|error| process_failed(self.url, error.message()))?;
+        let odb = self.packs.repository.odb().map_err(|error| process_failed(self.remote, error.message()))?;
         let mut incoming = Incoming::new(&odb, &self.packs);
         let fetched = match &self.origin {
-            Origin::Server(wire, discovered) => {
+            Origin::Server(wire, capabilities) => {
                 let want = Want { commits, have, history };
-                protocol::fetch(wire, &discovered.capabilities, &want, self.limits, |bytes| incoming.write(bytes))
-                    .await?
+                protocol::fetch(&**wire, capabilities, &want, self.limits, |bytes| incoming.write(bytes)).await?
             }
             Origin::Disk(local) => {
                 if let Some(id) = commits.iter().find(|&&id| !local.has(id)) {
@@ -267,6 +276,6 @@ impl Bring<'_> {
     }
 }
 
-fn process_failed(url: &RepoUrl, detail: &str) -> GitError {
-    GitError::FetchProcess { repository: url.to_string(), detail: url.scrub(detail) }
+fn process_failed(remote: &Remote, detail: &str) -> GitError {
+    GitError::FetchProcess { repository: remote.to_string(), detail: remote.scrub(detail) }
 }

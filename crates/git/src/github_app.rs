@@ -146,7 +146,7 @@ impl Asking<'_> {
         }
         let unreachable = |error: &reqwest::Error| GitError::Unreachable {
             repository: self.url.to_string(),
-            detail: format!("GitHub's API at {}: {}", self.host(), crate::http::words(error)),
+            detail: format!("GitHub's API at {}: {}", self.host(), crate::http_client::words(error)),
         };
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", self.claim))
             .map_err(|_| wrong(self.url, "the App's id is not usable: check githubAppID"))?;

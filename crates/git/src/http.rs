@@ -1,20 +1,18 @@
 //! The wire over HTTP: git's "smart" requests, on the one TLS stack of this program.
 //!
 //! Redirects are followed for the first request only (as git does), at most five, never to another scheme than HTTP, never from
-//! `https` to `http`, and never to another host while a credential is at hand.
-
-use std::time::Duration;
+//! `https` to `http`, and never to another host while a credential or a client certificate is at hand.
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{self, AGENT, Answer, Capabilities, Wire};
-use crate::{GitError, Limits, RepoUrl};
+use crate::http_client;
+use crate::protocol::{self, Answer, Capabilities, Wire};
+use crate::remote::Remote;
+use crate::{GitError, Limits, Login};
 
-/// How long a connection may take to come up: several lost packets, not a dead host.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// As many as a renamed and moved repository on a renamed host needs, and then some.
 const REDIRECTS_MAX: usize = 5;
 const SERVICE: &str = "git-upload-pack";
@@ -28,45 +26,32 @@ pub(crate) struct Discovered {
     pub(crate) capabilities: Capabilities,
 }
 
-/// An HTTP client as this crate needs it. Cheap to clone, connections are shared.
-pub(crate) fn client(limits: &Limits) -> Result<Client, String> {
-    // The binary installs the provider of cryptography; installed already is what we want.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    Client::builder()
-        .user_agent(AGENT)
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(limits.idle)
-        .referer(false)
-        .build()
-        .map_err(|error| words(&error))
-}
-
 /// Asks what the server can do, and follows redirects to where the repository is.
-pub(crate) async fn discover(client: &Client, url: &RepoUrl, limits: &Limits) -> Result<Discovered, GitError> {
+pub(crate) async fn discover(client: &Client, remote: &Remote, limits: &Limits) -> Result<Discovered, GitError> {
     let suffix = format!("/info/refs?service={SERVICE}");
-    let mut base = url.http_base();
+    let no_http = || GitError::InvalidUrl { reason: "it is no http:// or https:// URL".to_owned() };
+    let mut base = remote.url.http_base().ok_or_else(no_http)?;
     for _ in 0..=REDIRECTS_MAX {
         let at = Url::parse(&format!("{base}{suffix}")).map_err(|e| GitError::InvalidUrl { reason: e.to_string() })?;
         let request = client.get(at.clone()).header("git-protocol", VERSION_2).header(ACCEPT, "*/*");
-        let response = send(request, url).await?;
+        let response = send(request, remote).await?;
         if response.status().is_redirection() {
-            base = redirected(url, &at, &response, &suffix)?;
+            base = redirected(remote, &at, &response, &suffix)?;
             continue;
         }
-        let response = checked(response, url, "advertisement")?;
-        let capabilities = protocol::capabilities(Body { response, url }, url, limits).await?;
+        let response = checked(response, remote, "advertisement")?;
+        let capabilities = protocol::capabilities(Body { response, remote }, remote, limits).await?;
         return Ok(Discovered { base: base.into(), capabilities });
     }
     let reason = format!("there are more than {REDIRECTS_MAX} redirects");
-    Err(GitError::Redirected { repository: url.to_string(), target: place(&base), reason })
+    Err(GitError::Redirected { repository: remote.to_string(), target: place(&base), reason })
 }
 
 /// Where a redirect leads, if we may go there.
-fn redirected(url: &RepoUrl, from: &Url, response: &Response, suffix: &str) -> Result<Url, GitError> {
+fn redirected(remote: &Remote, from: &Url, response: &Response, suffix: &str) -> Result<Url, GitError> {
     let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let refused = |target: &str, reason: &str| GitError::Redirected {
-        repository: url.to_string(),
+        repository: remote.to_string(),
         target: target.to_owned(),
         reason: reason.to_owned(),
     };
@@ -78,7 +63,7 @@ fn redirected(url: &RepoUrl, from: &Url, response: &Response, suffix: &str) -> R
     if from.scheme() == "https" && to.scheme() == "http" {
         return Err(refused(&target, "it leaves https"));
     }
-    if url.credentials().is_some() && !same_server(from, &to) {
+    if remote.shows_who_we_are() && !same_server(from, &to) {
         return Err(refused(&target, "it would show the credential to another server"));
     }
     let (_, _) = (to.set_username(""), to.set_password(None));
@@ -102,15 +87,15 @@ fn place(url: &Url) -> String {
 /// A repository on an HTTP server.
 pub(crate) struct Http<'a> {
     client: Client,
-    url: &'a RepoUrl,
+    remote: &'a Remote,
     commands: Url,
 }
 
 impl<'a> Http<'a> {
-    pub(crate) fn new(client: Client, url: &'a RepoUrl, discovered: &Discovered) -> Result<Self, GitError> {
+    pub(crate) fn new(client: Client, remote: &'a Remote, discovered: &Discovered) -> Result<Self, GitError> {
         let commands = Url::parse(&format!("{}/{SERVICE}", discovered.base));
         let commands = commands.map_err(|e| GitError::InvalidUrl { reason: e.to_string() })?;
-        Ok(Self { client, url, commands })
+        Ok(Self { client, remote, commands })
     }
 }
 
@@ -125,41 +110,53 @@ impl<'a> Wire for Http<'a> {
             .header(CONTENT_TYPE, format!("application/x-{SERVICE}-request"))
             .header(ACCEPT, format!("application/x-{SERVICE}-result"))
             .body(command);
-        let response = send(request, self.url).await?;
-        Ok(Body { response: checked(response, self.url, "result")?, url: self.url })
+        let response = send(request, self.remote).await?;
+        Ok(Body { response: checked(response, self.remote, "result")?, remote: self.remote })
     }
 
-    fn url(&self) -> &RepoUrl {
-        self.url
+    fn remote(&self) -> &Remote {
+        self.remote
     }
 }
 
 /// The body of an answer.
 pub(crate) struct Body<'a> {
     response: Response,
-    url: &'a RepoUrl,
+    remote: &'a Remote,
 }
 
 impl Answer for Body<'_> {
     async fn piece(&mut self) -> Result<Option<Bytes>, GitError> {
-        self.response.chunk().await.map_err(|error| unreachable(self.url, &error))
+        self.response.chunk().await.map_err(|error| http_client::failed(self.remote, &error))
     }
+
+    fn done(self) {}
 }
 
-async fn send(request: RequestBuilder, url: &RepoUrl) -> Result<Response, GitError> {
-    let request = match url.credentials() {
-        Some((username, password)) => request.basic_auth(username, password),
-        None => request,
+async fn send(request: RequestBuilder, remote: &Remote) -> Result<Response, GitError> {
+    let unusable = |detail: &str| GitError::Login { repository: remote.to_string(), detail: detail.to_owned() };
+    let request = match &remote.access.login {
+        Login::Basic { username, password } => request.basic_auth(username, Some(password.reveal())),
+        Login::Bearer(token) => request.bearer_auth(token.reveal()),
+        Login::None => match remote.url.credentials() {
+            Some((username, password)) => request.basic_auth(username, password),
+            None => request,
+        },
+        Login::Key(_) => {
+            return Err(unusable("a private key is for ssh:// URLs: use one, or a user name and password or token"));
+        }
+        Login::GitHubApp(_) => return Err(unusable("no token was bought for the GitHub App")),
     };
-    request.send().await.map_err(|error| unreachable(url, &error))
+    request.send().await.map_err(|error| http_client::failed(remote, &error))
 }
 
 /// Refuses what is not an answer of Git, with what to do about it.
-fn checked(response: Response, url: &RepoUrl, kind: &str) -> Result<Response, GitError> {
-    let repository = url.to_string();
+fn checked(response: Response, remote: &Remote, kind: &str) -> Result<Response, GitError> {
+    let repository = remote.to_string();
     match response.status() {
         StatusCode::OK => {}
         StatusCode::UNAUTHORIZED => return Err(GitError::Unauthorized { repository }),
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(GitError::ProxyLogin { repository }),
         StatusCode::FORBIDDEN => return Err(GitError::Forbidden { repository }),
         StatusCode::NOT_FOUND | StatusCode::GONE => return Err(GitError::RepositoryNotFound { repository }),
         status if status.is_redirection() => {
@@ -177,23 +174,7 @@ fn checked(response: Response, url: &RepoUrl, kind: &str) -> Result<Response, Gi
     if content_type.split(';').next().map(str::trim) == Some(expected.as_str()) {
         return Ok(response);
     }
-    let detail = url
+    let detail = remote
         .scrub(&format!("its content type is {content_type} instead of {expected}: is this the URL of a repository?"));
     Err(GitError::Protocol { repository, detail })
-}
-
-fn unreachable(url: &RepoUrl, error: &reqwest::Error) -> GitError {
-    GitError::Unreachable { repository: url.to_string(), detail: url.scrub(&words(error)) }
-}
-
-/// An error with its causes, the last of which is the one that helps ("connection refused", "certificate has expired").
-pub(crate) fn words(error: &reqwest::Error) -> String {
-    let kind = if error.is_timeout() { "no answer in time" } else { "the connection failed" };
-    let mut text = kind.to_owned();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use git2::{ErrorCode, ObjectType, Oid, PackBuilder, Repository};
 
 use crate::limits::set_libgit2_limits;
+use crate::remote::one_line;
 use crate::revision::{self, Revision};
 use crate::{CommitId, GitError, Limits, RepoUrl};
 
@@ -215,5 +216,5 @@ fn links(objects: &Path) -> Vec<PathBuf> {
 }
 
 fn unreadable(url: &RepoUrl, error: &git2::Error) -> GitError {
-    GitError::Unreachable { repository: url.to_string(), detail: url.scrub(error.message()) }
+    GitError::Unreachable { repository: url.to_string(), detail: one_line(error.message()) }
 }

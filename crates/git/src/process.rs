@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
+use zeroize::Zeroizing;
 
+use crate::GitError;
 use crate::fetch::{Done, Reply, Request};
-use crate::{GitError, RepoUrl};
+use crate::remote::Remote;
 
 /// The longest answer, in bytes: some hundreds of errors.
 const REPLY_BYTES_MAX: u64 = 1024 * 1024;
+/// What a request usually has, in bytes: a URL, a login, some hundreds of commit ids.
+const REQUEST_BYTES: usize = 64 * 1024;
 /// How much of what a crashing process wrote to stderr is kept, in bytes.
 const STDERR_BYTES_MAX: u64 = 4 * 1024;
 /// Variables that the process may see: where certificates are, and which way leads out. Nothing else of ours concerns it.
@@ -39,20 +43,23 @@ pub struct FetchProgram {
 
 impl FetchProgram {
     /// Runs one request to its end, or kills it at the deadline. Dropping the future kills it as well.
-    pub(crate) async fn run(&self, request: &Request, url: &RepoUrl, deadline: Duration, doing: &str) -> Reply {
-        match tokio::time::timeout(deadline, self.exchange(request, url)).await {
+    pub(crate) async fn run(&self, request: &Request, remote: &Remote, deadline: Duration, doing: &str) -> Reply {
+        match tokio::time::timeout(deadline, self.exchange(request, remote)).await {
             Ok(reply) => reply,
             Err(_) => Err(GitError::Deadline {
-                repository: url.to_string(),
+                repository: remote.to_string(),
                 doing: doing.to_owned(),
                 seconds: deadline.as_secs(),
             }),
         }
     }
 
-    async fn exchange(&self, request: &Request, url: &RepoUrl) -> Reply {
-        let failed = |detail: &str| GitError::FetchProcess { repository: url.to_string(), detail: url.scrub(detail) };
-        let mut line = serde_json::to_vec(request).map_err(|error| failed(&error.to_string()))?;
+    async fn exchange(&self, request: &Request, remote: &Remote) -> Reply {
+        let failed =
+            |detail: &str| GitError::FetchProcess { repository: remote.to_string(), detail: remote.scrub(detail) };
+        // It holds credentials: zeroed, with room enough that no copy stays behind while it grows.
+        let mut line = Zeroizing::new(Vec::with_capacity(REQUEST_BYTES));
+        serde_json::to_writer(&mut *line, request).map_err(|error| failed(&error.to_string()))?;
         line.push(b'\n');
         let mut child = Command::new(&self.exe)
             .args(&self.args)

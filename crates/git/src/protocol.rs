@@ -1,13 +1,14 @@
 //! Version 2 of the Git protocol, as far as a reader needs it: what a server can do, which commit a ref is at, give me a pack.
 //!
-//! The commands run over a [`Wire`], which carries one request and hands out its answer in pieces; HTTP is the first.
+//! The commands run over a [`Wire`], which carries one request and hands out its answer in pieces: HTTP or SSH.
 //! After git's `gitprotocol-v2`.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::pkt::{self, Decoder, Encoder, Packet};
-use crate::{CommitId, GitError, Limits, RepoUrl};
+use crate::remote::Remote;
+use crate::{CommitId, GitError, Limits};
 
 /// How we name ourselves to servers. Some tell git's clients from browsers by the beginning.
 pub(crate) const AGENT: &str = concat!("git/trueup-", env!("CARGO_PKG_VERSION"));
@@ -22,13 +23,16 @@ pub(crate) trait Wire {
     async fn send(&self, command: Vec<u8>) -> Result<Self::Answer, GitError>;
 
     /// Whom this wire leads to.
-    fn url(&self) -> &RepoUrl;
+    fn remote(&self) -> &Remote;
 }
 
 /// An answer that arrives in pieces.
 pub(crate) trait Answer {
     /// The next piece; `None` at the end.
     async fn piece(&mut self) -> Result<Option<Bytes>, GitError>;
+
+    /// All that belongs to the answer has been read: what it came on may carry the next.
+    fn done(self);
 }
 
 /// What the server said that it can do.
@@ -70,10 +74,10 @@ pub(crate) enum Fetched {
 /// Reads the announcement that answers the first request.
 pub(crate) async fn capabilities<A: Answer>(
     answer: A,
-    url: &RepoUrl,
+    remote: &Remote,
     limits: &Limits,
 ) -> Result<Capabilities, GitError> {
-    let mut packets = Packets::new(answer, url, limits.listing_bytes, "the announcement of the server");
+    let mut packets = Packets::new(answer, remote, limits.listing_bytes, "the announcement of the server");
     let mut first = packets.next().await?;
     // Over HTTP the announcement may begin with a section of its own that names the service.
     if matches!(&first, Packet::Data(line) if line.starts_with(b"# service=")) {
@@ -82,8 +86,8 @@ pub(crate) async fn capabilities<A: Answer>(
     }
     match first {
         Packet::Data(line) if pkt::text(&line) == "version 2" => {}
-        Packet::Data(line) if line.starts_with(b"ERR ") => return Err(server(url, &line[4..])),
-        _ => return Err(GitError::NoProtocolV2 { repository: url.to_string() }),
+        Packet::Data(line) if line.starts_with(b"ERR ") => return Err(server(remote, &line[4..])),
+        _ => return Err(GitError::NoProtocolV2 { repository: remote.to_string() }),
     }
     let mut capabilities = Capabilities { shallow: false, object_format: false };
     let mut fetch = false;
@@ -97,12 +101,13 @@ pub(crate) async fn capabilities<A: Answer>(
             }
             "object-format" if value == OBJECT_FORMAT => capabilities.object_format = true,
             "object-format" => {
-                return Err(GitError::ObjectFormat { repository: url.to_string(), format: url.scrub(value) });
+                return Err(GitError::ObjectFormat { repository: remote.to_string(), format: remote.scrub(value) });
             }
             _ => {}
         }
     }
-    if fetch { Ok(capabilities) } else { Err(GitError::NoProtocolV2 { repository: url.to_string() }) }
+    packets.done();
+    if fetch { Ok(capabilities) } else { Err(GitError::NoProtocolV2 { repository: remote.to_string() }) }
 }
 
 /// Lists the refs whose names begin with one of the prefixes, peeled.
@@ -117,28 +122,35 @@ pub(crate) async fn list<W: Wire>(
     for prefix in prefixes {
         request.line(&format!("ref-prefix {prefix}"));
     }
-    let url = wire.url();
+    let remote = wire.remote();
     let answer = wire.send(request.flush()).await?;
-    let mut packets = Packets::new(answer, url, limits.listing_bytes, "the listing of refs");
+    let mut packets = Packets::new(answer, remote, limits.listing_bytes, "the listing of refs");
     let mut refs = Vec::new();
     loop {
         match packets.next().await? {
-            Packet::Data(line) if line.starts_with(b"ERR ") => return Err(server(url, &line[4..])),
+            Packet::Data(line) if line.starts_with(b"ERR ") => return Err(server(remote, &line[4..])),
             Packet::Data(line) => {
                 if refs.len() == limits.listing_refs {
                     let (what, limit) =
                         ("the number of refs with such a name".to_owned(), limits.listing_refs.to_string());
-                    return Err(GitError::TooLarge { repository: url.to_string(), what, limit });
+                    return Err(GitError::TooLarge { repository: remote.to_string(), what, limit });
                 }
                 let line = pkt::text(&line);
                 if line.starts_with("unborn ") {
                     // The HEAD of an empty repository.
                     continue;
                 }
-                refs.push(read_ref(&line).ok_or_else(|| garbled(url, &format!("'{line}' is no line of a listing")))?);
+                refs.push(
+                    read_ref(&line).ok_or_else(|| garbled(remote, &format!("'{line}' is no line of a listing")))?,
+                );
             }
-            Packet::Flush => return Ok(refs),
-            Packet::Delimiter | Packet::ResponseEnd => return Err(garbled(url, "a listing ends with a flush packet")),
+            Packet::Flush => {
+                packets.done();
+                return Ok(refs);
+            }
+            Packet::Delimiter | Packet::ResponseEnd => {
+                return Err(garbled(remote, "a listing ends with a flush packet"));
+            }
         }
     }
 }
@@ -164,17 +176,17 @@ pub(crate) async fn fetch<W: Wire>(
     limits: &Limits,
     mut sink: impl FnMut(&[u8]) -> Result<(), GitError>,
 ) -> Result<Fetched, GitError> {
-    let url = wire.url();
+    let remote = wire.remote();
     let answer = wire.send(fetch_command(capabilities, want)).await?;
     // Beside the pack there are progress texts and at most one line per commit: a quarter more is plenty.
     let most = limits.pack_bytes.saturating_add(limits.pack_bytes / 4).saturating_add(limits.listing_bytes);
-    let mut packets = Packets::new(answer, url, most, "the answer to a fetch");
+    let mut packets = Packets::new(answer, remote, most, "the answer to a fetch");
     loop {
         let section = match packets.next().await? {
-            Packet::Data(line) if line.starts_with(b"ERR ") => return refusal(url, want, &line[4..]),
+            Packet::Data(line) if line.starts_with(b"ERR ") => return refusal(remote, want, &line[4..]),
             Packet::Data(line) => line,
             Packet::Flush | Packet::Delimiter | Packet::ResponseEnd => {
-                return Err(garbled(url, "the answer has no pack"));
+                return Err(garbled(remote, "the answer has no pack"));
             }
         };
         if pkt::text(&section) == "packfile" {
@@ -182,21 +194,24 @@ pub(crate) async fn fetch<W: Wire>(
         }
         while let Packet::Data(line) = packets.next().await? {
             if line.starts_with(b"ERR ") {
-                return refusal(url, want, &line[4..]);
+                return refusal(remote, want, &line[4..]);
             }
         }
     }
     loop {
         let data = match packets.next().await? {
             Packet::Data(data) => data,
-            Packet::Flush => return Ok(Fetched::Pack),
-            Packet::Delimiter | Packet::ResponseEnd => return Err(garbled(url, "a pack ends with a flush packet")),
+            Packet::Flush => {
+                packets.done();
+                return Ok(Fetched::Pack);
+            }
+            Packet::Delimiter | Packet::ResponseEnd => return Err(garbled(remote, "a pack ends with a flush packet")),
         };
         match data.split_first() {
             Some((1, pack)) => sink(pack)?,
             Some((2, _progress)) => {}
-            Some((3, text)) => return refusal(url, want, text),
-            _ => return Err(garbled(url, "a packet of a pack begins with its band, 1 to 3")),
+            Some((3, text)) => return refusal(remote, want, text),
+            _ => return Err(garbled(remote, "a packet of a pack begins with its band, 1 to 3")),
         }
     }
 }
@@ -231,33 +246,33 @@ fn command(name: &str, capabilities: &Capabilities) -> Encoder {
 }
 
 /// An error text about a wanted commit is an answer, not a failure; git says `upload-pack: not our ref <id>`, others otherwise.
-fn refusal(url: &RepoUrl, want: &Want<'_>, text: &[u8]) -> Result<Fetched, GitError> {
-    let words = url.scrub(&String::from_utf8_lossy(text));
+fn refusal(remote: &Remote, want: &Want<'_>, text: &[u8]) -> Result<Fetched, GitError> {
+    let words = remote.scrub(&String::from_utf8_lossy(text));
     let about_a_want = want.commits.iter().any(|id| words.contains(&id.to_string()));
-    if about_a_want { Ok(Fetched::Refused(words)) } else { Err(server(url, text)) }
+    if about_a_want { Ok(Fetched::Refused(words)) } else { Err(server(remote, text)) }
 }
 
-fn server(url: &RepoUrl, text: &[u8]) -> GitError {
-    GitError::Server { repository: url.to_string(), message: url.scrub(&String::from_utf8_lossy(text)) }
+fn server(remote: &Remote, text: &[u8]) -> GitError {
+    GitError::Server { repository: remote.to_string(), message: remote.scrub(&String::from_utf8_lossy(text)) }
 }
 
-fn garbled(url: &RepoUrl, detail: &str) -> GitError {
-    GitError::Protocol { repository: url.to_string(), detail: url.scrub(detail) }
+fn garbled(remote: &Remote, detail: &str) -> GitError {
+    GitError::Protocol { repository: remote.to_string(), detail: remote.scrub(detail) }
 }
 
 /// The packets of an answer, counted.
 struct Packets<'a, A> {
     answer: A,
     decoder: Decoder,
-    url: &'a RepoUrl,
+    remote: &'a Remote,
     left: u64,
     limit: u64,
     what: &'static str,
 }
 
 impl<'a, A: Answer> Packets<'a, A> {
-    fn new(answer: A, url: &'a RepoUrl, limit: u64, what: &'static str) -> Self {
-        Self { answer, decoder: Decoder::default(), url, left: limit, limit, what }
+    fn new(answer: A, remote: &'a Remote, limit: u64, what: &'static str) -> Self {
+        Self { answer, decoder: Decoder::default(), remote, left: limit, limit, what }
     }
 
     async fn next(&mut self) -> Result<Packet, GitError> {
@@ -265,18 +280,25 @@ impl<'a, A: Answer> Packets<'a, A> {
             match self.decoder.next() {
                 Ok(Some(packet)) => return Ok(packet),
                 Ok(None) => {}
-                Err(error) => return Err(garbled(self.url, &error.to_string())),
+                Err(error) => return Err(garbled(self.remote, &error.to_string())),
             }
             let Some(piece) = self.answer.piece().await? else {
                 let place = if self.decoder.is_empty() { "ended" } else { "ended in the middle of a packet" };
-                return Err(garbled(self.url, &format!("{} {place} too early", self.what)));
+                return Err(garbled(self.remote, &format!("{} {place} too early", self.what)));
             };
             self.left = self.left.checked_sub(piece.len() as u64).ok_or_else(|| GitError::TooLarge {
-                repository: self.url.to_string(),
+                repository: self.remote.to_string(),
                 what: self.what.to_owned(),
                 limit: format!("{} bytes", self.limit),
             })?;
             self.decoder.push(&piece);
+        }
+    }
+
+    /// The answer has ended where it should. One that goes on is nothing to build on.
+    fn done(self) {
+        if self.decoder.is_empty() {
+            self.answer.done();
         }
     }
 }
@@ -286,10 +308,11 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::{Access, RepoUrl};
 
     /// A wire whose server always says the same.
     struct Said {
-        url: RepoUrl,
+        remote: Remote,
         answer: Vec<u8>,
         heard: Mutex<Vec<u8>>,
     }
@@ -301,6 +324,8 @@ mod tests {
             let piece: Vec<u8> = self.0.by_ref().take(7).collect();
             Ok((!piece.is_empty()).then(|| piece.into()))
         }
+
+        fn done(self) {}
     }
 
     impl Wire for Said {
@@ -311,8 +336,8 @@ mod tests {
             Ok(Pieces(self.answer.clone().into_iter()))
         }
 
-        fn url(&self) -> &RepoUrl {
-            &self.url
+        fn remote(&self) -> &Remote {
+            &self.remote
         }
     }
 
@@ -328,7 +353,8 @@ mod tests {
                 line => answer.extend_from_slice(format!("{:04x}{line}", line.len() + 4).as_bytes()),
             }
         }
-        Said { url: RepoUrl::parse("http://bot:secret@host/a").unwrap(), answer, heard: Mutex::default() }
+        let url = RepoUrl::parse("http://bot:secret@host/a").unwrap();
+        Said { remote: Remote { url, access: Access::default() }, answer, heard: Mutex::default() }
     }
 
     fn run<T>(future: impl Future<Output = T>) -> T {
@@ -337,7 +363,7 @@ mod tests {
 
     fn announced(lines: &[&str]) -> Result<Capabilities, GitError> {
         let said = said(lines);
-        run(capabilities(Pieces(said.answer.clone().into_iter()), &said.url, &Limits::default()))
+        run(capabilities(Pieces(said.answer.clone().into_iter()), &said.remote, &Limits::default()))
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use git2::Repository;
@@ -14,11 +14,14 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::fetch::{Done, Request, Work};
 use crate::github_app::Tokens;
-use crate::http::{self, Discovered, Http};
+use crate::http::{self, Discovered};
+use crate::http_client;
 use crate::local::Local;
 use crate::pack::kept_path;
-use crate::protocol;
+use crate::protocol::{self, Ref};
+use crate::remote::Remote;
 use crate::revision::{self, Revision};
+use crate::server::Server;
 use crate::stores::{Counters, Counts, Shared};
 use crate::{Access, CommitId, GitError, Limits, Login, RepoUrl};
 
@@ -30,7 +33,10 @@ const SEARCHES_MAX: usize = 1000;
 pub struct Store {
     pub(crate) url: RepoUrl,
     access: Access,
+    /// Of a GitHub App: the password that it has just now.
     tokens: Tokens,
+    /// A client of its own, made when it is first needed.
+    client: OnceLock<reqwest::Client>,
     pub(crate) dir: PathBuf,
     shared: Arc<Shared>,
     /// For what goes on after a fetch has answered.
@@ -78,6 +84,7 @@ impl Store {
             url: url.clone(),
             access: access.clone(),
             tokens: Tokens::default(),
+            client: OnceLock::new(),
             dir,
             shared: Arc::clone(shared),
             me: me.clone(),
@@ -147,22 +154,60 @@ impl Store {
     }
 
     async fn list(&self, names: &[String]) -> Result<HashMap<String, CommitId>, GitError> {
-        let discovered = self.discover().await?;
-        let wire = Http::new(self.shared.client.clone(), &self.url, &discovered)?;
-        let refs = protocol::list(&wire, &discovered.capabilities, names, self.limits()).await;
-        let refs = refs.inspect_err(|_| *lock(&self.discovered) = None)?;
-        Ok(refs.into_iter().map(|found| (found.name, found.id)).collect())
+        let remote = self.remote().await?;
+        let listed = self.list_at(&remote, names).await;
+        self.learn_from(listed.as_ref().err()).await;
+        Ok(listed?.into_iter().map(|found| (found.name, found.id)).collect())
     }
 
-    /// What the server can do; asked once, and again after it failed.
-    async fn discover(&self) -> Result<Discovered, GitError> {
-        let known = lock(&self.discovered).clone();
-        if let Some(discovered) = known {
-            return Ok(discovered);
+    async fn list_at(&self, remote: &Remote, names: &[String]) -> Result<Vec<Ref>, GitError> {
+        let discovered = self.discover(remote).await?;
+        let client = || self.client(remote);
+        let (server, capabilities) = Server::open(remote, discovered.as_ref(), client, self.limits()).await?;
+        protocol::list(&server, &capabilities, names, self.limits()).await
+    }
+
+    /// What a failure says about what we thought to know.
+    async fn learn_from(&self, error: Option<&GitError>) {
+        let Some(error) = error else { return };
+        *lock(&self.discovered) = None;
+        if matches!(error, GitError::Unauthorized { .. }) {
+            self.tokens.refused().await;
         }
-        let discovered = http::discover(&self.shared.client, &self.url, self.limits()).await?;
+    }
+
+    /// What the server can do; asked once, and again after it failed. Nothing for what is not HTTP.
+    async fn discover(&self, remote: &Remote) -> Result<Option<Discovered>, GitError> {
+        if !remote.url.is_http() {
+            return Ok(None);
+        }
+        let known = lock(&self.discovered).clone();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let discovered = http::discover(&self.client(remote)?, remote, self.limits()).await?;
         *lock(&self.discovered) = Some(discovered.clone());
-        Ok(discovered)
+        Ok(Some(discovered))
+    }
+
+    /// The repository as it is reached now: the token of a GitHub App stands in for its key.
+    async fn remote(&self) -> Result<Remote, GitError> {
+        let mut remote = Remote { url: self.url.clone(), access: self.access.clone() };
+        if let Login::GitHubApp(app) = &self.access.login {
+            remote.access.login = self.tokens.login(app, &self.url, &self.client(&remote)?).await?;
+        }
+        Ok(remote)
+    }
+
+    fn client(&self, remote: &Remote) -> Result<reqwest::Client, GitError> {
+        if http_client::is_plain(&remote.access) {
+            return Ok(self.shared.client.clone());
+        }
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
+        }
+        let client = http_client::client(remote, self.limits())?;
+        Ok(self.client.get_or_init(|| client).clone())
     }
 
     async fn resolve_on_disk(
@@ -239,11 +284,13 @@ impl Store {
         // Waiting for others is no fault of this repository: the deadline begins behind it.
         let _slot = self.shared.slots.acquire().await;
         let deadline = Instant::now() + self.limits().fetch_deadline;
-        let discovered = match self.url.file_path() {
-            Some(_) => None,
-            None => Some(self.within_listing_deadline(self.discover()).await?),
+        let found = async {
+            let remote = self.remote().await?;
+            let discovered = self.discover(&remote).await;
+            self.learn_from(discovered.as_ref().err()).await;
+            Ok((remote, discovered?))
         };
-        let access = self.access().await?;
+        let (remote, discovered) = self.within_listing_deadline(found).await?;
         flight.searched.retain(|_, at| at.elapsed() < SEARCH_PAUSE);
         let suspect = self.suspect.swap(false, Ordering::AcqRel);
         let work = Work::Fetch {
@@ -254,11 +301,9 @@ impl Store {
             discovered,
         };
         let left = deadline.saturating_duration_since(Instant::now());
-        let request = self.request(access, work);
-        let reply = self.shared.config.fetch_program.run(&request, &self.url, left, "fetch").await;
-        if matches!(reply, Err(GitError::Unauthorized { .. })) {
-            self.tokens.refused().await;
-        }
+        let request = self.request(&remote, work);
+        let reply = self.shared.config.fetch_program.run(&request, &remote, left, "fetch").await;
+        self.learn_from(reply.as_ref().err()).await;
         if let Ok(done) = &reply {
             for (id, error) in &done.missing {
                 if matches!(error, GitError::CommitNotFound { .. }) && flight.searched.len() < SEARCHES_MAX {
@@ -266,7 +311,6 @@ impl Store {
                 }
             }
         } else {
-            *lock(&self.discovered) = None;
             // What was doubted is not cleared by a fetch that failed.
             self.suspect.fetch_or(suspect, Ordering::AcqRel);
         }
@@ -282,8 +326,10 @@ impl Store {
         tokio::spawn(async move {
             let _slot = me.shared.slots.acquire().await;
             let deadline = me.limits().rewrite_deadline;
-            let request = me.request(Access::default(), Work::Rewrite);
-            match me.shared.config.fetch_program.run(&request, &me.url, deadline, "rewriting the store").await {
+            // Nobody is asked for anything.
+            let remote = Remote { url: me.url.clone(), access: Access::default() };
+            let request = me.request(&remote, Work::Rewrite);
+            match me.shared.config.fetch_program.run(&request, &remote, deadline, "rewriting the store").await {
                 Ok(done) => {
                     tracing::debug!(repository = %me.url, packs = done.packs, "rewrote the store");
                     flight.packs_max = me.limits().packs;
@@ -302,16 +348,9 @@ impl Store {
         });
     }
 
-    /// How the server is reached now: the token of a GitHub App stands in for its key.
-    async fn access(&self) -> Result<Access, GitError> {
-        let Login::GitHubApp(app) = &self.access.login else { return Ok(self.access.clone()) };
-        let login = self.tokens.login(app, &self.url, &self.shared.client).await?;
-        Ok(Access { login, ..self.access.clone() })
-    }
-
-    fn request(&self, access: Access, work: Work) -> Request {
+    fn request(&self, remote: &Remote, work: Work) -> Request {
         let config = &self.shared.config;
-        let url = self.url.revealed();
+        let (url, access) = (remote.url.revealed(), remote.access.clone());
         let (store, cache_dir) = (self.dir.clone(), config.cache_dir.clone());
         Request { url, access, store, cache_dir, limits: config.limits, work }
     }

@@ -16,7 +16,7 @@ use crate::limits::set_libgit2_limits;
 use crate::pack::LOCK;
 use crate::process::FetchProgram;
 use crate::store::{Store, lock};
-use crate::{Access, GitError, Limits, RepoUrl, http, local, private};
+use crate::{Access, GitError, Limits, RepoUrl, http_client, local, private};
 
 /// Random bytes that make the names of directories say nothing about credentials.
 const SALT_BYTES: usize = 32;
@@ -81,7 +81,7 @@ impl Stores {
         private::directory(&config.cache_dir).map_err(|error| failed(error.to_string()))?;
         let cache_dir = config.cache_dir.canonicalize().map_err(|error| failed(error.to_string()))?;
         let salt = salt(&cache_dir).map_err(|error| failed(error.to_string()))?;
-        let client = http::client(&config.limits).map_err(failed)?;
+        let client = http_client::shared(&config.limits).map_err(failed)?;
         let config = StoresConfig { cache_dir, ..config };
         let slots = Semaphore::new(config.limits.fetches.max(1));
         let shared = Shared { config, client, slots, counts: Counts::default() };
@@ -151,8 +151,8 @@ impl Stores {
             // Where the error is, not what stands there.
             detail: format!("its access cannot be written down ({:?})", error.classify()),
         })?;
-        let (identity, password) = (url.identity().as_bytes(), password.unwrap_or_default().as_bytes());
-        for part in [&self.salt, identity, username.as_bytes(), password, &access] {
+        let (identity, password) = (url.identity(), password.unwrap_or_default().as_bytes());
+        for part in [&self.salt, identity.as_bytes(), username.as_bytes(), password, &access] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }

@@ -1,6 +1,7 @@
 //! Where a repository is. A [`RepoUrl`] is parsed once; its credentials are used, never shown.
 //!
-//! Invariant: scheme `http`, `https` or `file`; no query, no fragment; `Display` and `Debug` without user name and password.
+//! Invariant: scheme `http`, `https`, `ssh` or `file`; of the Web no query and no fragment; `Display` and `Debug` without
+//! credentials. The user of an SSH URL is none: it says where, the key says who.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,9 +9,8 @@ use std::path::PathBuf;
 use reqwest::Url;
 
 use crate::GitError;
+use crate::ssh_place::{DEFAULT_PORT, SshPlace};
 
-/// How much of a server's own words is kept for people: one paragraph, in characters.
-const SERVER_WORDS_MAX: usize = 400;
 /// The longest URL that is accepted, in bytes: what proxies and servers commonly accept.
 const URL_BYTES_MAX: usize = 8 * 1024;
 
@@ -21,24 +21,33 @@ const URL_BYTES_MAX: usize = 8 * 1024;
 /// of the other; see [`RepoUrl::normalised`].
 #[derive(Clone)]
 pub struct RepoUrl {
-    /// Without user name and password.
-    url: Url,
+    place: Place,
     /// Percent-decoded.
     username: String,
     /// Percent-decoded.
     password: Option<String>,
 }
 
+#[derive(Clone)]
+enum Place {
+    /// `http`, `https` or `file`, without user name and password.
+    Url(Url),
+    Ssh(SshPlace),
+}
+
 impl RepoUrl {
-    /// Reads a URL. The error never repeats the text: it may hold a password.
+    /// Reads a URL, or the short form `user@host:path` of one. The error never repeats the text: it may hold a password.
     pub fn parse(text: &str) -> Result<Self, GitError> {
         let invalid = |reason: &str| GitError::InvalidUrl { reason: reason.to_owned() };
         let text = text.trim();
         if text.len() > URL_BYTES_MAX {
             return Err(invalid("it is longer than 8 KiB"));
         }
-        let Some((scheme, _)) = text.split_once("://") else { return Err(without_scheme(text)) };
-        check_scheme(scheme, text)?;
+        let Some((scheme, rest)) = text.split_once("://") else { return Self::without_scheme(text) };
+        check_scheme(scheme)?;
+        if scheme.eq_ignore_ascii_case("ssh") {
+            return SshPlace::from_url(rest).map(Self::ssh).map_err(invalid);
+        }
         let mut url = Url::parse(text).map_err(|e| invalid(&e.to_string()))?;
         if url.query().is_some() || url.fragment().is_some() {
             return Err(invalid("it has a query or a fragment ('?' or '#'); give a token as user name and password"));
@@ -50,37 +59,75 @@ impl RepoUrl {
         };
         // Refused only for URLs without a host, which have no user name either.
         let _ = (url.set_username(""), url.set_password(None));
-        let url = Self { url, username, password };
-        if url.is_file() {
-            url.check_file()?;
+        if url.scheme() == "file" {
+            check_file(&url)?;
         }
-        Ok(url)
+        Ok(Self { place: Place::Url(url), username, password })
     }
 
-    /// The repository, the same text for all ways to write it: lower-case host, no credentials, no `.git`, no trailing `/`.
-    /// The case of the path is kept: on some servers it tells repositories apart.
+    fn ssh(place: SshPlace) -> Self {
+        Self { place: Place::Ssh(place), username: String::new(), password: None }
+    }
+
+    fn without_scheme(text: &str) -> Result<Self, GitError> {
+        let reason = match SshPlace::from_scp(text) {
+            Some(place) => {
+                return place.map(Self::ssh).map_err(|reason| GitError::InvalidUrl { reason: reason.to_owned() });
+            }
+            None => "it has no scheme: write https://…, ssh://…, git@host:path, or file:///… for a local directory",
+        };
+        Err(GitError::InvalidUrl { reason: reason.to_owned() })
+    }
+
+    /// The repository, the same text for all ways to write it, as Argo CD compares them: lower case, no credentials, no `.git`,
+    /// no trailing `/`, and `user@host/path` for both forms of SSH.
     pub fn normalised(&self) -> String {
-        let text = self.url.as_str().trim_end_matches('/');
+        let text = match &self.place {
+            Place::Url(url) => url.as_str().to_lowercase(),
+            Place::Ssh(SshPlace { user, host, port, path }) => {
+                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+                let port = if *port == DEFAULT_PORT { String::new() } else { format!(":{port}") };
+                format!("{user}@{host}{port}/{}", path.trim_start_matches('/')).to_lowercase()
+            }
+        };
+        let text = text.trim_end_matches('/');
         let text = text.strip_suffix(".git").unwrap_or(text);
         text.trim_end_matches('/').to_owned()
     }
 
     /// What is asked, without credentials and trailing `/`.
-    pub(crate) fn identity(&self) -> &str {
-        self.url.as_str().trim_end_matches('/')
+    pub(crate) fn identity(&self) -> String {
+        self.to_string().trim_end_matches('/').to_owned()
     }
 
     /// The directory of a `file://` repository.
     pub(crate) fn file_path(&self) -> Option<PathBuf> {
-        if self.is_file() { self.url.to_file_path().ok() } else { None }
+        match &self.place {
+            Place::Url(url) if url.scheme() == "file" => url.to_file_path().ok(),
+            _ => None,
+        }
+    }
+
+    /// The place of an SSH repository.
+    pub(crate) fn ssh_place(&self) -> Option<&SshPlace> {
+        match &self.place {
+            Place::Ssh(place) => Some(place),
+            Place::Url(_) => None,
+        }
+    }
+
+    /// Whether it is asked over HTTP.
+    pub(crate) fn is_http(&self) -> bool {
+        matches!(&self.place, Place::Url(url) if url.scheme() != "file")
     }
 
     /// The URL to ask over HTTP, without credentials and trailing `/`.
-    pub(crate) fn http_base(&self) -> Url {
-        let mut url = self.url.clone();
+    pub(crate) fn http_base(&self) -> Option<Url> {
+        let Place::Url(url) = &self.place else { return None };
+        let mut url = url.clone();
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&path);
-        url
+        Some(url)
     }
 
     /// User name and password, if there are any.
@@ -91,7 +138,8 @@ impl RepoUrl {
 
     /// The whole URL **with its credentials**, for the fetch process.
     pub(crate) fn revealed(&self) -> String {
-        let mut url = self.url.clone();
+        let Place::Url(url) = &self.place else { return self.to_string() };
+        let mut url = url.clone();
         // The setters encode everything that needs it, except the sign of encoding itself.
         let encoded = |text: &str| text.replace('%', "%25");
         let _ = url.set_username(&encoded(&self.username));
@@ -99,72 +147,31 @@ impl RepoUrl {
         url.into()
     }
 
-    /// Somebody else's words, fit to be shown: one line, shortened, without our credentials.
-    pub(crate) fn scrub(&self, text: &str) -> String {
-        let mut line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    /// What must never be shown of it.
+    pub(crate) fn secrets(&self) -> [&str; 2] {
         // A user name alone may be the token.
-        for secret in [self.password.as_deref().unwrap_or_default(), &self.username] {
-            if !secret.is_empty() {
-                line = line.replace(secret, "…");
-            }
-        }
-        match line.char_indices().nth(SERVER_WORDS_MAX) {
-            Some((end, _)) => format!("{}…", &line[..end]),
-            None => line,
-        }
-    }
-
-    fn is_file(&self) -> bool {
-        self.url.scheme() == "file"
-    }
-
-    fn check_file(&self) -> Result<(), GitError> {
-        let invalid = |reason: &str| GitError::InvalidUrl { reason: reason.to_owned() };
-        if self.url.host_str().is_some_and(|host| !host.is_empty()) {
-            return Err(invalid("a file:// URL names no host: write file:///path"));
-        }
-        match self.file_path() {
-            Some(path) if path.parent().is_some() => Ok(()),
-            _ => Err(invalid("a file:// URL needs the absolute path of a repository")),
-        }
+        [self.password.as_deref().unwrap_or_default(), &self.username]
     }
 }
 
-fn without_scheme(text: &str) -> GitError {
-    let scp_like = text.split_once(':').is_some_and(|(host, _)| !host.is_empty() && !host.contains('/'));
-    if scp_like {
-        return GitError::UnsupportedScheme { scheme: "ssh".to_owned(), note: instead_of_ssh(text) };
+fn check_file(url: &Url) -> Result<(), GitError> {
+    let invalid = |reason: &str| GitError::InvalidUrl { reason: reason.to_owned() };
+    if url.host_str().is_some_and(|host| !host.is_empty()) {
+        return Err(invalid("a file:// URL names no host: write file:///path"));
     }
-    GitError::InvalidUrl {
-        reason: "it has no scheme: write https://…, or file:///… for a local directory".to_owned()
-    }
-}
-
-/// What to write in place of an SSH URL: the URL itself where its form leaves no room for a secret in it.
-fn instead_of_ssh(text: &str) -> String {
-    let plain = |text: &str, others: &str| {
-        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
-    };
-    let place = match text.strip_prefix("ssh://") {
-        Some(rest) => rest.strip_prefix("git@").and_then(|rest| rest.split_once('/')),
-        None => text.strip_prefix("git@").and_then(|rest| rest.split_once(':')),
-    };
-    let use_it = "SSH comes later, use the https:// URL of the repository";
-    match place {
-        Some((host, path)) if plain(host, ".-") && plain(path, "./_-~") => {
-            format!("{use_it}: https://{host}/{}", path.trim_start_matches('/'))
-        }
-        _ => use_it.to_owned(),
+    match url.to_file_path() {
+        Ok(path) if path.parent().is_some() => Ok(()),
+        _ => Err(invalid("a file:// URL needs the absolute path of a repository")),
     }
 }
 
-fn check_scheme(scheme: &str, text: &str) -> Result<(), GitError> {
+fn check_scheme(scheme: &str) -> Result<(), GitError> {
     let scheme = scheme.to_ascii_lowercase();
     let note = match scheme.as_str() {
-        "http" | "https" | "file" => return Ok(()),
-        "ssh" | "git+ssh" | "ssh+git" => instead_of_ssh(text),
+        "http" | "https" | "ssh" | "file" => return Ok(()),
+        "git+ssh" | "ssh+git" => "write ssh:// instead".to_owned(),
         "git" => "it is neither encrypted nor authenticated, use the https:// URL of the repository".to_owned(),
-        _ => "use the http://, https:// or file:// URL of a Git repository".to_owned(),
+        _ => "use the https://, ssh:// or file:// URL of a Git repository".to_owned(),
     };
     // What stands before "://" may be anything, also a piece of a credential.
     let plain = scheme.len() <= 16 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
@@ -172,7 +179,7 @@ fn check_scheme(scheme: &str, text: &str) -> Result<(), GitError> {
     Err(GitError::UnsupportedScheme { scheme, note })
 }
 
-fn percent_decoded(text: &str) -> Option<String> {
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -212,13 +219,16 @@ impl std::str::FromStr for RepoUrl {
 
 impl fmt::Display for RepoUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.url.as_str())
+        match &self.place {
+            Place::Url(url) => f.write_str(url.as_str()),
+            Place::Ssh(place) => place.fmt(f),
+        }
     }
 }
 
 impl fmt::Debug for RepoUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RepoUrl({})", self.url)
+        write!(f, "RepoUrl({self})")
     }
 }
 
@@ -233,9 +243,13 @@ mod tests {
     #[test]
     fn the_same_repository_has_one_normal_form() {
         let table = [
-            ("https://GitHub.com/Org/Repo.git", "https://github.com/Org/Repo"),
-            ("https://github.com/Org/Repo/", "https://github.com/Org/Repo"),
-            ("HTTPS://github.com:443/Org/Repo.git/", "https://github.com/Org/Repo"),
+            ("https://GitHub.com/Org/Repo.git", "https://github.com/org/repo"),
+            ("https://github.com/Org/Repo/", "https://github.com/org/repo"),
+            ("HTTPS://github.com:443/Org/Repo.git/", "https://github.com/org/repo"),
+            ("git@github.com:Org/Repo.git", "git@github.com/org/repo"),
+            ("ssh://git@github.com/Org/Repo", "git@github.com/org/repo"),
+            ("ssh://git@github.com:22/Org/Repo.git/", "git@github.com/org/repo"),
+            ("ssh://git@github.com:2222/a.git", "git@github.com:2222/a"),
             (" http://user:secret@host:8080/a.git ", "http://host:8080/a"),
             ("file:///srv/git/a.git", "file:///srv/git/a"),
             ("file://localhost/srv/git/a", "file:///srv/git/a"),
@@ -247,8 +261,7 @@ mod tests {
 
     #[test]
     fn other_schemes_and_bare_paths_are_refused() {
-        let unsupported =
-            ["git@github.com:a/b.git", "ssh://git@host/a", "git://host/a", "ext://sh -c x", "ftp://host/a", "a:b://x"];
+        let unsupported = ["git+ssh://git@host/a", "git://host/a", "ext://sh -c x", "ftp://host/a", "a:b://x"];
         for text in unsupported {
             assert!(matches!(RepoUrl::parse(text), Err(GitError::UnsupportedScheme { .. })), "{text}");
         }
@@ -269,18 +282,16 @@ mod tests {
     }
 
     #[test]
-    fn an_ssh_url_names_what_to_use_instead() {
-        let message = |text: &str| RepoUrl::parse(text).unwrap_err().to_string();
-        for text in ["git@github.com:org/repo.git", "ssh://git@github.com/org/repo.git"] {
-            let message = message(text);
-            assert!(
-                message.ends_with("use the https:// URL of the repository: https://github.com/org/repo.git"),
-                "{message}"
-            );
-        }
-        for text in ["git@host:hunter2@host/x", "hunter2:x", "ssh://git:hunter2@host/x", "ssh://hunter2@host:22/x"] {
-            let message = message(text);
-            assert!(message.ends_with("use the https:// URL of the repository"), "{message}");
+    fn the_user_of_an_ssh_url_is_no_credential() {
+        let (url, short) = (parsed("ssh://deploy@host/a"), parsed("deploy@host:a"));
+        assert_eq!(url.to_string(), "ssh://deploy@host/a");
+        assert_eq!(short.to_string(), "deploy@host:a");
+        assert_ne!(url, short, "one is from the root, the other from where the session begins");
+        assert_eq!(url.credentials(), None);
+        assert_eq!(parsed(&url.revealed()), url);
+        for text in ["ssh://git:hunter2@host/a", "ssh://hunter2:x@host/a", "hunter2:x", "git@hunter2"] {
+            let error = format!("{0} {0:?}", RepoUrl::parse(text).unwrap_err());
+            assert!(!error.contains("hunter"), "{error}");
         }
     }
 
@@ -291,8 +302,7 @@ mod tests {
         assert_eq!(parsed(&url.revealed()), url);
         assert_eq!(url.to_string(), "https://host/a.git");
         assert_eq!(format!("{url:?}"), "RepoUrl(https://host/a.git)");
-        assert_eq!(url.http_base().as_str(), "https://host/a.git");
-        assert_eq!(url.scrub("no access\nfor bot with p@ss/word\u{1b}[0m"), "no access for … with … [0m");
+        assert_eq!(url.http_base().unwrap().as_str(), "https://host/a.git");
         for text in ["https://bot:hunter%zz@host/a", "hunter%40x://host/a", "https://bot:hunter%40x@ho st/a"] {
             let error = format!("{0} {0:?}", RepoUrl::parse(text).unwrap_err());
             assert!(!error.contains("hunter"), "{error}");
@@ -315,10 +325,5 @@ mod tests {
         assert_ne!(parsed("https://a:b@host/r"), parsed("https://a:b@host/r.git"));
         assert_ne!(parsed("https://a:b@host/r"), parsed("https://a:c@host/r"));
         assert_ne!(parsed("https://a:b@host/r"), parsed("https://host/r"));
-    }
-
-    #[test]
-    fn a_long_answer_is_shortened() {
-        assert_eq!(parsed("http://host/a").scrub(&"ä".repeat(10_000)).chars().count(), SERVER_WORDS_MAX + 1);
     }
 }

@@ -122,7 +122,7 @@ fn url() -> RepoUrl {
 }
 
 fn client() -> Client {
-    crate::http::client(&crate::Limits::default()).unwrap()
+    crate::http_client::shared(&crate::Limits::default()).unwrap()
 }
 
 async fn refusal(app: &GitHubApp) -> String {

@@ -183,6 +183,7 @@ async fn the_fetch_process_ends_with_its_parent() {
     let capabilities = serde_json::json!({"shallow": true, "object_format": true});
     let request = serde_json::json!({
         "url": bench.repository.url(),
+        "access": Access::default(),
         "store": bench.cache.path().join("store"),
         "cache_dir": bench.cache.path(),
         "limits": Limits::default(),

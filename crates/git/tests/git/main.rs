@@ -11,4 +11,5 @@ mod liars;
 mod limits;
 mod reads;
 mod revisions;
+mod ssh;
 mod upkeep;
