@@ -43,6 +43,9 @@ pub struct Meta {
     pub name: String,
     /// The namespace.
     pub namespace: String,
+    /// The name by which its objects are tracked and its doings are told apart from those of other Applications: the name,
+    /// unless [`Application::tracked_from`] says otherwise.
+    pub instance: String,
     /// The uid.
     pub uid: String,
     /// The version.
@@ -172,6 +175,13 @@ impl Application {
             managers,
         })
     }
+
+    /// The same Application, tracked as a controller in this namespace does.
+    #[must_use]
+    pub fn tracked_from(mut self, controller_namespace: &str) -> Self {
+        self.meta.instance = self.meta.app_instance(controller_namespace);
+        self
+    }
 }
 
 fn read_spec(raw: &str, node: &Node) -> Result<ApplicationSpec, SpecErrors> {
@@ -234,6 +244,7 @@ impl<'a> Parts<'a> {
         let managers =
             raw.managed_fields.into_iter().map(|raw| Manager { name: raw.manager, time: raw.time }).collect();
         let meta = Meta {
+            instance: raw.name.clone(),
             name: raw.name,
             namespace: raw.namespace,
             uid: raw.uid,
@@ -553,5 +564,8 @@ mod tests {
         assert_eq!(meta("argocd").app_instance("argocd"), "shop");
         assert_eq!(meta("").app_instance("argocd"), "shop");
         assert_eq!(meta("team").app_instance("argocd"), "team_shop");
+        assert_eq!(read(PLAIN).meta.instance, "shop");
+        assert_eq!(read(PLAIN).tracked_from("argocd").meta.instance, "shop");
+        assert_eq!(read(PLAIN).tracked_from("gitops").meta.instance, "argocd_shop");
     }
 }

@@ -9,6 +9,7 @@ use crate::crd;
 use crate::file_match;
 use crate::git_url;
 use crate::glob::Glob;
+use crate::namespaces::NamespacePatterns;
 use crate::project_spec::{AppProjectSpec, NamedKind, ProjectKind};
 use crate::spec::ApplicationDestination;
 use crate::unsupported::{Unsupported, project_unsupported};
@@ -20,8 +21,8 @@ pub struct Project {
     pub name: String,
     sources: Vec<Pattern>,
     destinations: Vec<DestinationPattern>,
-    /// Those of the namespaces that are globs; regular expressions are not evaluated and permit nothing.
-    namespaces: Vec<Glob>,
+    /// Where its Applications may lie, beside the controller's own namespace.
+    namespaces: NamespacePatterns,
     cluster_allowed: Vec<NamedKind>,
     cluster_denied: Vec<NamedKind>,
     namespaced_allowed: Option<Vec<ProjectKind>>,
@@ -75,13 +76,19 @@ impl Project {
         if destinations.iter().any(DestinationPattern::is_malformed) {
             unsupported.push(malformed("spec.destinations"));
         }
-        let is_expression = |text: &&String| text.len() > 2 && text.starts_with('/') && text.ends_with('/');
-        let namespaces = spec.source_namespaces.iter().filter(|text| !is_expression(text));
+        let namespaces = NamespacePatterns::read(&spec.source_namespaces);
+        unsupported.extend(namespaces.malformed().iter().map(|pattern| {
+            let message = format!(
+                "'{}' is neither a glob nor a regular expression without look-around between slashes, it permits nothing",
+                pattern.escape_debug()
+            );
+            Unsupported::new("spec.sourceNamespaces", false, message)
+        }));
         Self {
             name,
             sources,
             destinations,
-            namespaces: namespaces.filter_map(|pattern| Glob::new(pattern, &[]).ok()).collect(),
+            namespaces,
             cluster_allowed: spec.cluster_resource_whitelist,
             cluster_denied: spec.cluster_resource_blacklist,
             namespaced_allowed: spec.namespace_resource_whitelist,
@@ -147,9 +154,7 @@ impl Project {
 
     /// Whether Applications of a namespace may be in the project. Those of the controller's own always may.
     pub fn permits_application_namespace(&self, namespace: &str, controller_namespace: &str) -> bool {
-        namespace.is_empty()
-            || namespace == controller_namespace
-            || self.namespaces.iter().any(|glob| glob.matches(namespace))
+        namespace.is_empty() || namespace == controller_namespace || self.namespaces.matches(namespace)
     }
 }
 
@@ -324,12 +329,16 @@ mod tests {
 
     #[test]
     fn namespaces_of_applications() {
-        let project = project(r#"{"sourceNamespaces": ["team-*", "/^a.*$/"]}"#);
-        assert!(project.permits_application_namespace("argocd", "argocd"));
-        assert!(project.permits_application_namespace("team-a", "argocd"));
-        assert!(!project.permits_application_namespace("other", "argocd"));
-        // A regular expression is not evaluated, so it permits nothing.
-        assert!(!project.permits_application_namespace("abc", "argocd"));
+        let permitting = project(r#"{"sourceNamespaces": ["team-*", "/^a.*$/"]}"#);
+        assert!(permitting.permits_application_namespace("argocd", "argocd"));
+        assert!(permitting.permits_application_namespace("team-a", "argocd"));
+        assert!(!permitting.permits_application_namespace("other", "argocd"));
+        assert!(permitting.permits_application_namespace("abc", "argocd"));
+        assert!(!permitting.permits_application_namespace("cba", "argocd"));
+        let odd = project(r#"{"sourceNamespaces": ["[a"]}"#);
+        assert!(!odd.permits_application_namespace("[a", "argocd"));
+        assert!(odd.unsupported().iter().all(|found| found.field == "spec.sourceNamespaces" && !found.stops));
+        assert_eq!(odd.unsupported().len(), 1);
     }
 
     #[test]

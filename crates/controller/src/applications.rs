@@ -1,4 +1,4 @@
-//! The Applications of our namespace, as the API server last told us.
+//! The Applications, as the API server last told us, by the names under which they are tracked.
 //!
 //! Invariant: what is kept is never older than what we wrote ourselves, so whatever differs in a newer version was done
 //! by somebody else. Entry points: [`Applications::saw`] and [`Applications::get`].
@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use trueup_api::Application;
 
-/// All Applications by name.
+/// All Applications by tracking name.
 #[derive(Default)]
 pub(crate) struct Applications(RwLock<HashMap<Arc<str>, Arc<Application>>>);
 
@@ -41,7 +41,7 @@ impl Applications {
     /// Takes in an Application as a watch shows it.
     pub(crate) fn saw(&self, application: Application) -> News {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let news = match known.get(application.meta.name.as_str()) {
+        let news = match known.get(application.meta.instance.as_str()) {
             None => News::New,
             Some(old) if old.meta.uid != application.meta.uid => News::New,
             Some(old) if !is_newer(&application.meta.resource_version, &old.meta.resource_version) => {
@@ -50,7 +50,7 @@ impl Applications {
             Some(old) if concerns(old, &application) => News::Changed,
             Some(_) => News::Nothing,
         };
-        known.insert(application.meta.name.as_str().into(), Arc::new(application));
+        known.insert(application.meta.instance.as_str().into(), Arc::new(application));
         news
     }
 
@@ -58,7 +58,7 @@ impl Applications {
     pub(crate) fn wrote(&self, application: Application) -> Arc<Application> {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let application = Arc::new(application);
-        match known.get(application.meta.name.as_str()) {
+        match known.get(application.meta.instance.as_str()) {
             // A watch event was faster: it is newer, or the same.
             Some(seen)
                 if seen.meta.uid == application.meta.uid
@@ -67,7 +67,7 @@ impl Applications {
                 Arc::clone(seen)
             }
             _ => {
-                known.insert(application.meta.name.as_str().into(), Arc::clone(&application));
+                known.insert(application.meta.instance.as_str().into(), Arc::clone(&application));
                 application
             }
         }

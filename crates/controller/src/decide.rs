@@ -158,10 +158,10 @@ fn wants_sync(verdict: &Verdict) -> bool {
 
 /// Since when prunes wait, because another application of this repository has not looked at its tip yet.
 fn behind(world: &World, application: &Application, view: &View, memory: &mut Memory) -> Option<Duration> {
-    let Some(other) = world.behind(&application.meta.name, &view.spec.source.repo_url) else {
+    let Some(other) = world.behind(&application.meta.instance, &view.spec.source.repo_url) else {
         return no_longer_behind(memory);
     };
-    tracing::debug!(application = %application.meta.name, %other, "prunes wait for another application to look at its commit");
+    tracing::debug!(application = %application.meta.instance, %other, "prunes wait for another application to look at its commit");
     let since = match memory.prunes_wait {
         Some((commit, since)) if commit == view.commit => since,
         _ => Instant::now(),

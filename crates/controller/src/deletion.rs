@@ -20,7 +20,7 @@ use crate::memory::Memory;
 use crate::observe::Notice;
 use crate::operation::OBJECTS_AT_ONCE;
 use crate::past::inventory;
-use crate::permission::{is_our_cluster, not_permitted};
+use crate::permission::{is_our_cluster, not_permitted, project_of};
 use crate::world::World;
 use crate::writer::{Update, write};
 use crate::{clock, perform, status};
@@ -55,27 +55,38 @@ pub(crate) async fn advance(world: &Arc<World>, application: &Arc<Application>, 
             format!("the finalizers {} ask for hooks that are not run yet: remove them to go on", blocked.join(", "));
         return report(world, application, message).await;
     }
+    let search = *memory.sweep.get_or_insert_with(|| world.sweep.ask());
+    if !world.sweep.has_ended(search, &application.meta.instance) {
+        world.queue.wake_at(&application.meta.instance, Instant::now() + PAUSE);
+        if clock::since(application.meta.deletion_timestamp.as_deref().unwrap_or_default()) >= PAUSE * 2 {
+            let message =
+                "waiting until the whole cluster has been searched for objects of this application".to_owned();
+            report(world, application, message).await;
+        }
+        return;
+    }
+    memory.inventory.extend(world.sweep.take(&application.meta.instance));
     let may = match may_delete(world, application, memory) {
         Ok(may) => may,
         Err(message) => {
-            world.queue.wake_at(&application.meta.name, Instant::now() + world.resync);
+            world.queue.wake_at(&application.meta.instance, Instant::now() + world.resync);
             return report(world, application, message).await;
         }
     };
     if let Some(may) = &may
-        && let Some(other) = world.behind(&application.meta.name, &may.spec.source.repo_url)
+        && let Some(other) = world.behind(&application.meta.instance, &may.spec.source.repo_url)
     {
         // It may be about to hold what would be deleted here, as when an application is renamed.
-        world.queue.wake_at(&application.meta.name, Instant::now() + BEHIND_PAUSE);
+        world.queue.wake_at(&application.meta.instance, Instant::now() + BEHIND_PAUSE);
         if clock::since(application.meta.deletion_timestamp.as_deref().unwrap_or_default()) >= PAUSE * 2 {
             let message = format!("waiting until application '{other}' has looked at its newest commit");
             report(world, application, message).await;
         }
         return;
     }
-    match doomed(world, &application.meta.name, may.as_ref(), memory).await {
+    match doomed(world, &application.meta.instance, may.as_ref(), memory).await {
         Err(waiting) => {
-            world.queue.wake_at(&application.meta.name, Instant::now() + PAUSE);
+            world.queue.wake_at(&application.meta.instance, Instant::now() + PAUSE);
             if let Some(message) = waiting {
                 report(world, application, message).await;
             }
@@ -93,7 +104,7 @@ struct May {
 
 /// Finds the rules. Without them nothing is deleted on doubt: an object may be on another cluster, or not be permitted.
 fn may_delete(world: &World, application: &Application, memory: &Memory) -> Result<Option<May>, String> {
-    if memory.inventory.is_empty() && world.cluster.tracked(&application.meta.name).is_empty() {
+    if memory.inventory.is_empty() && world.cluster.tracked(&application.meta.instance).is_empty() {
         return Ok(None);
     }
     let way_out = "mend it, or remove the finalizer to leave the objects where they are";
@@ -102,7 +113,7 @@ fn may_delete(world: &World, application: &Application, memory: &Memory) -> Resu
     if !is_our_cluster(&spec.destination) {
         return Err(format!("the destination is not this cluster, so its objects cannot be deleted: {way_out}"));
     }
-    let project = world.projects.get(&spec.project).map_err(|error| format!("{error}: {way_out}"))?;
+    let project = project_of(world, &application.meta, spec).map_err(|error| format!("{error}: {way_out}"))?;
     Ok(Some(May { spec: spec.clone(), project }))
 }
 
@@ -216,7 +227,7 @@ async fn delete(world: &Arc<World>, application: &Arc<Application>, doomed: Vec<
         }
     }
     // The events of the deletions wake the application.
-    world.queue.wake_at(&application.meta.name, Instant::now() + PAUSE);
+    world.queue.wake_at(&application.meta.instance, Instant::now() + PAUSE);
     if !failures.is_empty() {
         // They come in any order, and the same failures are the same message.
         failures.sort_unstable();
@@ -249,8 +260,8 @@ fn finalizers(key: &ObjectKey, live: &Live) -> Option<String> {
 async fn finish(world: &Arc<World>, application: &Arc<Application>) {
     let update = Update { take_finalizers: CASCADE_FINALIZERS.map(str::to_owned).to_vec(), ..Update::default() };
     if let Err(error) = write(world, application, application, &update).await {
-        tracing::warn!(application = %application.meta.name, %error, "the finalizer cannot be removed");
-        world.queue.wake_at(&application.meta.name, Instant::now() + PAUSE);
+        tracing::warn!(application = %application.meta.instance, %error, "the finalizer cannot be removed");
+        world.queue.wake_at(&application.meta.instance, Instant::now() + PAUSE);
     }
 }
 
@@ -262,6 +273,6 @@ async fn report(world: &Arc<World>, application: &Arc<Application>, message: Str
     }
     let update = Update { status: Some(new), ..Update::default() };
     if let Err(error) = write(world, application, application, &update).await {
-        tracing::warn!(application = %application.meta.name, %error, "the status cannot be written");
+        tracing::warn!(application = %application.meta.instance, %error, "the status cannot be written");
     }
 }

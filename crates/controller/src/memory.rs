@@ -27,6 +27,10 @@ pub(crate) struct Memory {
     pub(crate) base: Base,
     /// The objects that we answer for, from before their first apply until they are seen gone.
     pub(crate) inventory: BTreeMap<ObjectKey, Gvk>,
+    /// Objects of ours that a search of the cluster found, until they have been judged.
+    pub(crate) swept: BTreeMap<ObjectKey, Gvk>,
+    /// The search of the cluster that the deletion waits for.
+    pub(crate) sweep: Option<u64>,
     /// The digest of what the index was last asked to keep for us.
     pub(crate) wanted: Option<Digest>,
     /// The last judgement of each object, with what it was judged from.

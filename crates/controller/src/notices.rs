@@ -5,9 +5,13 @@ use trueup_api::{condition, object_unsupported};
 use crate::judge::Verdict;
 use crate::memory::{Base, Memory};
 use crate::observe::{Notice, View};
+use crate::sweep::FIRST;
 use crate::world::World;
 
 use std::sync::Arc;
+
+/// How many kinds that cannot be listed are named.
+const KINDS_NAMED_MAX: usize = 5;
 
 impl View {
     /// What is worth a condition.
@@ -70,9 +74,10 @@ impl View {
         for invalid in &self.targets.invalid {
             self.stops.push(invalid.clone());
         }
-        if self.never_synced {
-            let message = "nothing was synced yet, so no inventory is stored: what an earlier controller may have left in the cluster for this application is not known";
-            warn(condition::ORPHANED_RESOURCE_WARNING, message.to_owned());
+        if self.never_synced
+            && let Some(message) = not_searched(world, name)
+        {
+            warn(condition::ORPHANED_RESOURCE_WARNING, message);
         }
         if let Base::Lost(why) = &memory.base {
             warn(
@@ -89,4 +94,26 @@ impl View {
         notices.dedup();
         self.notices = notices;
     }
+}
+
+/// Why it is not known what an earlier controller left in the cluster for an application without an inventory.
+fn not_searched(world: &World, name: &str) -> Option<String> {
+    const BEGIN: &str = "nothing was synced yet, so no inventory is stored";
+    if !world.sweep.has_ended(FIRST, name) {
+        return Some(format!(
+            "{BEGIN}: the cluster is still being searched for what an earlier controller may have left for this application"
+        ));
+    }
+    let unlisted = world.sweep.unlisted();
+    if unlisted.is_empty() {
+        return None;
+    }
+    let mut kinds: Vec<String> = unlisted.iter().take(KINDS_NAMED_MAX).map(ToString::to_string).collect();
+    if unlisted.len() > kinds.len() {
+        kinds.push(format!("{} more kinds", unlisted.len() - kinds.len()));
+    }
+    Some(format!(
+        "{BEGIN}, and {} cannot be listed: what an earlier controller may have left of them for this application is not known",
+        kinds.join(", ")
+    ))
 }

@@ -79,12 +79,12 @@ pub(crate) async fn observe(
     memory: &mut Memory,
     not_before: Option<Instant>,
 ) -> Sight {
-    let name = application.meta.name.as_str();
+    let name = application.meta.instance.as_str();
     let spec = match &application.spec {
         Ok(spec) => Arc::new(spec.clone()),
         Err(errors) => return invalid(world, name, errors.to_string()),
     };
-    let project = match permitted(world, &spec) {
+    let project = match permitted(world, &application.meta, &spec) {
         Ok(project) => project,
         Err(message) => return invalid(world, name, message),
     };
@@ -144,7 +144,7 @@ async fn look_at_cluster(
     memory: &mut Memory,
     looked: LookedAt,
 ) -> Sight {
-    let name = application.meta.name.as_str();
+    let name = application.meta.instance.as_str();
     let kinds = kinds_of(world, loaded.rendered.manifests.iter().map(trueup_object::Manifest::gvk).collect()).await;
     let mut stops = stops;
     if loaded.rendered.overridden.iter().any(|overridden| overridden == name) {
@@ -159,6 +159,8 @@ async fn look_at_cluster(
     }
     world.looked_at(name, looked);
     read_base(world, application, &spec, &kinds, &targets, memory).await;
+    memory.swept.extend(world.sweep.take(name));
+    memory.inventory.extend(memory.swept.clone());
     let mut further: BTreeSet<Gvk> = memory.inventory.values().cloned().collect();
     if spec.options.create_namespace {
         // So that it is known whether the namespace is there.
@@ -189,6 +191,8 @@ async fn look_at_cluster(
     };
     view.judge_objects(world, application, memory).await;
     view.find_extras(world, name, memory);
+    // From here on the status lists them.
+    memory.swept.clear();
     view.note(world, name, memory);
     Sight::Ready(Box::new(view))
 }
@@ -221,7 +225,7 @@ impl View {
             application.meta.annotations.get(trueup_api::annotations::SCALERS).map(String::as_str).unwrap_or_default();
         Frame {
             world,
-            name: &application.meta.name,
+            name: &application.meta.instance,
             spec: &self.spec,
             spec_digest: application.spec_digest,
             scalers: scalers.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
@@ -239,7 +243,7 @@ impl View {
         memory: &mut Memory,
         loaded: &Loaded,
     ) -> Result<(), String> {
-        let name = application.meta.name.as_str();
+        let name = application.meta.instance.as_str();
         let kinds = kinds_of(world, loaded.rendered.manifests.iter().map(trueup_object::Manifest::gvk).collect()).await;
         self.targets = place(name, &self.spec, loaded, &kinds, memory);
         self.turned = self.turned || self.commit != loaded.commit;

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use trueup_api::{App, Destination, Project, object_options};
+use trueup_api::{App, Destination, Meta, Project, object_options};
 use trueup_cluster::Kind;
 use trueup_object::{Gvk, ObjectKey};
 use trueup_render::Target;
@@ -13,8 +13,8 @@ use trueup_render::Target;
 use crate::judge::Verdict;
 use crate::world::{IN_CLUSTER_NAME, IN_CLUSTER_SERVER, World};
 
-pub(crate) fn permitted(world: &World, spec: &App) -> Result<Arc<Project>, String> {
-    let project = world.projects.get(&spec.project)?;
+pub(crate) fn permitted(world: &World, meta: &Meta, spec: &App) -> Result<Arc<Project>, String> {
+    let project = project_of(world, meta, spec)?;
     let destination = &spec.destination;
     if !is_our_cluster(destination) {
         let which = if destination.name.is_empty() { &destination.server } else { &destination.name };
@@ -33,6 +33,18 @@ pub(crate) fn permitted(world: &World, spec: &App) -> Result<Arc<Project>, Strin
         return Err(format!(
             "application destination server '{IN_CLUSTER_SERVER}' and namespace '{}' do not match any of the allowed destinations in project '{}'",
             destination.namespace, spec.project
+        ));
+    }
+    Ok(project)
+}
+
+/// The project of an application, if it takes Applications of that namespace.
+pub(crate) fn project_of(world: &World, meta: &Meta, spec: &App) -> Result<Arc<Project>, String> {
+    let project = world.projects.get(&spec.project)?;
+    if !project.permits_application_namespace(&meta.namespace, &world.namespace) {
+        return Err(format!(
+            "application '{}' in namespace '{}' is not permitted to use project '{}': name the namespace in the project's spec.sourceNamespaces",
+            meta.name, meta.namespace, spec.project
         ));
     }
     Ok(project)

@@ -34,7 +34,7 @@ pub(crate) async fn prune(
     tally: &mut Tally,
 ) {
     let wanted: HashSet<&ObjectKey> = keys.iter().collect();
-    let name = application.meta.name.as_str();
+    let name = application.meta.instance.as_str();
     let mut prunes = Vec::with_capacity(keys.len());
     for extra in view.extras.iter().filter(|extra| wanted.contains(&extra.key)) {
         prunes.push(async move { (extra, one(world, name, view, extra).await) });

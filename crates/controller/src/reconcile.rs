@@ -57,6 +57,7 @@ async fn look_at(world: &Arc<World>, name: &str, application: Arc<Application>) 
         }
         memory.forget_judgements();
         world.cluster.forget_schemas().await;
+        world.sweep.ask();
     }
     // Who asks for a sync right after a push means that push.
     let asked = application.operation.is_some() && !decide::goes_on(&application) && memory.prunes_wait.is_none();
@@ -78,7 +79,7 @@ fn is_ending(state: &OperationState) -> bool {
 fn only_compare(world: &Arc<World>, application: &Application, memory: &mut Memory, why: &str) {
     if !memory.rival_told {
         memory.rival_told = true;
-        tracing::warn!(application = %application.meta.name, %why, "only compared: nothing is synced and no status is written");
+        tracing::warn!(application = %application.meta.instance, %why, "only compared: nothing is synced and no status is written");
         event::warning(
             world,
             application,
@@ -87,7 +88,7 @@ fn only_compare(world: &Arc<World>, application: &Application, memory: &mut Memo
         );
     }
     if let Some(at) = world.rival.quiet_at() {
-        world.queue.wake_at(&application.meta.name, at);
+        world.queue.wake_at(&application.meta.instance, at);
     }
 }
 
@@ -119,8 +120,10 @@ pub(crate) struct Outcome {
 }
 
 impl Look<'_> {
+    /// The name that everything is kept under: that by which the application's objects are tracked.
+    #[expect(clippy::misnamed_getters, reason = "an Application's own name is not unique, so nothing is kept under it")]
     pub(crate) fn name(&self) -> &str {
-        &self.application.meta.name
+        &self.application.meta.instance
     }
 
     /// A kind has not been listed yet. Its listing wakes the application; after a while it says what it waits for.

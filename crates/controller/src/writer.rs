@@ -51,7 +51,7 @@ pub(crate) async fn write(
                 let now = took(world, &answer, &current);
                 if changed_meanwhile(&current, &now, update) {
                     // The event of that change is older than our own answer and says nothing new any more.
-                    world.queue.wake(&now.meta.name);
+                    world.queue.wake(&now.meta.instance);
                 }
                 return Ok(Some(now));
             }
@@ -96,9 +96,9 @@ fn is_ending(application: &Application) -> bool {
 /// Takes in what the API server answered.
 fn took(world: &World, json: &[u8], otherwise: &Arc<Application>) -> Arc<Application> {
     match Application::read(json) {
-        Ok(application) => world.applications.wrote(application),
+        Ok(application) => world.applications.wrote(application.tracked_from(&world.namespace)),
         Err(error) => {
-            tracing::warn!(application = %otherwise.meta.name, %error, "the API server's answer cannot be read");
+            tracing::warn!(application = %otherwise.meta.instance, %error, "the API server's answer cannot be read");
             Arc::clone(otherwise)
         }
     }

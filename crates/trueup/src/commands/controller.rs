@@ -40,6 +40,10 @@ pub(crate) struct ControllerArgs {
     /// The namespace of the Applications and AppProjects.
     #[arg(long, env = "TRUEUP_NAMESPACE", default_value = "argocd")]
     pub(crate) namespace: String,
+    /// Further namespaces of Applications, as names, globs or '/regular expressions/', separated by commas. A project says
+    /// with spec.sourceNamespaces which of them it takes.
+    #[arg(long, env = "TRUEUP_APPLICATION_NAMESPACES", value_name = "PATTERN", value_delimiter = ',')]
+    pub(crate) application_namespaces: Vec<String>,
     /// The kubeconfig; without it $KUBECONFIG, then ~/.kube/config, then the pod's own account.
     #[arg(long, env = "TRUEUP_KUBECONFIG", value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
@@ -72,6 +76,7 @@ pub(crate) fn run(args: ControllerArgs) -> Result<Outcome, CommandError> {
     })?;
     let config = trueup_controller::Config {
         namespace: args.namespace,
+        application_namespaces: args.application_namespaces,
         kubeconfig: args.kubeconfig,
         listen: args.listen,
         cache_dir: cache.path.clone(),

@@ -18,7 +18,6 @@ async fn manual(name: &str) -> (Scene<'static>, App, String) {
 #[tokio::test]
 async fn a_patch_by_kubectl_starts_a_sync() {
     let (scene, app, commit) = manual("op-patch").await;
-    app.condition("OrphanedResourceWarning", &["nothing was synced yet", "inventory"]).await;
     let patch =
         r#"{"operation":{"initiatedBy":{"username":"jane"},"info":[{"name":"why","value":"because"}],"sync":{}}}"#;
     let args = ["patch", "application", "op-patch", "-n", "argocd", "--type=merge", "-p", patch];

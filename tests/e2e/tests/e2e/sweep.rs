@@ -1,0 +1,102 @@
+//! Objects that an application left behind and that no inventory lists are found by a search of the whole cluster.
+
+use serde_json::Value;
+use serde_json::json;
+use trueup_e2e::Scene;
+use trueup_e2e::World;
+use trueup_e2e::controller_options;
+use trueup_e2e::manifests::config_map;
+use trueup_e2e::objects;
+
+const TRACKING_ID: &str = "argocd.argoproj.io/tracking-id";
+
+/// An object of a kind that no application of these tests has in Git.
+fn template(name: &str) -> Value {
+    let spec = json!({"containers": [{"name": "c", "image": "registry.example/c:1"}]});
+    json!({"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": name}, "template": {"spec": spec}})
+}
+
+/// Creates an object that says of itself whose it is.
+async fn leave(scene: &Scene<'_>, name: &str, tracking_id: String) {
+    let mut object = template(name);
+    object["metadata"]["annotations"] = json!({TRACKING_ID: tracking_id});
+    scene.somebody.create(&objects("podtemplates", &scene.namespace), &object).await;
+}
+
+fn of(app: &str, scene: &Scene<'_>, name: &str) -> String {
+    format!("{app}:/PodTemplate:{}/{name}", scene.namespace)
+}
+
+/// What is another's, or only seems to be an application's.
+async fn leave_foreign(scene: &Scene<'_>) -> [&'static str; 3] {
+    leave(scene, "foreign", of("somebody-elses", scene, "foreign")).await;
+    leave(scene, "copied", of(&scene.name, scene, "original")).await;
+    scene.somebody.create(&objects("podtemplates", &scene.namespace), &template("nobodys")).await;
+    ["foreign", "copied", "nobodys"]
+}
+
+fn lists(app: &Value, name: &str) -> bool {
+    app["status"]["resources"].as_array().into_iter().flatten().any(|resource| resource["name"] == name)
+}
+
+#[tokio::test]
+async fn a_hard_refresh_finds_what_was_left_behind() {
+    let scene = Scene::shared("sweep-hard").await;
+    let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
+    let app = scene.create(scene.application()).await;
+    app.ask(json!({})).await;
+    app.synced(&commit).await;
+    leave(&scene, "left", of("sweep-hard", &scene, "left")).await;
+    let foreign = leave_foreign(&scene).await;
+    app.refresh("hard").await;
+    let seen = app.until("the leftover in the inventory", |app| lists(app, "left")).await;
+    assert_eq!(seen["status"]["sync"]["status"], "OutOfSync");
+    assert!(foreign.iter().all(|name| !lists(&seen, name)), "{:#}", seen["status"]["resources"]);
+    // Nobody asked for its deletion yet.
+    scene.expect("podtemplates", "left").await;
+    app.ask(json!({"prune": true})).await;
+    scene.until_gone("podtemplates", "left").await;
+    app.synced(&commit).await;
+    for name in foreign {
+        scene.expect("podtemplates", name).await;
+    }
+}
+
+#[tokio::test]
+async fn an_application_that_is_deleted_takes_what_it_left_behind_along() {
+    let scene = Scene::shared("sweep-cascade").await;
+    let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
+    let app = scene.create(scene.application().automated(true, true).cascade()).await;
+    app.synced(&commit).await;
+    leave(&scene, "left", of("sweep-cascade", &scene, "left")).await;
+    let foreign = leave_foreign(&scene).await;
+    app.delete().await;
+    app.gone().await;
+    scene.until_gone("configmaps", "config").await;
+    scene.until_gone("podtemplates", "left").await;
+    for name in foreign {
+        scene.expect("podtemplates", name).await;
+    }
+}
+
+#[tokio::test]
+async fn a_lost_status_loses_no_object() {
+    let scene = Scene::new(World::shared(), "sweep-start", "sweep-start-control").await;
+    let mut controller = scene.world.controller(&controller_options(&scene.control)).await;
+    scene.commit(&[
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+        ("app/left.yaml", Some(&template("left").to_string())),
+    ]);
+    let app = scene.create(scene.application().automated(true, true)).await;
+    app.until("the first sync", |app| app["status"]["operationState"]["phase"] == "Succeeded").await;
+    scene.expect("podtemplates", "left").await;
+    controller.kill9();
+    let second = scene.commit(&[("app/left.yaml", None)]);
+    app.patch(&json!({"status": null})).await;
+    controller.restart().unwrap();
+    scene.until_gone("podtemplates", "left").await;
+    let seen = app.synced(&second).await;
+    assert!(!lists(&seen, "left"), "{:#}", seen["status"]["resources"]);
+    app.without_condition("OrphanedResourceWarning").await;
+    scene.expect("configmaps", "config").await;
+}
