@@ -1,11 +1,11 @@
 //! What Git says: fetched and rendered as the controller does it, or read from a directory. Entry point: [`load`].
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use trueup_api::App;
-use trueup_git::{Access, CommitId, FetchProgram, Limits, RepoUrl, Stores, StoresConfig};
+use trueup_git::{CommitId, FetchProgram, Limits, RepoUrl, Stores, StoresConfig};
 use trueup_render::{DirectoryOptions, Rendered, Renderer, render_directory};
 
 use crate::cache::CacheDir;
@@ -15,6 +15,7 @@ use crate::command_error::{
 };
 use crate::commands::app::diff::DiffArgs;
 use crate::commands::app::view;
+use crate::credentials::{Logins, Reach};
 use crate::output::progress::Progress;
 
 /// What Git says, and how the diff calls it.
@@ -24,16 +25,33 @@ pub(super) struct Wanted {
 }
 
 /// Reads what Git, or the directory that stands for it, says.
-pub(super) async fn load(app: &App, args: &DiffArgs) -> Result<Wanted, CommandError> {
+pub(super) async fn load(logins: Logins<'_>, app: &App, args: &DiffArgs) -> Result<Wanted, CommandError> {
     let options = options(app);
-    if app.source.path.is_empty() {
-        let fields: Vec<&str> = app.unsupported.iter().map(|unsupported| unsupported.field.as_str()).collect();
-        return Err(user_error(format!("the source of the Application cannot be rendered yet: {}", fields.join(", "))));
-    }
+    check(app)?;
     match &args.local {
         Some(dir) => from_disk(dir, options).await,
-        None => from_git(app, args, options).await,
+        None => from_git(logins, app, args, options).await,
     }
+}
+
+/// What Git says at a revision.
+pub(in crate::commands::app) async fn at_revision(
+    logins: Logins<'_>,
+    app: &App,
+    cache_dir: Option<&PathBuf>,
+    revision: &str,
+) -> Result<Arc<Rendered>, CommandError> {
+    check(app)?;
+    fetched(logins, app, cache_dir, revision, options(app)).await.map(|(_, rendered)| rendered)
+}
+
+/// Why a source cannot be rendered at all.
+fn check(app: &App) -> Result<(), CommandError> {
+    if !app.source.path.is_empty() {
+        return Ok(());
+    }
+    let fields: Vec<&str> = app.unsupported.iter().map(|unsupported| unsupported.field.as_str()).collect();
+    Err(user_error(format!("the source of the Application cannot be rendered yet: {}", fields.join(", "))))
 }
 
 fn options(app: &App) -> DirectoryOptions {
@@ -53,28 +71,40 @@ async fn from_disk(dir: &Path, options: DirectoryOptions) -> Result<Wanted, Comm
     Ok(Wanted { rendered: Arc::new(rendered), name: dir.display().to_string() })
 }
 
-async fn from_git(app: &App, args: &DiffArgs, options: DirectoryOptions) -> Result<Wanted, CommandError> {
+async fn from_git(
+    logins: Logins<'_>,
+    app: &App,
+    args: &DiffArgs,
+    options: DirectoryOptions,
+) -> Result<Wanted, CommandError> {
     let revision = args.revision.as_deref().unwrap_or(&app.source.target_revision).to_owned();
-    let (commit, rendered) = fetched(app, args, &revision, options).await?;
+    let (commit, rendered) = fetched(logins, app, args.cache_dir.as_ref(), &revision, options).await?;
     let id = commit.to_string();
     Ok(Wanted { rendered, name: format!("git {} ({})", view::or(&revision, "HEAD"), view::short_revision(&id)) })
 }
 
 /// What the source said at a commit that was synced once.
-pub(super) async fn at_commit(app: &App, args: &DiffArgs, commit: &str) -> Result<Arc<Rendered>, CommandError> {
-    fetched(app, args, commit, options(app)).await.map(|(_, rendered)| rendered)
+pub(super) async fn at_commit(
+    logins: Logins<'_>,
+    app: &App,
+    args: &DiffArgs,
+    commit: &str,
+) -> Result<Arc<Rendered>, CommandError> {
+    fetched(logins, app, args.cache_dir.as_ref(), commit, options(app)).await.map(|(_, rendered)| rendered)
 }
 
 async fn fetched(
+    logins: Logins<'_>,
     app: &App,
-    args: &DiffArgs,
+    cache_dir: Option<&PathBuf>,
     revision: &str,
     options: DirectoryOptions,
 ) -> Result<(CommitId, Arc<Rendered>), CommandError> {
     let source = &app.source;
     let url = RepoUrl::parse(&source.repo_url)
         .map_err(|error| user_error_with_message("the repository cannot be used", error))?;
-    let cache = CacheDir::open(args.cache_dir.clone(), "cli")?;
+    let reach = Reach::of(logins, &url, &app.project).await?;
+    let cache = CacheDir::open(cache_dir.cloned(), "cli")?;
     let mut progress = Progress::start_on_terminal();
     progress.show("waiting for another trueup that uses the same cache");
     let _lock = lock(&cache.path).await?;
@@ -83,8 +113,8 @@ async fn fetched(
         .map_err(|error| internal_error_with_message("cannot find the program's own file", error))?;
     let fetch_program = FetchProgram { exe, args: vec![GIT_FETCH.to_owned()] };
     let config = StoresConfig { cache_dir: cache.path.join("git"), fetch_program, limits: Limits::default() };
-    let failed = |error| user_error_with_message("Git cannot be read", error);
-    let store = Stores::new(config).and_then(|stores| stores.store(&url, &Access::default())).map_err(failed)?;
+    let failed = |error| reach.failed(error);
+    let store = Stores::new(config).and_then(|stores| stores.store(&url, &reach.access)).map_err(failed)?;
     let resolved = store.resolve(&[revision.to_owned()]).await.map_err(failed)?;
     let commit =
         resolved.into_iter().next().ok_or_else(|| internal_error("a revision was not looked up"))?.map_err(failed)?;

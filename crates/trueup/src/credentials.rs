@@ -1,0 +1,60 @@
+//! How a command reaches a repository: as the controller does, by the Secrets of its namespace. Entry point: [`Reach::of`].
+
+use trueup_cluster::{Cluster, ClusterError};
+use trueup_controller::credentials;
+use trueup_git::{Access, Credentials, GitError, RepoUrl};
+
+use crate::access;
+use crate::command_error::{CommandError, user_error_with_message};
+
+/// Where the logins of an Application's repository lie: in the namespace of the controller that governs it.
+#[derive(Clone, Copy)]
+pub(crate) struct Logins<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) namespace: &'a str,
+}
+
+/// How a repository is reached, and what is to be said if that fails.
+pub(crate) struct Reach {
+    pub(crate) access: Access,
+    /// Why the Secrets are not known.
+    unlisted: Option<ClusterError>,
+}
+
+// === impl Reach ===
+
+impl Reach {
+    /// How an application of a project reaches a repository. Who may not list Secrets reaches what needs no login.
+    pub(crate) async fn of(logins: Logins<'_>, url: &RepoUrl, project: &str) -> Result<Self, CommandError> {
+        match credentials(logins.cluster, logins.namespace).await {
+            Ok((credentials, _)) => Self::by(&credentials, url, project),
+            Err(error @ ClusterError::Forbidden { .. }) => {
+                Ok(Self { access: Access::default(), unlisted: Some(error) })
+            }
+            Err(error) => Err(access::explained("cannot list the Secrets of repositories", error)),
+        }
+    }
+
+    /// The same, where the Secrets are known.
+    pub(crate) fn by(credentials: &Credentials, url: &RepoUrl, project: &str) -> Result<Self, CommandError> {
+        let access = credentials.access(url, project);
+        let access = access.map_err(|error| user_error_with_message("the repository cannot be reached", error))?;
+        Ok(Self { access, unlisted: None })
+    }
+
+    /// What Git said, with what to do next.
+    pub(crate) fn failed(&self, error: GitError) -> CommandError {
+        let about_login = matches!(
+            error,
+            GitError::Unauthorized { .. } | GitError::Forbidden { .. } | GitError::RepositoryNotFound { .. }
+        );
+        let failed = user_error_with_message("Git cannot be read", error);
+        match &self.unlisted {
+            Some(why) if about_login => {
+                failed.hinted(format!("no login was used, since the Secrets of repositories cannot be listed: {why}"))
+            }
+            _ if about_login => failed.hinted("see which logins there are: trueup repo list"),
+            _ => failed,
+        }
+    }
+}
