@@ -14,6 +14,7 @@ use crate::counters::{Counters, Verb};
 use crate::definitions::{self, Definitions};
 use crate::discovery::Discovery;
 use crate::error::{Absent, ClusterError};
+use crate::gate::Writes;
 use crate::head::Head;
 use crate::index::{Index, Sight, WatchState};
 use crate::kind::{Kind, KindError};
@@ -103,6 +104,11 @@ impl Cluster {
     /// Whether the last requests reached the API server.
     pub fn reachable(&self) -> bool {
         self.requests().link.reachable()
+    }
+
+    /// Sets whether writes may be under way from now on; always, if never set. Dry runs and Leases are not concerned.
+    pub fn allow(&self, writes: Writes) {
+        self.requests().gate.set(writes);
     }
 
     /// What changes from now on. There is one receiver: who asks again gets one that is closed.

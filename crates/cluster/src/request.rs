@@ -17,6 +17,7 @@ use crate::concurrency::Concurrency;
 use crate::connect::chain;
 use crate::counters::{Tally, Verb};
 use crate::error::{Asked, ClusterError, classify, retry_after};
+use crate::gate::Gate;
 use crate::kind::Kind;
 use crate::link::Link;
 
@@ -42,6 +43,7 @@ pub(crate) struct Requests {
     pub(crate) lists: Semaphore,
     pub(crate) tally: Tally,
     pub(crate) link: Arc<Link>,
+    pub(crate) gate: Gate,
 }
 
 /// One request.
@@ -109,9 +111,15 @@ impl Call {
         match self.verb {
             Verb::Get | Verb::List | Verb::Watch | Verb::Discover => http::Method::GET,
             Verb::Apply | Verb::DryRun | Verb::Patch => http::Method::PATCH,
-            Verb::Create => http::Method::POST,
+            Verb::Create | Verb::Claim => http::Method::POST,
+            Verb::Renew => http::Method::PUT,
             Verb::Delete => http::Method::DELETE,
         }
+    }
+
+    /// Whether it may only be sent while writes may be under way. The Lease itself is written to come to that.
+    fn gated(&self) -> bool {
+        matches!(self.verb, Verb::Apply | Verb::Patch | Verb::Create | Verb::Delete)
     }
 
     fn asked(&self) -> Asked<'_> {
@@ -129,6 +137,7 @@ impl Requests {
             lists: Semaphore::new(LISTS_AT_ONCE),
             tally: Tally::default(),
             link,
+            gate: Gate::new(),
         }
     }
 
@@ -137,7 +146,7 @@ impl Requests {
         let mut tries = 1;
         loop {
             let pass = self.concurrency.enter().await;
-            match tokio::time::timeout(REQUEST_TIMEOUT, self.once(call)).await {
+            match tokio::time::timeout(REQUEST_TIMEOUT, Box::pin(self.allowed(call))).await {
                 Ok(Ok(answer)) => {
                     pass.answered();
                     return Ok(answer);
@@ -168,6 +177,11 @@ impl Requests {
         }
     }
 
+    /// Asks once, if that may be.
+    async fn allowed(&self, call: &Call) -> Result<Vec<u8>, Failure> {
+        if call.gated() { self.gate.pass(self.once(call)).await } else { self.once(call).await }
+    }
+
     /// Asks once and reads the whole answer. Lists come here directly: they have a limit of their own.
     pub(crate) async fn once(&self, call: &Call) -> Result<Vec<u8>, Failure> {
         let body = self.open(call).await?;
@@ -186,10 +200,14 @@ impl Requests {
         })?;
         let response = match self.client.send(request).await {
             Ok(response) => response,
-            Err(error) => return Err(self.lost(chain(&error))),
+            Err(error) => {
+                self.tally.answered(call.verb, &call.plural, 0);
+                return Err(self.lost(chain(&error)));
+            }
         };
         self.link.up();
         let code = response.status().as_u16();
+        self.tally.answered(call.verb, &call.plural, code);
         let (parts, body) = response.into_parts();
         let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let answer = Answer { body, length };

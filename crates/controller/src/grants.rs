@@ -99,7 +99,7 @@ pub const GRANTS: &[Grant] = &[
         place: Place::Namespace,
         group: "coordination.k8s.io",
         resources: &["leases"],
-        verbs: &["get", "create", "update"],
+        verbs: &["get", "list", "watch", "create", "update"],
         why: "makes sure that one controller works at a time",
         only_for: Some("more than one replica (without: --no-lease)"),
     },

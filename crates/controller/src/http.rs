@@ -10,6 +10,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use crate::election::Standing;
 use crate::world::World;
 
 /// How far the controller has come.
@@ -45,7 +46,11 @@ async fn ready(State(world): State<Arc<World>>) -> Response {
     if !world.cluster.reachable() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the API server cannot be reached\n").into_response();
     }
-    "ok\n".into_response()
+    match world.leadership.standing() {
+        Some(Standing::Standby(words)) => format!("ok, {words}\n").into_response(),
+        Some(Standing::Paused(words)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{words}\n")).into_response(),
+        _ => "ok\n".into_response(),
+    }
 }
 
 async fn metrics(State(world): State<Arc<World>>) -> Response {

@@ -1,17 +1,28 @@
 //! What is counted, and how it is told.
 //!
-//! Counters of this room are kept here; what other rooms count themselves is read when somebody asks. Entry point:
-//! [`Metrics::text`].
+//! Counters of this room are kept here; what other rooms count themselves is read when somebody asks. Counting costs the same
+//! whatever the number of applications; only telling loops over them. Entry point: [`Metrics::text`].
+
+mod drifts;
+mod upstream;
 
 use std::fmt;
 use std::sync::atomic::Ordering;
 
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use trueup_api::Meta;
+use trueup_diff::drift::Event;
 
+use crate::metrics::drifts::Drifts;
+use crate::metrics::upstream::Upstream;
 use crate::world::World;
+
+/// The labels of a series.
+type Labels = Vec<(&'static str, String)>;
 
 /// The counters of this process.
 pub(crate) struct Metrics {
@@ -26,6 +37,7 @@ pub(crate) struct Metrics {
     pub(crate) prunes: Counter,
     pub(crate) heals: Counter,
     pub(crate) syncs: Counter,
+    leader: Gauge,
     compare_only: Gauge,
     applications: Gauge,
     queue_depth: Gauge,
@@ -33,6 +45,8 @@ pub(crate) struct Metrics {
     render_hits: Counter,
     listings: Counter,
     fetches: Counter,
+    drifts: Drifts,
+    pub(crate) upstream: Upstream,
 }
 
 // === impl Metrics ===
@@ -65,6 +79,7 @@ impl Metrics {
             registry.register(name, help, gauge.clone());
             gauge
         };
+        let leader = gauge("leader", "1 while this controller is the active one, 0 while it stands by");
         let compare_only = gauge("compare_only", "1 while an Argo CD controller runs and nothing is written");
         let applications = gauge("applications", "Applications known");
         let queue_depth = gauge("queue_depth", "Applications that wait to be looked at");
@@ -80,6 +95,7 @@ impl Metrics {
             prunes,
             heals,
             syncs,
+            leader,
             compare_only,
             applications,
             queue_depth,
@@ -87,7 +103,20 @@ impl Metrics {
             render_hits,
             listings,
             fetches,
+            drifts: Drifts::default(),
+            upstream: Upstream::new(),
         }
+    }
+
+    /// Counts a drift of an application.
+    pub(crate) fn drifted(&self, app: &str, meta: &Meta, event: &Event) {
+        self.drifts.saw(app, meta, event);
+    }
+
+    /// Forgets the series of an application that is no more.
+    pub(crate) fn forget(&self, app: &str) {
+        self.drifts.forget(app);
+        self.upstream.forget(app);
     }
 
     /// All metrics in the OpenMetrics text format.
@@ -98,13 +127,32 @@ impl Metrics {
         set(&self.render_hits, renders.hits);
         set(&self.listings, git.listings);
         set(&self.fetches, git.fetches);
+        self.leader.set(i64::from(world.leadership.leads()));
         self.compare_only.set(i64::from(world.rival.active().is_some()));
         self.applications.set(whole(world.applications.len()));
         self.queue_depth.set(whole(world.queue.depth()));
+        let mut now = Registry::default();
+        now.register("trueup_drift", "Changes that did not come from Git, by kind and manager", self.drifts.family());
+        let help = "Objects that the cluster has otherwise than at the last sync";
+        now.register("trueup_drifted_objects", help, drifted_objects(world));
+        self.upstream.register(&mut now, world);
         let mut text = String::new();
-        encode(&mut text, &self.registry)?;
+        encode_registry(&mut text, &self.registry)?;
+        encode_registry(&mut text, &now)?;
+        encode_eof(&mut text)?;
         Ok(text)
     }
+}
+
+fn drifted_objects(world: &World) -> Family<Labels, Gauge> {
+    let family = Family::<Labels, Gauge>::default();
+    for application in world.applications.names().iter().filter_map(|name| world.applications.get(name)) {
+        let Some(drift) = &application.status.drift else { continue };
+        let meta = &application.meta;
+        let labels = vec![("namespace", meta.namespace.clone()), ("name", meta.name.clone())];
+        family.get_or_create(&labels).set(drift.count);
+    }
+    family
 }
 
 fn set(counter: &Counter, value: u64) {

@@ -209,6 +209,11 @@ impl ControlPlane {
         self.order("restart-apiserver", "restarted").await
     }
 
+    /// Kills etcd, starts it again on what it has on disk, and waits until the API server can work with it.
+    pub async fn restart_etcd(&self) -> Result<()> {
+        self.order("restart-etcd", "restarted").await
+    }
+
     async fn order(&self, order: &str, key: &str) -> Result<()> {
         match &self.orders {
             Some(orders) => orders.lock().await.give(order, key, START_DEADLINE).await,

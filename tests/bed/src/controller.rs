@@ -28,6 +28,8 @@ pub struct ControllerOptions {
     pub binary: Option<PathBuf>,
     /// The user of the control plane that it is, so that the audit log tells its requests apart.
     pub user: String,
+    /// The kubeconfig, if not the user's.
+    pub kubeconfig: Option<PathBuf>,
     /// The namespace of the Applications.
     pub namespace: String,
     /// How often it looks at repositories; its own default if not set.
@@ -47,6 +49,7 @@ impl Default for ControllerOptions {
         Self {
             binary: None,
             user: "trueup".to_owned(),
+            kubeconfig: None,
             namespace: "argocd".to_owned(),
             resync: None,
             lease: false,
@@ -80,7 +83,10 @@ impl Controller {
         let port = free_port()?;
         let log = control_plane.dir().join(format!("logs/trueup-{port}.log"));
         let cache = control_plane.dir().join(format!("trueup-cache-{port}"));
-        let kubeconfig = control_plane.user_kubeconfig(&options.user)?;
+        let kubeconfig = match &options.kubeconfig {
+            Some(kubeconfig) => kubeconfig,
+            None => control_plane.user_kubeconfig(&options.user)?,
+        };
         let binary = options.binary.clone().map_or_else(tools::trueup_binary, Ok)?;
         let mut command = vec![
             binary.display().to_string(),
@@ -131,6 +137,26 @@ impl Controller {
         Ok(status)
     }
 
+    /// Stops the controller where it is, as a machine does that hangs; [`Self::thaw`] lets it go on.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal("-STOP")
+    }
+
+    /// Lets the controller go on after [`Self::freeze`].
+    pub fn thaw(&self) -> Result<()> {
+        self.signal("-CONT")
+    }
+
+    fn signal(&self, signal: &str) -> Result<()> {
+        let status = Command::new("kill").args([signal, &self.pid()?.to_string()]).status();
+        let status = status.map_err(Error::spawn("kill"))?;
+        if status.success() {
+            return Ok(());
+        }
+        let stderr = String::from("the controller had ended before");
+        Err(Error::Failed { program: format!("kill {signal}"), status: status.to_string(), stderr })
+    }
+
     /// How the controller ended, if it has.
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
         match &mut self.running {
@@ -162,6 +188,11 @@ impl Controller {
             Err(error) => error,
         };
         Err(ended)
+    }
+
+    /// What `/health/ready` says, if it is 200.
+    pub async fn readiness(&self) -> Result<String> {
+        metrics::get(self.port, "/health/ready").await
     }
 
     /// The text of `/metrics`.

@@ -66,6 +66,12 @@ impl World {
         Self::furnish(ControlPlane::start(&USERS).await.unwrap()).await
     }
 
+    /// A world of one's own with these users, as [`ControlPlane::start`] takes them, and `somebody`.
+    pub async fn start_for(users: &[&str]) -> Self {
+        let users = [users, &["somebody"]].concat();
+        Self::furnish(ControlPlane::start(&users).await.unwrap()).await
+    }
+
     async fn furnish(control_plane: ControlPlane) -> Self {
         // Nobody drops what tests share: its repositories lie where the control plane removes them when we are gone.
         let git = GitServer::start_in(control_plane.dir()).await.unwrap();

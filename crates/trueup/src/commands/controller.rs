@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use trueup_controller::{DURATION_MAX, DURATION_MIN, LeaseConfig};
 use trueup_git::FetchProgram;
 
 use crate::cache::CacheDir;
@@ -31,6 +32,8 @@ Examples:
 
 /// The exit status of a program that a signal ended, less the signal's number.
 const SIGNALLED: i32 = 128;
+/// The variable in which a pod is told its name; its host's name may be another.
+const POD_NAME: &str = "POD_NAME";
 /// The shortest interval: each is a listing of every repository, and a slip such as '10ms' would be an attack on their servers.
 const RESYNC_MIN: Duration = Duration::from_millis(100);
 
@@ -56,15 +59,39 @@ pub(crate) struct ControllerArgs {
     /// How often repositories are asked for new commits, and failed things are tried again; as 10s, 1m30s or 2m.
     #[arg(long, env = "TRUEUP_RESYNC", value_name = "DURATION", default_value = "120s", value_parser = resync)]
     pub(crate) resync: Duration,
+    /// What becomes of the status of Applications that a commit leaves alone, where only the revision is new.
+    #[arg(long, env = "TRUEUP_UNTOUCHED_REVISIONS", value_enum, value_name = "WHEN", default_value_t)]
+    pub(crate) untouched_revisions: UntouchedRevisions,
     /// Do not take part in the election of one active controller.
     #[arg(long, env = "TRUEUP_NO_LEASE", value_parser = BoolishValueParser::new())]
     pub(crate) no_lease: bool,
-    /// How long a controller that died is waited for before another takes over.
-    #[arg(long, env = "TRUEUP_LEASE_DURATION", value_name = "DURATION", default_value = "15s", value_parser = duration::parse)]
+    /// How long a controller that died is waited for before another takes over; whole seconds, 5s to 10m.
+    #[arg(long, env = "TRUEUP_LEASE_DURATION", value_name = "DURATION", default_value = "15s", value_parser = lease_duration)]
     pub(crate) lease_duration: Duration,
     /// How logs are written.
     #[arg(long, env = "TRUEUP_LOG_FORMAT", value_enum, value_name = "FORMAT", default_value_t)]
     pub(crate) log_format: LogFormat,
+}
+
+/// When the revision of an Application that a commit leaves alone is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum UntouchedRevisions {
+    /// When nobody is kept waiting by it, at most ten per second.
+    #[default]
+    Deferred,
+    /// Not for that alone; only if somebody asks by a refresh.
+    Never,
+}
+
+// === impl UntouchedRevisions ===
+
+impl From<UntouchedRevisions> for trueup_controller::UntouchedRevisions {
+    fn from(choice: UntouchedRevisions) -> Self {
+        match choice {
+            UntouchedRevisions::Deferred => Self::Deferred,
+            UntouchedRevisions::Never => Self::Never,
+        }
+    }
 }
 
 /// Runs until a signal or an error that ends all.
@@ -81,10 +108,11 @@ pub(crate) fn run(args: ControllerArgs) -> Result<Outcome, CommandError> {
         listen: args.listen,
         cache_dir: cache.path.clone(),
         resync: args.resync,
+        untouched_revisions: args.untouched_revisions.into(),
         fetch_program: FetchProgram { exe, args: vec![GIT_FETCH.to_owned()] },
         version: VERSION,
+        lease: (!args.no_lease).then(|| LeaseConfig { duration: args.lease_duration, name: own_name() }),
     };
-    tracing::debug!(no_lease = args.no_lease, lease_duration = ?args.lease_duration, "one controller per namespace is not yet ensured by a Lease");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("trueup").build();
     let runtime = runtime.map_err(|error| internal_error_with_message("cannot start the runtime", error))?;
     runtime.block_on(async {
@@ -95,6 +123,24 @@ pub(crate) fn run(args: ControllerArgs) -> Result<Outcome, CommandError> {
         ended.map_err(|error| internal_error_with_message("the controller ended", error))
     })?;
     Ok(Outcome::Done)
+}
+
+fn lease_duration(text: &str) -> Result<Duration, String> {
+    let duration = duration::parse(text).map_err(|error| error.to_string())?;
+    match duration {
+        _ if duration < DURATION_MIN => Err(format!("less than {DURATION_MIN:?} would be lost to one slow answer")),
+        _ if duration > DURATION_MAX => {
+            Err(format!("for more than {DURATION_MAX:?} after a crash nothing would be done"))
+        }
+        _ if duration.subsec_nanos() > 0 => Err("a Lease lasts whole seconds".to_owned()),
+        _ => Ok(duration),
+    }
+}
+
+/// The name of the pod, or of the host.
+fn own_name() -> String {
+    let pod = std::env::var(POD_NAME).ok().filter(|name| !name.is_empty());
+    pod.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
 }
 
 fn resync(text: &str) -> Result<Duration, String> {
@@ -130,6 +176,28 @@ impl Shutdown {
         tokio::select! {
             _ = self.terminate.recv() => SignalKind::terminate(),
             _ = self.interrupt.recv() => SignalKind::interrupt(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_lasts_whole_seconds_within_bounds() {
+        for (text, good) in [
+            ("15s", true),
+            ("5", true),
+            ("10m", true),
+            ("4s", false),
+            ("10m1s", false),
+            ("0", false),
+            ("-5s", false),
+            ("5500ms", false),
+            ("soon", false),
+        ] {
+            assert_eq!(lease_duration(text).is_ok(), good, "{text}");
         }
     }
 }

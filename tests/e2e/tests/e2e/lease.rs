@@ -267,7 +267,7 @@ async fn without_the_role_for_leases_it_stops_and_says_so_and_goes_on_with_it() 
     let scene = Scene::new(world, "lease-role", NAMESPACE).await;
     let audit = Audit::of(&world.control_plane).await.unwrap();
     for roles in [ROLES, ELECTION] {
-        kubectl_with_input(&world.control_plane, "apply --server-side -f -", roles).await;
+        kubectl_with_input(&world.control_plane, &["apply", "--server-side", "-f", "-"], roles).await;
     }
     let controller = world.controller(&options("first", "pod-1", &[SHORT])).await;
     let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
@@ -297,7 +297,7 @@ async fn without_the_role_for_leases_it_stops_and_says_so_and_goes_on_with_it() 
     let writes = work(&audit.since(stopped).await.unwrap(), "first");
     assert!(writes.is_empty(), "{writes:#?}");
     assert_eq!(scene.expect("configmaps", "config").await["data"]["a"], "1");
-    kubectl_with_input(&world.control_plane, "apply --server-side -f -", ELECTION).await;
+    kubectl_with_input(&world.control_plane, &["apply", "--server-side", "-f", "-"], ELECTION).await;
     app.synced(&commit).await;
     until_leads(&controller, 1.0).await;
     assert_eq!(scene.expect("configmaps", "config").await["data"]["a"], "2");

@@ -8,18 +8,27 @@
 
 mod autoscaler;
 mod bad_input;
+mod cluster_check;
 mod command_line;
+mod command_line_changes;
 mod cost;
+mod cost_untouched;
 mod crd;
 mod deletion;
 mod drift;
+mod drift_fight;
+mod drift_history;
+mod drift_metrics;
+mod drift_policy;
 mod fail_closed;
 mod fallbacks;
 mod first_sync;
 mod four_ways;
 mod git_change;
 mod ignore;
+mod json_logs;
 mod kill;
+mod lease;
 mod moved;
 mod namespaces;
 mod operations;
