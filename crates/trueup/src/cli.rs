@@ -4,8 +4,10 @@ use clap::{Parser, Subcommand};
 
 use crate::command_error::{CommandError, EXIT_CODES, Outcome};
 use crate::commands::app::AppCommand;
+use crate::commands::cluster::ClusterCommand;
 use crate::commands::controller::ControllerArgs;
 use crate::commands::health::HealthArgs;
+use crate::commands::proj::ProjCommand;
 use crate::commands::render::RenderArgs;
 use crate::commands::version::VersionArgs;
 use crate::commands::{controller, crds, health, render, version};
@@ -45,6 +47,12 @@ pub(crate) enum Command {
     /// Lists, compares, syncs and waits for Applications.
     #[command(subcommand)]
     App(AppCommand),
+    /// Lists and shows AppProjects.
+    #[command(subcommand)]
+    Proj(ProjCommand),
+    /// Tells what the controller may do on a cluster.
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Prints what a directory renders to.
     #[command(long_about = render::ABOUT, after_long_help = render::EXAMPLES)]
     Render(RenderArgs),
@@ -67,6 +75,8 @@ impl Command {
         match self {
             Self::Controller(args) => controller::run(args),
             Self::App(command) => command.run(),
+            Self::Proj(command) => command.run(),
+            Self::Cluster(command) => command.run(),
             Self::Render(args) => render::run(&args),
             Self::Health(args) => health::run(&args),
             Self::Crds => crds::run(),

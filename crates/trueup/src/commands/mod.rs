@@ -1,8 +1,10 @@
 //! The commands, one file each: its arguments, its help, and `run`.
 
 pub(crate) mod app;
+pub(crate) mod cluster;
 pub(crate) mod controller;
 pub(crate) mod crds;
 pub(crate) mod health;
+pub(crate) mod proj;
 pub(crate) mod render;
 pub(crate) mod version;

@@ -1,0 +1,42 @@
+//! `trueup proj`: AppProjects, from a kubeconfig and without a server.
+
+mod get;
+mod list;
+mod projects;
+mod view;
+
+use clap::Subcommand;
+
+use crate::command_error::{CommandError, Outcome, internal_error_with_message};
+use crate::logging::{self, LogFormat};
+
+/// What to do with AppProjects.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProjCommand {
+    /// Lists AppProjects.
+    #[command(after_long_help = list::EXAMPLES)]
+    List(list::ListArgs),
+    /// Shows one AppProject: what its Applications may deploy, and what of it Trueup does not honour.
+    #[command(after_long_help = get::EXAMPLES)]
+    Get(get::GetArgs),
+}
+
+// === impl ProjCommand ===
+
+impl ProjCommand {
+    /// Does it.
+    pub(crate) fn run(self) -> Result<Outcome, CommandError> {
+        logging::start(LogFormat::Text, "off")?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| internal_error_with_message("cannot start the runtime", error))?;
+        let outcome = runtime.block_on(async {
+            match self {
+                Self::List(args) => list::run(&args).await,
+                Self::Get(args) => get::run(&args).await,
+            }
+        });
+        // Watches that still run have nobody to tell.
+        runtime.shutdown_background();
+        outcome
+    }
+}
