@@ -16,11 +16,22 @@ impl Cluster {
     /// Creates an object; [`ClusterError::AlreadyExists`] if there is one of this name. The answer is in the index.
     pub async fn create(&self, kind: &Kind, body: &Node) -> Result<Arc<Live>, ClusterError> {
         let namespace = body.str_at(&["metadata", "namespace"]).unwrap_or_default();
-        let address = format!("{}?fieldManager={MANAGER}", kind.collection(Some(namespace))?);
+        let address = format!("{}?fieldManager={MANAGER}", self.shared().collection_in(kind, namespace)?);
         let call = Call::new(Verb::Create, kind, address).with_body(JSON, body.to_json(), kind.is_secret());
         let name = body.str_at(&["metadata", "name"]).unwrap_or_default();
         let _writing = self.writing(kind, kind.key(namespace, name));
         let answer = self.requests().send(&call).await?;
         self.enter(kind, answer)
+    }
+
+    /// Creates an object of our own kinds, or asks what would come of it; unknown and duplicate fields are refused. The answer
+    /// is its text, and stays out of the index.
+    pub async fn create_raw(&self, kind: &Kind, body: &Node, dry_run: bool) -> Result<Vec<u8>, ClusterError> {
+        let namespace = body.str_at(&["metadata", "namespace"]).unwrap_or_default();
+        let dry_run = if dry_run { "&dryRun=All" } else { "" };
+        let address =
+            format!("{}?fieldManager={MANAGER}&fieldValidation=Strict{dry_run}", kind.collection(Some(namespace))?);
+        let call = Call::new(Verb::Create, kind, address).with_body(JSON, body.to_json(), kind.is_secret());
+        self.requests().send(&call).await
     }
 }

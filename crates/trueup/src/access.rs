@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use trueup_cluster::{Cluster, ClusterError, Config, KindError};
 
 use crate::command_error::{CommandError, cluster_error, cluster_error_with_message};
 use crate::commands::version::VERSION;
+use crate::complete;
 
 /// The arguments of every command that talks to a cluster.
 #[derive(Debug, Clone, Args)]
@@ -19,14 +21,15 @@ pub(crate) struct AccessArgs {
         default_value = "argocd",
         visible_short_alias = 'N',
         visible_alias = "app-namespace",
-        help_heading = "Cluster"
+        help_heading = "Cluster",
+        add = ArgValueCompleter::new(complete::namespaces)
     )]
     pub(crate) namespace: String,
     /// The kubeconfig; without it $KUBECONFIG, then ~/.kube/config, then the pod's own account.
     #[arg(long, env = "TRUEUP_KUBECONFIG", value_name = "FILE", help_heading = "Cluster")]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// The context of the kubeconfig; its current one if not given.
-    #[arg(long, value_name = "NAME", help_heading = "Cluster")]
+    #[arg(long, value_name = "NAME", help_heading = "Cluster", add = ArgValueCompleter::new(complete::contexts))]
     pub(crate) context: Option<String>,
 }
 

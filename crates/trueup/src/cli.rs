@@ -5,12 +5,14 @@ use clap::{Parser, Subcommand};
 use crate::command_error::{CommandError, EXIT_CODES, Outcome};
 use crate::commands::app::AppCommand;
 use crate::commands::cluster::ClusterCommand;
+use crate::commands::completion::CompletionArgs;
 use crate::commands::controller::ControllerArgs;
 use crate::commands::health::HealthArgs;
 use crate::commands::proj::ProjCommand;
 use crate::commands::render::RenderArgs;
+use crate::commands::repo::RepoCommand;
 use crate::commands::version::VersionArgs;
-use crate::commands::{controller, crds, health, render, version};
+use crate::commands::{completion, controller, crds, health, render, version};
 use crate::output::style::ColorChoice;
 
 /// The hidden subcommand that is a fetch process. It is handled before arguments are read.
@@ -50,6 +52,9 @@ pub(crate) enum Command {
     /// Lists and shows AppProjects.
     #[command(subcommand)]
     Proj(ProjCommand),
+    /// Lists repositories and connects to them with their logins.
+    #[command(subcommand)]
+    Repo(RepoCommand),
     /// Tells what the controller may do on a cluster.
     #[command(subcommand)]
     Cluster(ClusterCommand),
@@ -59,6 +64,9 @@ pub(crate) enum Command {
     /// Prints how healthy objects are.
     #[command(long_about = health::ABOUT, after_long_help = health::EXAMPLES)]
     Health(HealthArgs),
+    /// Prints the script by which a shell completes commands and names.
+    #[command(long_about = completion::ABOUT, after_long_help = completion::EXAMPLES)]
+    Completion(CompletionArgs),
     /// Prints the CustomResourceDefinitions of Trueup.
     #[command(long_about = crds::ABOUT, after_long_help = crds::EXAMPLES)]
     Crds,
@@ -76,9 +84,11 @@ impl Command {
             Self::Controller(args) => controller::run(args),
             Self::App(command) => command.run(),
             Self::Proj(command) => command.run(),
+            Self::Repo(command) => command.run(),
             Self::Cluster(command) => command.run(),
             Self::Render(args) => render::run(&args),
             Self::Health(args) => health::run(&args),
+            Self::Completion(args) => completion::run(&args),
             Self::Crds => crds::run(),
             Self::Version(args) => version::run(&args),
         }
@@ -142,8 +152,31 @@ mod tests {
     }
 
     #[test]
+    fn what_users_of_kubectl_and_argocd_guess_is_taken() {
+        let lines = [
+            "app ls -A -o name",
+            "app rm a b -y",
+            "app delete a --cascade=false -p background",
+            "app rollback a 3 --prune --timeout 60",
+            "app set a --sync-policy auto --self-heal",
+            "app set a --sync-policy manual",
+            "app create a -N team --dest-server https://kubernetes.default.svc",
+        ];
+        for line in lines {
+            let words: Vec<&str> = line.split(' ').collect();
+            assert!(parse(&words).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
     fn wrong_arguments_are_refused() {
-        let cases: [(&[&str], ErrorKind); 10] = [
+        let cases: [(&[&str], ErrorKind); 16] = [
+            (&["app", "history"], ErrorKind::MissingRequiredArgument),
+            (&["app", "rollback", "a", "first"], ErrorKind::ValueValidation),
+            (&["app", "delete", "a", "--timeout=5s"], ErrorKind::MissingRequiredArgument),
+            (&["app", "delete", "a", "--cascade=maybe"], ErrorKind::InvalidValue),
+            (&["app", "set", "a", "--dest-server=x", "--dest-name=y"], ErrorKind::ArgumentConflict),
+            (&["completion", "tcsh"], ErrorKind::InvalidValue),
             (&["controller", "--resync=soon"], ErrorKind::ValueValidation),
             (&["controller", "--resync=1ms"], ErrorKind::ValueValidation),
             (&["controller", "--listen=8080"], ErrorKind::ValueValidation),

@@ -6,13 +6,15 @@ mod cache;
 mod cli;
 mod command_error;
 mod commands;
+mod complete;
+mod credentials;
 mod duration;
 mod logging;
 mod output;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::Cli;
 use crate::output::{style, talk};
@@ -22,10 +24,11 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == cli::GIT_FETCH) {
         return trueup_git::fetch_main();
     }
-    let cli = Cli::parse();
-    style::choose(cli.color);
     // The one TLS stack; that it is chosen already can only be by ourselves.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    complete::answer(Cli::command);
+    let cli = Cli::parse();
+    style::choose(cli.color);
     match cli.command.run() {
         Ok(outcome) => outcome.into(),
         Err(error) => {

@@ -176,7 +176,7 @@ fn help_goes_to_stdout_and_tells_exit_codes_and_examples() {
     let help = run(&mut trueup(&["--help"]));
     assert!(stdout(&help).contains("Exit codes:"), "{}", stdout(&help));
     assert!(!stdout(&help).contains("git-fetch"));
-    let commands: [&[&str]; 8] = [
+    let commands: [&[&str]; 18] = [
         &["controller"],
         &["render"],
         &["health"],
@@ -185,6 +185,16 @@ fn help_goes_to_stdout_and_tells_exit_codes_and_examples() {
         &["app", "diff"],
         &["app", "sync"],
         &["app", "wait"],
+        &["app", "history"],
+        &["app", "rollback"],
+        &["app", "terminate-op"],
+        &["app", "manifests"],
+        &["app", "resources"],
+        &["app", "pause"],
+        &["app", "resume"],
+        &["app", "create"],
+        &["app", "set"],
+        &["app", "delete"],
     ];
     for command in commands {
         let help = run(&mut trueup(&[command, &["--help"]].concat()));
@@ -227,6 +237,45 @@ fn a_dry_run_of_a_sync_is_refused_before_anything_is_asked() {
         2,
         &["error: a dry run of a sync is not supported yet", "hint: see what a sync would change: trueup app diff web"],
     );
+}
+
+#[test]
+fn completion_prints_a_script_and_answers_it() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = run(&mut trueup(&["completion", shell]));
+        assert!(stdout(&script).contains("TRUEUP_COMPLETE"), "{shell}");
+    }
+    fails(&run(&mut trueup(&["completion", "tcsh"])), 2, &["tcsh", "bash"]);
+
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "kubeconfig", "contexts: [{name: dev}, {name: prod}]");
+    let kubeconfig = dir.path().join("kubeconfig");
+    let offered = |words: &[&str]| {
+        let mut command = trueup(&[&["--", "trueup"], words].concat());
+        let output = run(command.env("TRUEUP_COMPLETE", "fish").env("KUBECONFIG", &kubeconfig));
+        assert_eq!(text(&output.stderr), "");
+        let lines = stdout(&output).lines().map(|line| line.split('\t').next().unwrap().to_owned());
+        lines.collect::<Vec<String>>()
+    };
+    assert_eq!(offered(&["app", "hist"]), ["history"]);
+    assert_eq!(offered(&["app", "list", "--context", "p"]), ["prod"]);
+    // No cluster answers: that is silence.
+    assert_eq!(offered(&["app", "get", "we"]), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_to_be_created_is_read_before_anything_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "other.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n");
+    let path = dir.path().join("other.yaml");
+    let other = run(&mut trueup(&["app", "create", "-f", path.to_str().unwrap()]));
+    fails(&other, 2, &["is no Application of argoproj.io: it is a 'ConfigMap'"]);
+    fails(&run(&mut trueup(&["app", "create"])), 2, &["the Application has no name", "hint: "]);
+    let half = run(&mut trueup(&["app", "create", "web", "--repo", "https://git.example/a", "--path", "a"]));
+    fails(&half, 2, &["the specification is not valid", "Destination server missing", "hint: "]);
+    let alone = run(&mut trueup(&["app", "create", "web", "--auto-prune"]));
+    fails(&alone, 2, &["--auto-prune is of automated syncs", "hint: turn them on as well: --sync-policy automated"]);
+    fails(&run(&mut trueup(&["app", "set", "web"])), 2, &["nothing to set is named", "hint: "]);
 }
 
 #[test]

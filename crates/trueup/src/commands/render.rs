@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use trueup_object::{Map, Node};
 use trueup_render::{DirectoryOptions, render_directory};
 
 use crate::command_error::{CommandError, Outcome, user_error_with_message};
@@ -50,23 +49,7 @@ pub(crate) fn run(args: &RenderArgs) -> Result<Outcome, CommandError> {
         talk::warning(warning);
     }
     let mut output = Output::stdout();
-    match args.output {
-        DataFormat::Yaml => {
-            for (at, manifest) in rendered.manifests.iter().enumerate() {
-                if at > 0 {
-                    output.line("---")?;
-                }
-                output.yaml(manifest.node())?;
-            }
-        }
-        DataFormat::Json => {
-            let items = rendered.manifests.iter().map(|manifest| manifest.node().clone()).collect();
-            let entries =
-                [("apiVersion", Node::from("v1")), ("kind", Node::from("List")), ("items", Node::List(items))];
-            let list: Map = entries.into_iter().map(|(key, value)| (key.into(), value)).collect();
-            output.data(&Node::Map(list), DataFormat::Json)?;
-        }
-    }
+    output.objects(rendered.manifests.iter().map(|manifest| manifest.node().clone()), args.output)?;
     output.finish()?;
     if rendered.manifests.is_empty() {
         talk::warning(&format!("there are no objects in '{}'", args.dir.display()));

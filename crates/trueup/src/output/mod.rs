@@ -13,7 +13,7 @@ use std::io;
 use std::io::{BufWriter, ErrorKind, Stdout, Write};
 
 use serde::Serialize;
-use trueup_object::{Node, yaml};
+use trueup_object::{Map, Node, yaml};
 
 use crate::command_error::{CommandError, internal_error_with_message};
 use crate::output::style::Palette;
@@ -34,6 +34,8 @@ pub(crate) enum ListFormat {
     Table,
     /// A table with more columns.
     Wide,
+    /// Kind and name alone, one a line, as kubectl prints them.
+    Name,
     /// A JSON array of the whole objects.
     Json,
     /// A YAML list of the whole objects.
@@ -91,6 +93,31 @@ impl Output {
     pub(crate) fn yaml(&mut self, node: &Node) -> Result<(), CommandError> {
         let text = yaml::print(node);
         self.line(text.strip_suffix('\n').unwrap_or(&text))
+    }
+
+    /// Prints Kubernetes objects as `kubectl` takes them: YAML documents, or one JSON list.
+    pub(crate) fn objects(
+        &mut self,
+        objects: impl IntoIterator<Item = Node>,
+        format: DataFormat,
+    ) -> Result<(), CommandError> {
+        match format {
+            DataFormat::Yaml => {
+                for (at, object) in objects.into_iter().enumerate() {
+                    if at > 0 {
+                        self.line("---")?;
+                    }
+                    self.yaml(&object)?;
+                }
+                Ok(())
+            }
+            DataFormat::Json => {
+                let items = Node::List(objects.into_iter().collect());
+                let entries = [("apiVersion", Node::from("v1")), ("kind", Node::from("List")), ("items", items)];
+                let list: Map = entries.into_iter().map(|(key, value)| (key.into(), value)).collect();
+                self.data(&Node::Map(list), DataFormat::Json)
+            }
+        }
     }
 
     /// Writes what is left; the last thing to do.

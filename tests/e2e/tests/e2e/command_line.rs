@@ -6,13 +6,14 @@ use trueup_e2e::NAMESPACE;
 use trueup_e2e::Scene;
 use trueup_e2e::manifests::config_map;
 
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
-async fn trueup(scene: &Scene<'_>, line: &str) -> Said {
+/// Runs a line as somebody, with the Applications of the shared world.
+pub(crate) async fn trueup(scene: &Scene<'_>, line: &str) -> Said {
     let kubeconfig = scene.world.control_plane.user_kubeconfig("somebody").unwrap();
     let output = tokio::process::Command::new(trueup_binary().unwrap())
         .args(line.split(' '))
@@ -23,15 +24,29 @@ async fn trueup(scene: &Scene<'_>, line: &str) -> Said {
         .output()
         .await
         .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Said { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    let said = Said::of(&output);
+    eprintln!("ECHO $ trueup {line}\n{}{}[{:?}]", said.out, said.err, said.code);
+    said
 }
 
 impl Said {
+    pub(crate) fn of(output: &std::process::Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
     /// What it printed, if it ended with this code.
-    fn with(self, code: i32) -> String {
+    pub(crate) fn with(self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
         self.out
+    }
+
+    /// Asserts that it failed with this code, and said these words.
+    pub(crate) fn fails(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
+        for word in words {
+            assert!(self.err.contains(word), "'{word}' is not in:\n{}", self.err);
+        }
     }
 }
 
@@ -48,6 +63,9 @@ async fn an_application_is_shown_compared_synced_and_waited_for() {
     trueup(&scene, "app wait command").await.with(0);
     trueup(&scene, "app diff command").await.with(0);
 
+    let names = trueup(&scene, "app ls -A -o name").await.with(0);
+    assert!(names.lines().any(|line| line == "application.argoproj.io/command"), "{names}");
+    trueup(&scene, "app wait application.argoproj.io/command").await.with(0);
     let list = trueup(&scene, "app list").await.with(0);
     let line = list.lines().find(|line| line.starts_with("argocd/command ")).unwrap_or_else(|| panic!("{list}"));
     assert!(line.contains("Synced") && line.contains("Healthy"), "{list}");
@@ -63,7 +81,27 @@ async fn an_application_is_shown_compared_synced_and_waited_for() {
     trueup(&scene, "app sync command").await.with(0);
     assert_eq!(scene.expect("configmaps", "config").await["data"]["colour"], "blue");
 
-    let nobody = trueup(&scene, "app get nobody").await;
-    assert_eq!(nobody.code, Some(2), "{}", nobody.err);
-    assert!(nobody.err.contains("nobody"), "{}", nobody.err);
+    trueup(&scene, "app get comand").await.fails(2, &["no Application 'comand'", "did you mean", "command"]);
+}
+
+/// Whose field it is that has left Git cannot be told from the cluster any more; what Git said at the last sync tells.
+#[tokio::test]
+async fn a_diff_knows_a_field_that_left_git_after_an_edit_was_reverted() {
+    let scene = Scene::shared("command-base").await;
+    let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1"), ("b", "2")]));
+    let app = scene.create(scene.application()).await;
+    app.sync_status("OutOfSync").await;
+    trueup(&scene, "app sync command-base").await.with(0);
+    app.synced(&commit).await;
+    for value in ["x", "2"] {
+        scene.edit("configmaps", "config", &serde_json::json!({"data": {"b": value}})).await;
+    }
+    app.synced(&commit).await;
+    trueup(&scene, "app diff command-base").await.with(0);
+    scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
+    let diff = trueup(&scene, "app diff command-base").await.with(1);
+    assert!(diff.lines().any(|line| line.starts_with('-') && line.contains("b: \"2\"")), "{diff}");
+    trueup(&scene, "app sync command-base").await.with(0);
+    assert_eq!(scene.expect("configmaps", "config").await["data"], serde_json::json!({"a": "1"}));
+    trueup(&scene, "app diff command-base").await.with(0);
 }

@@ -10,7 +10,9 @@ use crate::command_error::{CommandError, cluster_error_with_message, user_error}
 use crate::commands::app::view::View;
 
 /// How often a patch is tried when somebody else was faster.
-const PATCH_ROUNDS: usize = 3;
+pub(crate) const PATCH_ROUNDS: usize = 3;
+/// What stands before a name where kinds are mixed, as kubectl prints it.
+pub(crate) const NAME_PREFIX: &str = "application.argoproj.io/";
 
 /// The Applications of one namespace.
 pub(crate) struct Client {
@@ -32,10 +34,7 @@ impl Client {
 
     /// The same for one Application, given as NAME or NAMESPACE/NAME.
     pub(crate) async fn connect_for(args: &AccessArgs, name: &str) -> Result<(Self, String), CommandError> {
-        let (namespace, name) = name.split_once('/').unwrap_or((&args.namespace, name));
-        if namespace.is_empty() || name.is_empty() || name.contains('/') {
-            return Err(user_error("an Application is named as NAME or NAMESPACE/NAME"));
-        }
+        let (namespace, name) = named(&args.namespace, name)?;
         let args = AccessArgs { namespace: namespace.to_owned(), ..args.clone() };
         Ok((Self::connect(&args).await?, name.to_owned()))
     }
@@ -74,7 +73,16 @@ impl Client {
 
     /// All Applications, or those with these labels.
     pub(crate) async fn list(&self, selector: Option<&str>) -> Result<Vec<Node>, CommandError> {
-        let listed = self.cluster.list_raw(&self.kind, Some(&self.namespace), selector).await;
+        self.list_in(Some(&self.namespace), selector).await
+    }
+
+    /// The same in a given namespace, or in all.
+    pub(crate) async fn list_in(
+        &self,
+        namespace: Option<&str>,
+        selector: Option<&str>,
+    ) -> Result<Vec<Node>, CommandError> {
+        let listed = self.cluster.list_raw(&self.kind, namespace, selector).await;
         let listed = listed.map_err(|error| access::explained("cannot list Applications", error))?;
         listed.iter().map(|raw| self.read(raw.json.get().as_bytes())).collect()
     }
@@ -120,7 +128,8 @@ impl Client {
         }
     }
 
-    fn read(&self, json: &[u8]) -> Result<Node, CommandError> {
+    /// An Application that the API server sent.
+    pub(crate) fn read(&self, json: &[u8]) -> Result<Node, CommandError> {
         let mut node = Node::from_json(json).map_err(|error| {
             cluster_error_with_message("the API server sent an Application that is not JSON", error)
         })?;
@@ -145,6 +154,33 @@ impl Client {
     }
 }
 
+/// Namespace and name of an Application that is given as NAME, NAMESPACE/NAME, or as `-o name` prints it.
+pub(crate) fn named<'a>(namespace: &'a str, text: &'a str) -> Result<(&'a str, &'a str), CommandError> {
+    // No namespace has a dot in its name.
+    let text = text.strip_prefix(NAME_PREFIX).unwrap_or(text);
+    let (namespace, name) = text.split_once('/').unwrap_or((namespace, text));
+    if namespace.is_empty() || name.is_empty() || name.contains('/') {
+        return Err(user_error("an Application is named as NAME or NAMESPACE/NAME"));
+    }
+    Ok((namespace, name))
+}
+
 fn missing_project(name: &str, namespace: &str) -> String {
     format!("there is no AppProject '{name}' in namespace '{namespace}': create it, or name another in spec.project")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_application_has_a_name_and_perhaps_a_namespace() {
+        let read = |text: &str| named("argocd", text).map(|(namespace, name)| format!("{namespace} {name}"));
+        assert_eq!(read("web").unwrap(), "argocd web");
+        assert_eq!(read("team-a/web").unwrap(), "team-a web");
+        assert_eq!(read("application.argoproj.io/web").unwrap(), "argocd web");
+        for wrong in ["", "/web", "a/", "a/b/c", "application.argoproj.io/"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
 }

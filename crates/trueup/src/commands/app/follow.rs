@@ -1,4 +1,5 @@
-//! Follows one Application by a watch until a question about it is answered. Entry point: [`follow`].
+//! Follows one Application by a watch until a question about it is answered. Entry points: [`follow`], and
+//! [`follow_to_end`] for one that is to go.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -42,7 +43,19 @@ pub(crate) async fn follow<T>(
     name: &str,
     since: &Node,
     timeout: Option<Duration>,
+    judge: impl FnMut(View<'_>) -> Result<Verdict<T>, CommandError>,
+) -> Result<T, CommandError> {
+    follow_to_end(client, name, since, timeout, judge, || Err(gone(name))).await
+}
+
+/// The same, where it may also be the answer that the Application is gone.
+pub(crate) async fn follow_to_end<T>(
+    client: &Client,
+    name: &str,
+    since: &Node,
+    timeout: Option<Duration>,
     mut judge: impl FnMut(View<'_>) -> Result<Verdict<T>, CommandError>,
+    at_end: impl FnOnce() -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
     let mut progress = Progress::start();
     let mut last = String::new();
@@ -88,12 +101,18 @@ pub(crate) async fn follow<T>(
         };
         let raw = match event {
             Some(RawEvent::InitApply(raw) | RawEvent::Apply(raw)) => raw,
-            Some(RawEvent::Delete(raw)) if raw.name == name => return Err(gone(name)),
+            Some(RawEvent::Delete(raw)) if raw.name == name => {
+                progress.end();
+                return at_end();
+            }
             Some(RawEvent::Init) => {
                 seen_in_list = false;
                 continue;
             }
-            Some(RawEvent::InitDone) if !seen_in_list => return Err(gone(name)),
+            Some(RawEvent::InitDone) if !seen_in_list => {
+                progress.end();
+                return at_end();
+            }
             Some(RawEvent::Error(error)) => {
                 progress.say(|| talk::warning(&format!("cannot watch the Application, trying again: {error}")));
                 continue;

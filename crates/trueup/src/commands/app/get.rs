@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
+use trueup_api::annotations::SKIP_RECONCILE;
 use trueup_object::{Node, ObjectKey};
 
 use crate::access::AccessArgs;
 use crate::command_error::{CommandError, Outcome};
 use crate::commands::app::client::Client;
 use crate::commands::app::view::{self, View};
+use crate::complete;
 use crate::output::style::{self, Palette, one_line};
 use crate::output::table::{Cell, Table};
 use crate::output::{DataFormat, Output};
@@ -26,6 +29,7 @@ const VALUES_AT: usize = 20;
 #[derive(Debug, Args)]
 pub(crate) struct GetArgs {
     /// The Application, as NAME or NAMESPACE/NAME.
+    #[arg(add = ArgValueCompleter::new(complete::applications))]
     name: String,
     #[command(flatten)]
     access: AccessArgs,
@@ -84,6 +88,9 @@ fn head(app: View<'_>, palette: Palette) -> String {
         line(name, &one_line(value(what)));
     }
     line("Sync Policy:", &policy(app));
+    if app.is_paused() {
+        line("Paused:", &format!("by the annotation {SKIP_RECONCILE}: neither compared nor synced"));
+    }
     line("Sync Status:", &format!("{}{}", word(app.sync_status()), compared_to(app)));
     line("Health Status:", &word(app.health_status()));
     if !app.health_message().is_empty() {
@@ -202,7 +209,8 @@ fn value(node: &Node) -> String {
     node.as_str().map_or_else(|| node.to_string(), str::to_owned)
 }
 
-fn resources(app: View<'_>) -> Table {
+/// The objects that the status lists.
+pub(crate) fn resources(app: View<'_>) -> Table {
     let results: HashMap<ObjectKey, &Node> = app
         .operation_state()
         .map(|state| state.list_at(&["syncResult", "resources"]))
@@ -288,6 +296,13 @@ apps   Deployment  shop       web   OutOfSync  Healthy        applied
        ConfigMap   shop       old   OutOfSync                 no longer in Git: to be pruned
 ";
         assert_eq!(summary(View(&app), Palette::PLAIN), expected);
+    }
+
+    #[test]
+    fn that_it_is_paused_is_told() {
+        let app = br#"{"metadata":{"annotations":{"argocd.argoproj.io/skip-reconcile":"true"}}}"#;
+        let text = summary(View(&Node::from_json(app).unwrap()), Palette::PLAIN);
+        assert!(text.contains("\nPaused:             by the annotation argocd.argoproj.io/skip-reconcile"), "{text}");
     }
 
     #[test]

@@ -5,9 +5,9 @@ use trueup_object::Node;
 
 use crate::access::AccessArgs;
 use crate::command_error::{CommandError, Outcome};
-use crate::commands::app::client::Client;
+use crate::commands::app::client::{Client, NAME_PREFIX};
 use crate::commands::app::view::{self, View};
-use crate::output::style::Paint;
+use crate::output::style::{Paint, one_line};
 use crate::output::table::{Cell, Table};
 use crate::output::{DataFormat, ListFormat, Output, talk};
 
@@ -15,6 +15,8 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   trueup app list
   trueup app list -l team=shop -o wide
+  trueup app list -A
+  trueup app list -o name | xargs -n 1 trueup app wait
   trueup app list -o json | jq -r '.[] | select(.status.drift.count > 0) | .metadata.name'";
 
 const COLUMNS: [&str; 9] =
@@ -29,6 +31,9 @@ pub(crate) struct ListArgs {
     /// Only Applications with these labels, as kubectl takes them.
     #[arg(short = 'l', long, value_name = "LABELS")]
     selector: Option<String>,
+    /// Applications of all namespaces.
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
     /// How to print the list.
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
     output: ListFormat,
@@ -37,16 +42,22 @@ pub(crate) struct ListArgs {
 /// Prints the Applications.
 pub(crate) async fn run(args: &ListArgs) -> Result<Outcome, CommandError> {
     let client = Client::connect(&args.access).await?;
-    let mut apps = client.list(args.selector.as_deref()).await?;
+    let namespace = (!args.all_namespaces).then_some(client.namespace());
+    let mut apps = client.list_in(namespace, args.selector.as_deref()).await?;
     apps.sort_by_cached_key(|app| View(app).qualified_name());
     let mut output = Output::stdout();
     match args.output {
         ListFormat::Table | ListFormat::Wide => {
             if apps.is_empty() {
-                talk::note(&nothing(client.namespace(), args.selector.as_deref()));
+                talk::note(&nothing(namespace, args.selector.as_deref()));
             } else {
                 let table = table(&apps, args.output == ListFormat::Wide).print(output.palette);
                 output.text(&table)?;
+            }
+        }
+        ListFormat::Name => {
+            for app in &apps {
+                output.line(&format!("{NAME_PREFIX}{}", one_line(View(app).name())))?;
             }
         }
         ListFormat::Json => output.data(&whole(&apps), DataFormat::Json)?,
@@ -56,10 +67,11 @@ pub(crate) async fn run(args: &ListArgs) -> Result<Outcome, CommandError> {
     Ok(Outcome::Done)
 }
 
-fn nothing(namespace: &str, selector: Option<&str>) -> String {
+pub(crate) fn nothing(namespace: Option<&str>, selector: Option<&str>) -> String {
     let selected = selector.filter(|selector| !selector.is_empty());
     let selected = selected.map(|selector| format!(" that the selector '{selector}' matches")).unwrap_or_default();
-    format!("there are no Applications{selected} in namespace '{namespace}'")
+    let place = namespace.map_or_else(|| "any namespace".to_owned(), |namespace| format!("namespace '{namespace}'"));
+    format!("there are no Applications{selected} in {place}")
 }
 
 fn whole(apps: &[Node]) -> Node {
@@ -111,9 +123,10 @@ fn drift(app: View<'_>) -> Cell {
     }
 }
 
-/// In Argo CD's words.
+/// In Argo CD's words; while it is paused, that counts.
 fn policy(app: View<'_>) -> &'static str {
     match app.automated() {
+        _ if app.is_paused() => "Paused",
         None => "Manual",
         Some(automated) if automated.prune => "Auto-Prune",
         Some(_) => "Auto",
@@ -127,9 +140,9 @@ mod tests {
 
     #[test]
     fn an_empty_list_names_what_was_looked_for() {
-        assert_eq!(nothing("argocd", None), "there are no Applications in namespace 'argocd'");
+        assert_eq!(nothing(Some("argocd"), None), "there are no Applications in namespace 'argocd'");
         assert_eq!(
-            nothing("argocd", Some("team=shpo")),
+            nothing(Some("argocd"), Some("team=shpo")),
             "there are no Applications that the selector 'team=shpo' matches in namespace 'argocd'"
         );
     }
@@ -149,6 +162,8 @@ argocd/shop-dev  https://kubernetes.default.svc  shop-dev   shop     Synced   He
 argocd/broken    in-cluster                                 default  Unknown  Unknown  3      Manual      InvalidSpecError
 ";
         assert_eq!(table(&apps, false).print(Palette::PLAIN), expected);
+        let paused = br#"{"metadata":{"annotations":{"argocd.argoproj.io/skip-reconcile":"true"}},"spec":{"syncPolicy":{"automated":{}}}}"#;
+        assert!(table(&[Node::from_json(paused).unwrap()], false).print(Palette::PLAIN).contains("Paused"));
         let wide = table(&apps[..1], true).print(Palette::PLAIN);
         assert!(wide.contains("environments/dev  main    0123456\n"), "{wide}");
         assert!(wide.contains("git.example/shop") && !wide.contains("hunter2"), "{wide}");

@@ -2,8 +2,9 @@
 //!
 //! One that this program cannot decode must still be listed, so nothing here goes through types that can fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use trueup_api::annotations::SKIP_RECONCILE;
 use trueup_git::RepoUrl;
 use trueup_object::{Map, Node, ObjectKey};
 
@@ -133,6 +134,30 @@ impl<'a> View<'a> {
     pub(crate) fn is_deleting(self) -> bool {
         !self.text(&["metadata", "deletionTimestamp"]).is_empty()
     }
+
+    /// Whether it is to be left alone, by the controller's own rule.
+    pub(crate) fn is_paused(self) -> bool {
+        matches!(self.annotation(SKIP_RECONCILE), Some("1" | "t" | "T" | "true" | "TRUE" | "True"))
+    }
+
+    /// The successful syncs that are remembered, oldest first.
+    pub(crate) fn history(self) -> &'a [Node] {
+        self.0.list_at(&["status", "history"])
+    }
+
+    /// The commit that a shortened id stands for, if the Application knows exactly one that begins so. A server cannot be asked
+    /// for a shortened id.
+    pub(crate) fn full_commit(self, short: &str) -> Option<&'a str> {
+        let short = short.to_ascii_lowercase();
+        if short.len() < SHORT_COMMIT || !short.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        let synced = self.history().iter().filter_map(|entry| entry.str_at(&["revision"]));
+        let seen = [self.revision(), self.text(&["status", "operationState", "syncResult", "revision"])];
+        let known: BTreeSet<&str> =
+            synced.chain(seen).filter(|known| is_commit(known) && known.starts_with(&short)).collect();
+        if known.len() == 1 { known.into_iter().next() } else { None }
+    }
 }
 
 /// `spec.syncPolicy.automated`.
@@ -159,14 +184,23 @@ pub(crate) fn or<'a>(first: &'a str, second: &'a str) -> &'a str {
 
 /// A revision as people call it: a commit id is cut, a name is not.
 pub(crate) fn short_revision(revision: &str) -> &str {
-    let commit = revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if commit { &revision[..SHORT_COMMIT] } else { revision }
+    if is_commit(revision) { &revision[..SHORT_COMMIT] } else { revision }
+}
+
+fn is_commit(revision: &str) -> bool {
+    revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The key of an object that an entry of the status names.
 pub(crate) fn key(entry: &Node) -> ObjectKey {
     let text = |key: &str| entry.str_at(&[key]).unwrap_or_default();
     ObjectKey::new(text("group"), text("kind"), text("namespace"), text("name"))
+}
+
+/// An object as kubectl's `-o name` prints it: `deployment.apps/web`.
+pub(crate) fn object_name(key: &ObjectKey) -> String {
+    let kind = key.kind.to_lowercase();
+    if key.group.is_empty() { format!("{kind}/{}", key.name) } else { format!("{kind}.{}/{}", key.group, key.name) }
 }
 
 /// A repository's URL without the credentials it may carry.
@@ -253,11 +287,27 @@ mod tests {
             assert!(!redacted_url(url).contains("hunter2"), "{url}");
         }
         assert_eq!(redacted_url("git@github.com:org/repo.git"), "git@github.com:org/repo.git");
-        assert_eq!(redacted_url("ssh://git@h.example:22/a@b"), "ssh://h.example:22/a@b");
+        assert_eq!(redacted_url("ssh://git@h.example:22/a@b"), "ssh://git@h.example/a@b");
         let app = r#"{"metadata":{"managedFields":[1],"annotations":{"kubectl.kubernetes.io/last-applied-configuration":"hunter2"}},
             "spec":{"sources":[{"repoURL":"http://u:hunter2@h/a"}]},"status":{"history":[{"source":{"repoURL":"http://u:hunter2@h/a"}}]}}"#;
         let shown = printable(&node(app)).to_string();
         assert!(!shown.contains("hunter2") && !shown.contains("managedFields"), "{shown}");
+    }
+
+    #[test]
+    fn a_short_commit_id_is_what_the_application_knows() {
+        let [first, second, third] = ["0123456789", "0123456aaa", "fedcba9876"].map(|start| format!("{start:0<40}"));
+        let app = node(&format!(
+            r#"{{"status":{{"history":[{{"revision":"{first}"}},{{"revision":"{second}"}}],"sync":{{"revision":"{third}"}}}}}}"#
+        ));
+        let full = |short: &str| View(&app).full_commit(short);
+        assert_eq!(full("01234567"), Some(first.as_str()));
+        assert_eq!(full("0123456A"), Some(second.as_str()));
+        assert_eq!(full("fedcba9"), Some(third.as_str()));
+        // Two begin so, none begins so, too short, no commit id.
+        for none in ["0123456", "1111111", "fedcba", "feature"] {
+            assert_eq!(full(none), None, "{none}");
+        }
     }
 
     #[test]

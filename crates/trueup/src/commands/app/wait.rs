@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Value, json};
+use clap_complete::ArgValueCompleter;
+use serde_json::Value;
 use trueup_api::annotations::REFRESH;
 
 use crate::access::AccessArgs;
-use crate::command_error::{CommandError, Outcome};
+use crate::command_error::{CommandError, Outcome, user_error};
 use crate::commands::app::client::Client;
 use crate::commands::app::follow::{Verdict, follow};
-use crate::commands::app::sync::running;
+use crate::commands::app::operation::running;
+use crate::commands::app::patch::annotate;
 use crate::commands::app::view::{self, View};
+use crate::complete;
 use crate::duration;
 use crate::output::talk;
 
@@ -29,6 +32,7 @@ Examples:
 #[derive(Debug, Args)]
 pub(crate) struct WaitArgs {
     /// The Application, as NAME or NAMESPACE/NAME.
+    #[arg(add = ArgValueCompleter::new(complete::applications))]
     name: String,
     #[command(flatten)]
     access: AccessArgs,
@@ -58,11 +62,26 @@ struct Goals {
 pub(crate) async fn run(args: &WaitArgs) -> Result<Outcome, CommandError> {
     let (client, name) = Client::connect_for(&args.access, &args.name).await?;
     let goals = Goals::of(args);
-    let asked = client.patch(&name, |app| Ok(refresh(app))).await?;
+    let asked = client
+        .patch(&name, |app| {
+            not_paused(app)?;
+            Ok(refresh(app))
+        })
+        .await?;
     let timeout = (!args.timeout.is_zero()).then_some(args.timeout);
     let words = follow(&client, &name, &asked, timeout, |app| Ok(goals.judge(app))).await?;
     talk::note(&format!("{}: {words}", View(&asked).qualified_name()));
     Ok(Outcome::Done)
+}
+
+/// Why the controller would never answer.
+pub(crate) fn not_paused(app: View<'_>) -> Result<(), CommandError> {
+    if !app.is_paused() || app.is_deleting() {
+        return Ok(());
+    }
+    let name = app.qualified_name();
+    Err(user_error(format!("{name} is paused: the controller neither compares nor syncs it"))
+        .hinted(format!("let it go on: trueup app resume {name}")))
 }
 
 /// The patch that asks for a look. One that is asked for already, perhaps a hard one, serves as well.
@@ -70,14 +89,7 @@ pub(crate) fn refresh(app: View<'_>) -> Vec<Value> {
     if app.annotation(REFRESH).is_some() {
         return Vec::new();
     }
-    let has_annotations = app.0.at(&["metadata", "annotations"]).is_some_and(|annotations| !annotations.is_null());
-    let operation = if has_annotations {
-        let key = REFRESH.replace('~', "~0").replace('/', "~1");
-        json!({"op": "add", "path": format!("/metadata/annotations/{key}"), "value": "normal"})
-    } else {
-        json!({"op": "add", "path": "/metadata/annotations", "value": {REFRESH: "normal"}})
-    };
-    vec![operation]
+    annotate(app, [(REFRESH, "normal")])
 }
 
 // === impl Goals ===
@@ -130,6 +142,7 @@ impl Goals {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
     use trueup_object::Node;
 
     use super::*;

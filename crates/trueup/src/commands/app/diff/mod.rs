@@ -3,14 +3,15 @@
 mod base;
 mod corrected;
 mod judge;
-mod placed;
-mod project;
-mod wanted;
+pub(super) mod placed;
+pub(super) mod project;
+pub(super) mod wanted;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use trueup_api::{App, Application, object_unsupported};
 use trueup_cluster::{Kind, KindError};
@@ -24,7 +25,9 @@ use crate::commands::app::diff::base::{At, Base, synced};
 use crate::commands::app::diff::judge::{Change, Frame};
 use crate::commands::app::diff::placed::placed;
 use crate::commands::app::diff::project::{problems, told};
-use crate::commands::app::view;
+use crate::commands::app::view::{self, View};
+use crate::complete;
+use crate::credentials::Logins;
 use crate::output::{Output, talk, unified};
 
 pub(crate) const ABOUT: &str = "\
@@ -47,9 +50,10 @@ const OBJECTS_AT_ONCE: usize = 8;
 const IN_CLUSTER: [&str; 2] = ["https://kubernetes.default.svc", "in-cluster"];
 
 /// The arguments of `trueup app diff`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct DiffArgs {
     /// The Application, as NAME or NAMESPACE/NAME.
+    #[arg(add = ArgValueCompleter::new(complete::applications))]
     name: String,
     #[command(flatten)]
     access: AccessArgs,
@@ -64,25 +68,36 @@ pub(crate) struct DiffArgs {
     cache_dir: Option<PathBuf>,
 }
 
+// === impl DiffArgs ===
+
+impl DiffArgs {
+    /// The same, where a shortened id of a commit that the Application knows is written out.
+    fn with_full_revision(&self, app: View<'_>) -> Self {
+        let revision =
+            self.revision.as_deref().map(|revision| app.full_commit(revision).unwrap_or(revision).to_owned());
+        Self { revision, ..self.clone() }
+    }
+}
+
 /// Shows the differences.
 pub(crate) async fn run(args: &DiffArgs) -> Result<Outcome, CommandError> {
     let (client, name) = Client::connect_for(&args.access, &args.name).await?;
-    let application = Application::read(&client.get_text(&name).await?)
+    let text = client.get_text(&name).await?;
+    let args = &args.with_full_revision(View(&client.read(&text)?));
+    let application = Application::read(&text)
         .map_err(|error| user_error_with_message(format!("Application '{name}' cannot be read"), error))?;
-    let app = application
-        .spec
-        .as_ref()
-        .map_err(|errors| user_error(format!("the specification of Application '{name}' is not valid: {errors}")))?;
+    let app = valid(&name, &application)?;
     check_destination(app)?;
     for unsupported in &app.unsupported {
         talk::warning(&told(unsupported));
     }
-    let wanted = wanted::load(app, args).await?;
+    let controller_namespace = view::or(&application.status.controller_namespace, client.namespace());
+    let logins = Logins { cluster: client.cluster(), namespace: controller_namespace };
+    let wanted = wanted::load(logins, app, args).await?;
     let mut kinds = HashMap::new();
     for gvk in add_kinds(&client, &wanted.rendered, &mut kinds).await? {
         talk::warning(&format!("the cluster does not serve {gvk} yet: objects of this kind are shown as new"));
     }
-    let controller_namespace = view::or(&application.status.controller_namespace, client.namespace());
     let tracking_name = application.meta.app_instance(controller_namespace);
     let targets = placed(&wanted.rendered, app, &tracking_name, &kinds);
     complain(&targets)?;
@@ -95,7 +110,7 @@ pub(crate) async fn run(args: &DiffArgs) -> Result<Outcome, CommandError> {
         Err(problem) => talk::warning(&problem),
     }
     let synced = synced(&application.status, &targets.digest.to_string());
-    let base = base(&client, app, args, &synced.at, &tracking_name, &mut kinds).await;
+    let base = base(&client, logins, app, args, &synced.at, &tracking_name, &mut kinds).await;
     let frame = Frame::new(&client, &application, app, &targets, &tracking_name, &kinds, (&synced, &base));
     let compared: Vec<Option<Change>> = stream::iter(&targets.objects)
         .map(|target| frame.judge(target))
@@ -112,8 +127,14 @@ pub(crate) async fn run(args: &DiffArgs) -> Result<Outcome, CommandError> {
     Ok(if changes.is_empty() { Outcome::Done } else { Outcome::Differs })
 }
 
+/// The specification, if it is one that can be followed.
+pub(super) fn valid<'a>(name: &str, application: &'a Application) -> Result<&'a App, CommandError> {
+    let app = application.spec.as_ref();
+    app.map_err(|errors| user_error(format!("the specification of Application '{name}' is not valid: {errors}")))
+}
+
 /// Only the cluster of the kubeconfig can be asked.
-fn check_destination(app: &App) -> Result<(), CommandError> {
+pub(super) fn check_destination(app: &App) -> Result<(), CommandError> {
     let destination = &app.destination;
     let named = if destination.server.is_empty() { &destination.name } else { &destination.server };
     if IN_CLUSTER.contains(&named.trim_end_matches('/')) {
@@ -125,7 +146,7 @@ fn check_destination(app: &App) -> Result<(), CommandError> {
 }
 
 /// Adds how the cluster serves the kinds of a render; answers those that it does not serve.
-async fn add_kinds(
+pub(super) async fn add_kinds(
     client: &Client,
     rendered: &Rendered,
     kinds: &mut HashMap<Gvk, Kind>,
@@ -147,6 +168,7 @@ async fn add_kinds(
 /// What Git said at the last successful sync. That it cannot be had is told, and then only the API server's records count.
 async fn base(
     client: &Client,
+    logins: Logins<'_>,
     app: &App,
     args: &DiffArgs,
     at: &At,
@@ -157,7 +179,7 @@ async fn base(
         At::Nowhere => return Base::Nothing,
         At::Here => return Base::Same,
         At::Unknown(why) => (*why).to_owned(),
-        At::Commit(commit) => match synced_before(client, app, args, commit, tracking_name, kinds).await {
+        At::Commit(commit) => match synced_before(client, logins, app, args, commit, tracking_name, kinds).await {
             Ok(targets) => return Base::Other(targets),
             Err(error) => error.lines().join(": "),
         },
@@ -171,19 +193,20 @@ async fn base(
 /// Renders again what was synced last.
 async fn synced_before(
     client: &Client,
+    logins: Logins<'_>,
     app: &App,
     args: &DiffArgs,
     commit: &str,
     tracking_name: &str,
     kinds: &mut HashMap<Gvk, Kind>,
 ) -> Result<Targets, CommandError> {
-    let rendered = wanted::at_commit(app, args, commit).await?;
+    let rendered = wanted::at_commit(logins, app, args, commit).await?;
     add_kinds(client, &rendered, kinds).await?;
     Ok(placed(&rendered, app, tracking_name, kinds))
 }
 
 /// Tells what the manifests lack; invalid ones make every statement a half one.
-fn complain(targets: &Targets) -> Result<(), CommandError> {
+pub(super) fn complain(targets: &Targets) -> Result<(), CommandError> {
     for warning in &targets.warnings {
         talk::warning(warning);
     }

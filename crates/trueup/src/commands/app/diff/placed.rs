@@ -9,7 +9,12 @@ use trueup_object::{GroupKind, Gvk, Manifest};
 use trueup_render::{Placement, Rendered, Targets, defines, targets};
 
 /// The final manifests of a render.
-pub(super) fn placed(rendered: &Rendered, app: &App, tracking_name: &str, kinds: &HashMap<Gvk, Kind>) -> Targets {
+pub(in crate::commands::app) fn placed(
+    rendered: &Rendered,
+    app: &App,
+    tracking_name: &str,
+    kinds: &HashMap<Gvk, Kind>,
+) -> Targets {
     let defined: HashMap<GroupKind, bool> = rendered.manifests.iter().map(Manifest::node).filter_map(defines).collect();
     let namespaced = |gvk: &Gvk| match kinds.get(gvk) {
         Some(kind) => Some(kind.namespaced),

@@ -17,21 +17,7 @@ const STOPS: &str = "the controller syncs nothing because of it";
 pub(super) fn problems(project: &Project, app: &App, targets: &Targets, kinds: &HashMap<Gvk, Kind>) -> Vec<String> {
     let name = &app.project;
     let [server, cluster] = IN_CLUSTER;
-    let mut problems = Vec::new();
-    if !project.permits_source(&app.source.repo_url) {
-        let url = view::redacted_url(&app.source.repo_url);
-        problems
-            .push(format!("project '{name}' does not permit the repository {url} ({STOPS}): add it to sourceRepos"));
-    }
-    let namespace = &app.destination.namespace;
-    if !project.permits_destination(server, cluster, namespace) {
-        problems.push(format!(
-            "project '{name}' does not permit the namespace '{namespace}' of {server} ({STOPS}): add it to destinations"
-        ));
-    }
-    for unsupported in project.unsupported() {
-        problems.push(format!("project '{name}': {}", told(unsupported)));
-    }
+    let mut problems = of_application(project, app);
     let mut objects = BTreeSet::new();
     for target in &targets.objects {
         let key = &target.key;
@@ -50,8 +36,41 @@ pub(super) fn problems(project: &Project, app: &App, targets: &Targets, kinds: &
     problems
 }
 
+/// What stands against any sync of the Application, whatever its objects are.
+pub(in crate::commands::app) fn of_application(project: &Project, app: &App) -> Vec<String> {
+    let name = &app.project;
+    let (server, cluster) = address(app);
+    let mut problems = Vec::new();
+    if !project.permits_source(&app.source.repo_url) {
+        let url = view::redacted_url(&app.source.repo_url);
+        problems
+            .push(format!("project '{name}' does not permit the repository {url} ({STOPS}): add it to sourceRepos"));
+    }
+    let namespace = &app.destination.namespace;
+    if !project.permits_destination(server, cluster, namespace) {
+        problems.push(format!(
+            "project '{name}' does not permit the namespace '{namespace}' of {server} ({STOPS}): add it to destinations"
+        ));
+    }
+    for unsupported in project.unsupported() {
+        problems.push(format!("project '{name}': {}", told(unsupported)));
+    }
+    problems
+}
+
+/// The address and the name of the cluster, as far as they can be told without asking.
+fn address(app: &App) -> (&str, &str) {
+    let destination = &app.destination;
+    let [server, name] = IN_CLUSTER;
+    if destination.server == server || destination.name == name {
+        (server, name)
+    } else {
+        (&destination.server, &destination.name)
+    }
+}
+
 /// Something that is not honoured, and what follows from that, once.
-pub(super) fn told(unsupported: &Unsupported) -> String {
+pub(in crate::commands::app) fn told(unsupported: &Unsupported) -> String {
     let Unsupported { field, stops, message } = unsupported;
     if *stops {
         format!("{field}: {message} ({STOPS})")

@@ -1,0 +1,236 @@
+//! `trueup app delete`.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCompleter;
+use serde_json::{Value, json};
+use trueup_api::annotations::{BACKGROUND_FINALIZER, FOREGROUND_FINALIZER, RESOURCES_FINALIZER};
+use trueup_cluster::{ClusterError, Propagation};
+use trueup_object::Node;
+
+use crate::access::{self, AccessArgs};
+use crate::command_error::{CommandError, Outcome, internal_error_with_message, unmet, user_error};
+use crate::commands::app::client::{Client, PATCH_ROUNDS};
+use crate::commands::app::follow::{Verdict, follow_to_end};
+use crate::commands::app::view::View;
+use crate::complete;
+use crate::duration;
+use crate::output::style::one_line;
+use crate::output::talk;
+
+pub(crate) const ABOUT: &str = "\
+Deletes Applications, and with them all their objects in the cluster; with --cascade=false only the Applications, and their objects \
+stay. It asks on a terminal; elsewhere --yes is needed. The objects are deleted by the controller, as for kubectl: an Application \
+is gone when they are.";
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  trueup app delete shop-dev
+  trueup app delete shop-dev --yes --wait --timeout 5m
+  trueup app delete shop-dev --cascade=false";
+
+const CASCADING: [&str; 3] = [RESOURCES_FINALIZER, FOREGROUND_FINALIZER, BACKGROUND_FINALIZER];
+
+/// The arguments of `trueup app delete`.
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    /// The Applications, each as NAME or NAMESPACE/NAME.
+    #[arg(required = true, value_name = "NAME", add = ArgValueCompleter::new(complete::applications))]
+    names: Vec<String>,
+    #[command(flatten)]
+    access: AccessArgs,
+    /// Delete the objects of the Application too.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    cascade: bool,
+    /// Whether what the objects made in their turn is deleted before or after them.
+    #[arg(short = 'p', long, value_enum, value_name = "POLICY", default_value = "foreground")]
+    propagation_policy: Policy,
+    /// Do not ask.
+    #[arg(short, long)]
+    yes: bool,
+    /// Wait until the Applications are gone.
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait; the deletion goes on after that. 0 means without end.
+    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration::parse, requires = "wait")]
+    timeout: Duration,
+}
+
+/// What becomes of the objects that an object made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Policy {
+    /// They go first.
+    Foreground,
+    /// They go afterwards.
+    Background,
+}
+
+/// Deletes one after the other. The first that cannot be ends it.
+pub(crate) async fn run(args: &DeleteArgs) -> Result<Outcome, CommandError> {
+    let mut marked = Vec::new();
+    for name in &args.names {
+        let (client, name) = Client::connect_for(&args.access, name).await?;
+        // A slip in a name should not be found out after half of them are gone.
+        let app = client.get(&name).await?;
+        marked.push((client, name, app));
+    }
+    if !args.yes {
+        let names: Vec<String> = marked.iter().map(|(_, _, app)| View(app).qualified_name()).collect();
+        confirm(&names, args.cascade)?;
+    }
+    for (client, name, seen) in &marked {
+        let deleted = delete(client, name, seen, args).await?;
+        let qualified = View(&deleted).qualified_name();
+        if args.wait {
+            wait(client, name, &deleted, args).await?;
+            talk::note(&format!("{qualified}: deleted"));
+        } else if args.cascade {
+            talk::note(&format!("{qualified}: is being deleted, with its objects"));
+        } else {
+            talk::note(&format!("{qualified}: deleted, its objects are left"));
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// Asks whoever sits there.
+fn confirm(names: &[String], cascade: bool) -> Result<(), CommandError> {
+    let what = if cascade { " and all its objects" } else { ", without its objects" };
+    let what = match names {
+        [name] => format!("{name}{what}"),
+        _ => format!("{}{}", names.join(", "), what.replace("its", "their")),
+    };
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Err(user_error(format!("not deleted: {what}; nobody can be asked whether that is meant"))
+            .hinted("say so with --yes"));
+    }
+    let failed = |error| internal_error_with_message("cannot ask", error);
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "Delete {what}? [y/N] ").and_then(|()| stderr.flush()).map_err(failed)?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).map_err(failed)?;
+    if agreed(&answer) { Ok(()) } else { Err(unmet("nothing was deleted")) }
+}
+
+fn agreed(answer: &str) -> bool {
+    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+/// Marks it for deletion, with or without its objects, exactly as it was judged.
+async fn delete(client: &Client, name: &str, seen: &Node, args: &DeleteArgs) -> Result<Node, CommandError> {
+    let uid = View(seen).text(&["metadata", "uid"]);
+    let mut round = 1;
+    loop {
+        let app = client
+            .patch(name, |app| {
+                if app.text(&["metadata", "uid"]) != uid {
+                    return Err(user_error(format!(
+                        "{} was deleted meanwhile, and another of this name created: that one is left",
+                        app.qualified_name()
+                    )));
+                }
+                Ok(request(app, args.cascade, args.propagation_policy))
+            })
+            .await?;
+        let view = View(&app);
+        let key = client.kind().key(client.namespace(), name);
+        let version = view.resource_version();
+        match client.cluster().delete(client.kind(), &key, uid, version, Propagation::Background).await {
+            Ok(()) | Err(ClusterError::NotFound(_)) => return Ok(app),
+            // Its status is written now and then.
+            Err(ClusterError::Conflict) if round < PATCH_ROUNDS => round += 1,
+            Err(error) => return Err(access::explained("cannot delete the Application", error)),
+        }
+    }
+}
+
+/// The patch after which a deletion does what is wanted.
+fn request(app: View<'_>, cascade: bool, policy: Policy) -> Vec<Value> {
+    let before: Vec<&str> = app.0.list_at(&["metadata", "finalizers"]).iter().filter_map(Node::as_str).collect();
+    let wanted = match policy {
+        Policy::Foreground => RESOURCES_FINALIZER,
+        Policy::Background => BACKGROUND_FINALIZER,
+    };
+    let same = |finalizer: &str| match policy {
+        Policy::Foreground => finalizer != BACKGROUND_FINALIZER,
+        Policy::Background => finalizer == BACKGROUND_FINALIZER,
+    };
+    let is_cascading = |finalizer: &&str| CASCADING.contains(finalizer);
+    let there: Vec<&str> = before.iter().copied().filter(is_cascading).collect();
+    if (cascade && there.len() == 1 && same(there[0])) || (!cascade && there.is_empty()) {
+        return Vec::new();
+    }
+    // Once it is being deleted, the API server takes no further finalizers.
+    let mut after: Vec<&str> = before.into_iter().filter(|finalizer| !is_cascading(finalizer)).collect();
+    if cascade {
+        if app.is_deleting() {
+            return Vec::new();
+        }
+        after.push(wanted);
+    }
+    vec![json!({"op": "add", "path": "/metadata/finalizers", "value": after})]
+}
+
+async fn wait(client: &Client, name: &str, app: &Node, args: &DeleteArgs) -> Result<(), CommandError> {
+    let timeout = (!args.timeout.is_zero()).then_some(args.timeout);
+    let uid = View(app).text(&["metadata", "uid"]);
+    let judge = |app: View<'_>| {
+        if app.text(&["metadata", "uid"]) != uid {
+            return Ok(Verdict::Done(()));
+        }
+        let why = app.conditions().find(|condition| condition.kind == "DeletionError");
+        let unanswered = args.cascade && why.is_none();
+        let what = match why {
+            Some(condition) => one_line(condition.message),
+            None if args.cascade => format!("waiting for {} to go", objects(app)),
+            None => "waiting for it to go".to_owned(),
+        };
+        Ok(Verdict::Waiting { what, unanswered })
+    };
+    follow_to_end(client, name, app, timeout, judge, || Ok(())).await
+}
+
+fn objects(app: View<'_>) -> String {
+    match app.0.list_at(&["status", "resources"]).len() {
+        1 => "1 object".to_owned(),
+        count => format!("{count} objects"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finalizers(before: &str, cascade: bool, policy: Policy) -> Option<String> {
+        let app = Node::from_json(format!(r#"{{"metadata":{{"finalizers":{before}}}}}"#).as_bytes()).unwrap();
+        request(View(&app), cascade, policy).first().map(|operation| operation["value"].to_string())
+    }
+
+    #[test]
+    fn the_finalizer_says_what_goes_along() {
+        let (plain, behind) = (RESOURCES_FINALIZER, BACKGROUND_FINALIZER);
+        let list = |names: &[&str]| json!(names).to_string();
+        let cases = [
+            (list(&[]), true, Policy::Foreground, Some(list(&[plain]))),
+            (list(&[]), true, Policy::Background, Some(list(&[behind]))),
+            (list(&[plain]), true, Policy::Foreground, None),
+            (list(&[FOREGROUND_FINALIZER]), true, Policy::Foreground, None),
+            (list(&["other", plain]), true, Policy::Background, Some(list(&["other", behind]))),
+            (list(&[behind]), true, Policy::Foreground, Some(list(&[plain]))),
+            (list(&["other", plain]), false, Policy::Foreground, Some(list(&["other"]))),
+            (list(&["other"]), false, Policy::Foreground, None),
+            ("null".to_owned(), true, Policy::Foreground, Some(list(&[plain]))),
+        ];
+        for (before, cascade, policy, after) in cases {
+            assert_eq!(finalizers(&before, cascade, policy), after, "{before} {cascade} {policy:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_clear_yes_is_one() {
+        assert!(["y\n", "Yes", " YES \n"].into_iter().all(agreed));
+        assert!(!["", "\n", "n", "yep", "no"].into_iter().any(agreed));
+    }
+}
