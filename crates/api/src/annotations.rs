@@ -36,6 +36,8 @@ pub const HELM_HOOK_WEIGHT: &str = "helm.sh/hook-weight";
 pub const HELM_RESOURCE_POLICY: &str = "helm.sh/resource-policy";
 /// Ours, on an Application: managers besides the known autoscalers that own `spec.replicas`, separated by commas.
 pub const SCALERS: &str = "trueup.dev/scalers";
+/// Ours, on an Application or an object: what is done about drift, `heal` (where self-heal is on) or `report`.
+pub const DRIFT_POLICY: &str = "trueup.dev/drift-policy";
 
 /// The label by which Argo CD before version 3 tracked objects.
 pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use trueup_api::{OperationPhase, OperationState, Status};
-use trueup_diff::drift::Event;
+use trueup_api::{Drift, OperationPhase, OperationState, Status};
+use trueup_diff::drift::{Event, Outcome as Became};
+use trueup_object::ObjectKey;
 
 use crate::memory::{Base, Memory};
-use crate::observe::View;
+use crate::observe::{Notice, View};
 use crate::operation::Run;
+use crate::pace::UntouchedRevisions;
 use crate::reconcile::{Look, Outcome};
 use crate::writer::{Update, write};
-use crate::{clock, drift, event, status};
+use crate::{clock, drift, drift_policy, event, heal, status};
 
 /// Details of single objects, and repeats of a drift, are written at most once in this time.
 const DETAIL_PAUSE: Duration = Duration::from_secs(10);
@@ -28,14 +30,43 @@ impl Look<'_> {
         let application = Arc::clone(&self.application);
         let old = &application.status;
         let now = clock::now();
-        let drift = drift::drift(old.drift.as_ref(), &baseline(old), 0, Vec::new(), &now);
-        let mut status = status::seen(&self.application, view, drift, &[], &now);
+        let drift = self.drift(memory, view, &memory.base, &baseline(old), Vec::new(), &now);
+        let mut status = status::seen(&self.application, view, drift, &self.notices(memory, view), &now);
+        status.controller_namespace.clone_from(&self.world.namespace);
         status::operated(&mut status, run.state(OperationPhase::Running, String::new()), None, 0);
         self.write(memory, Box::new(status), false).await
     }
 
-    /// Writes down what was seen and done, at once if somebody waits for it.
-    pub(crate) async fn conclude(&mut self, memory: &mut Memory, view: &View, outcome: Outcome) {
+    /// What is said of drift whatever else is done.
+    fn notices(&self, memory: &Memory, view: &View) -> Vec<Notice> {
+        drift_policy::notices(&self.application, view).into_iter().chain(heal::notices(view, memory)).collect()
+    }
+
+    /// The new `status.drift`. `base` is what Git had said before this look.
+    fn drift(&self, memory: &Memory, view: &View, base: &Base, baseline: &str, new: Vec<Event>, now: &str) -> Drift {
+        let old = &self.application.status;
+        let present = self.present(memory, view, now);
+        let ignored = self.application.spec.as_ref().ok().map(|spec| &spec.compared_to.ignore_differences);
+        let ignores_other = ignored.is_some_and(|ignored| *ignored != old.sync.compared_to.ignore_differences);
+        let moved = |key: &ObjectKey| ignores_other || drift::git_moved(base, view, key, old.drift.as_ref());
+        let count = drift::drifted(view).count();
+        let found = drift::Found { baseline, present: &present, new, count, moved: &moved, now };
+        drift::drift(old.drift.as_ref(), found)
+    }
+
+    /// The events of what drifted and is there now.
+    pub(crate) fn present(&self, memory: &Memory, view: &View, now: &str) -> Vec<Event> {
+        let drifted =
+            view.targets.objects.iter().zip(&view.objects).filter(|(_, judged)| drift::is_drift(judged, view));
+        drifted
+            .flat_map(|(target, judged)| {
+                drift::events_of(judged, now, heal::outcome(&self.application, target, judged, memory))
+            })
+            .collect()
+    }
+
+    /// Writes down what was seen and done, at once if somebody waits for it. `base` is what Git had said before.
+    pub(crate) async fn conclude(&mut self, memory: &mut Memory, view: &View, outcome: Outcome, base: &Base) {
         let now = clock::now();
         let application = Arc::clone(&self.application);
         let old = &application.status;
@@ -44,16 +75,12 @@ impl Look<'_> {
             memory.base = Base::Known(Arc::clone(&view.targets));
         }
         let baseline = if settled || !view.pending { view.targets.digest.to_string() } else { baseline(old) };
-        let open = drift::drifted(view).count();
-        let new: Vec<Event> = outcome
-            .events
-            .iter()
-            .filter(|event| !drift::is_known(old.drift.as_ref(), event) || event.outcome == drift::HEALED)
-            .cloned()
-            .collect();
-        let mut drift = drift::drift(old.drift.as_ref(), &baseline, open, new.clone(), &now);
-        drift::close(&mut drift, &drift::drifted(view).map(|judged| &judged.key).collect());
-        let mut status = status::seen(&self.application, view, drift, &outcome.notices, &now);
+        let events = std::mem::take(&mut memory.untold).into_iter().chain(outcome.events);
+        let new: Vec<Event> = events.filter(|event| !drift::is_known(old.drift.as_ref(), event)).collect();
+        let drift = self.drift(memory, view, base, &baseline, new.clone(), &now);
+        let notices = [outcome.notices, self.notices(memory, view)].concat();
+        let mut status = status::seen(&self.application, view, drift, &notices, &now);
+        status.controller_namespace.clone_from(&self.world.namespace);
         let ended = outcome.state.is_some();
         let told = outcome.state.clone().filter(|_| outcome.tell_end);
         if let Some(state) = outcome.state {
@@ -61,11 +88,17 @@ impl Look<'_> {
         }
         let at_once = ended || outcome.take_operation || self.refresh || status::matters(old, &status);
         let due = at_once || (status != *old && self.deferral_is_over(memory, old, &status));
-        if due && !self.write(memory, Box::new(status), outcome.take_operation).await {
-            // It is tried again in a while, and nothing is told before it is written down.
-            return;
+        if let Some(at) = heal::peace(memory) {
+            self.world.queue.wake_at(self.name(), at);
         }
-        self.tell_drift(old, &new);
+        if due {
+            if !self.write(memory, Box::new(status), outcome.take_operation).await {
+                // It is tried again in a while, and nothing is told before it is written down. What is there is found again.
+                memory.untold = new.into_iter().filter(|event| !event.outcome.is_open()).collect();
+                return;
+            }
+            self.tell_drift(old, &new);
+        }
         if let Some(state) = told {
             self.tell_end(view, &state);
         }
@@ -82,28 +115,32 @@ impl Look<'_> {
     }
 
     pub(crate) fn tell_drift(&self, old: &Status, new: &[Event]) {
-        for outcome in [drift::DETECTED, drift::HEALED] {
-            let lines: Vec<String> = new
-                .iter()
-                // Whatever became of it, it was detected.
-                .filter(|event| match outcome {
-                    drift::DETECTED => !drift::was_detected(old.drift.as_ref(), event),
-                    outcome => event.outcome == outcome,
-                })
-                .map(drift::line)
-                .collect();
-            if lines.is_empty() {
-                continue;
-            }
-            match outcome {
-                drift::HEALED => event::normal(self.world, &self.application, "DriftHealed", &lines.join("; ")),
-                _ => event::warning(self.world, &self.application, "DriftDetected", &lines.join("; ")),
-            }
+        // Whatever became of it, it was detected.
+        let detected: Vec<&Event> =
+            new.iter().filter(|event| !drift::was_detected(old.drift.as_ref(), event)).collect();
+        for event in &detected {
+            self.world.metrics.drifted(self.name(), &self.application.meta, event);
+        }
+        for event in new {
+            let fields: Vec<&str> = event.fields.iter().map(|field| field.path.as_str()).collect();
+            tracing::info!(application = %self.name(), object = %event.key, manager = %event.manager, fields = %fields.join(", "), outcome = event.outcome.word(), "drift");
+        }
+        let detected: Vec<String> = detected.into_iter().map(drift::line).collect();
+        if !detected.is_empty() {
+            event::warning(self.world, &self.application, "DriftDetected", &detected.join("; "));
+        }
+        let healed: Vec<String> = new.iter().filter(|event| event.outcome == Became::Healed).map(drift::line).collect();
+        if !healed.is_empty() {
+            event::normal(self.world, &self.application, "DriftHealed", &healed.join("; "));
         }
     }
 
     /// Whether a write that nobody waits for is due; else it is scheduled.
     pub(crate) fn deferral_is_over(&self, memory: &mut Memory, old: &Status, new: &Status) -> bool {
+        if self.world.untouched_revisions == UntouchedRevisions::Never && status::is_only_revision(old, new) {
+            memory.deferred = None;
+            return false;
+        }
         if let Some(due) = memory.deferred {
             if due <= Instant::now() {
                 self.world.metrics.deferred_writes.inc();
@@ -126,6 +163,7 @@ impl Look<'_> {
     /// Writes the status. Answers whether the application is there and has it.
     pub(crate) async fn write(&mut self, memory: &mut Memory, mut status: Box<Status>, take_operation: bool) -> bool {
         status.reconciled_at = Some(clock::now());
+        let state = status.operation_state.clone();
         let update = Box::new(Update {
             status: Some(*status),
             take_operation,
@@ -137,7 +175,11 @@ impl Look<'_> {
                 memory.inventory = crate::past::inventory(&application);
                 memory.written = Some(Instant::now());
                 memory.deferred = None;
-                self.application = application;
+                let before = std::mem::replace(&mut self.application, application);
+                let before = before.status.operation_state.as_ref();
+                if let Some(state) = state.filter(|state| has_ended(before, state)) {
+                    self.world.metrics.upstream.synced(self.name(), &self.application, &state);
+                }
                 true
             }
             Ok(None) => false,
@@ -148,6 +190,12 @@ impl Look<'_> {
             }
         }
     }
+}
+
+/// Whether an operation, or another one than before, has ended with this state.
+fn has_ended(before: Option<&OperationState>, state: &OperationState) -> bool {
+    let before = before.filter(|before| before.started_at == state.started_at);
+    state.phase.completed() && before.is_none_or(|before| !before.phase.completed())
 }
 
 /// Whether every object is as Git says.

@@ -54,7 +54,8 @@ pub(crate) struct Refused {
 pub(crate) fn next(world: &World, application: &Application, view: &View, memory: &mut Memory) -> Next {
     let refusal = application.operation.as_ref().and_then(refusal);
     let request = application.operation.as_ref().map(|operation| request(operation, view, refusal.is_some()));
-    let drifting = heal::drifts(view, memory);
+    heal::forget_past(application, view, memory);
+    let drifting = heal::drifts(application, view, memory);
     let drifts: Vec<trueup_plan::Drift> = drifting.iter().map(|(_, drift)| *drift).collect();
     let automation = view.spec.automated.as_ref().map(|automated| Automation {
         prune: automated.prune,
@@ -104,9 +105,9 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
             until: Instant::now() + wait,
             notices: match pause {
                 Pause::Failed => failed_notice(application.status.operation_state.as_ref(), view, world.resync),
-                Pause::HealingBacksOff => heal::notices(view, memory),
                 Pause::OthersBehind => others_behind(memory),
-                Pause::Promised | Pause::Unreadable => Vec::new(),
+                // What is to be said of drift is said anyway.
+                Pause::HealingBacksOff | Pause::Promised | Pause::Unreadable => Vec::new(),
             },
         },
         Decision::Nothing(idle) => Next::Nothing {

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use trueup_api::{Application, OperationPhase, OperationState, SyncOperation, SyncResource, condition};
-use trueup_diff::drift::{Event, suggestion};
+use trueup_diff::drift::{Event, Outcome, suggestion};
 use trueup_object::{Digest, ObjectKey};
-use trueup_plan::{Drift, heal_due, heals_before};
+use trueup_plan::{Drift, heal_due, heal_quiet, heals_before};
+use trueup_render::Target;
 
 use crate::clock;
 use crate::drift::{self, events_of, leaves};
+use crate::drift_policy::Policy;
 use crate::judge::{Judged, Verdict};
 use crate::memory::{Healing, Memory};
 use crate::observe::{Notice, View};
@@ -31,9 +33,13 @@ pub(crate) struct Healed {
     pub(crate) events: Vec<Event>,
 }
 
-/// The drifted objects, and what was done about them before.
-pub(crate) fn drifts(view: &View, memory: &Memory) -> Vec<(ObjectKey, Drift)> {
-    let drifted = drift::drifted(view).map(|judged| {
+/// The drifted objects that may be healed, and what was done about them before.
+pub(crate) fn drifts(application: &Application, view: &View, memory: &Memory) -> Vec<(ObjectKey, Drift)> {
+    let healed =
+        view.targets.objects.iter().zip(&view.objects).filter(|(target, judged)| {
+            drift::is_drift(judged, view) && Policy::of(application, target) == Policy::Heal
+        });
+    let drifts = healed.map(|(_, judged)| {
         let before = memory.heals.get(&(judged.key.clone(), leaves(judged)));
         let drift = before.map_or(Drift { heals: 0, ago: Duration::MAX }, |healing| Drift {
             heals: healing.attempts,
@@ -41,13 +47,41 @@ pub(crate) fn drifts(view: &View, memory: &Memory) -> Vec<(ObjectKey, Drift)> {
         });
         (judged.key.clone(), drift)
     });
-    drifted.collect()
+    drifts.collect()
 }
 
 /// When what is still drifted may be healed again. Nothing else tells: a refused apply changes nothing in the cluster.
-pub(crate) fn next(view: &View, memory: &Memory) -> Option<Duration> {
-    let drifts: Vec<Drift> = drifts(view, memory).into_iter().map(|(_, drift)| drift).collect();
+pub(crate) fn next(application: &Application, view: &View, memory: &Memory) -> Option<Duration> {
+    let drifts: Vec<Drift> = drifts(application, view, memory).into_iter().map(|(_, drift)| drift).collect();
     heal_due(&drifts).next
+}
+
+/// Forgets what was done before and has been quiet for a while, and what was done when Git, the specification or the policy
+/// said something else: the next real drift starts counting anew.
+pub(crate) fn forget_past(application: &Application, view: &View, memory: &mut Memory) {
+    let heals = view.spec.automated.is_some_and(|automated| automated.self_heal);
+    memory.heals.retain(|(key, _), healing| {
+        let at = view.targets.objects.binary_search_by(|target| target.key.cmp(key)).ok();
+        let same = at.is_some_and(|at| cause(application, &view.targets.objects[at]) == healing.cause);
+        heals && same && heals_before(healing.attempts, healing.at.elapsed()) > 0
+    });
+}
+
+/// What a healing rests on.
+fn cause(application: &Application, target: &Target) -> Digest {
+    let policy = format!("{:?}", Policy::of(application, target));
+    Digest::of_parts([application.spec_digest.to_string(), target.digest.to_string(), policy])
+}
+
+/// When the next fight counts as over, if nothing happens until then.
+pub(crate) fn peace(memory: &Memory) -> Option<Instant> {
+    // Only what has been quiet for longer is over.
+    let over = |healing: &Healing| healing.at + heal_quiet(healing.attempts) + Duration::from_millis(1);
+    memory.heals.values().filter(|healing| is_fight(healing)).map(over).min()
+}
+
+fn is_fight(healing: &Healing) -> bool {
+    healing.attempts >= FIGHT && healing.refusal.is_none()
 }
 
 /// Heals these objects.
@@ -62,9 +96,8 @@ pub(crate) async fn heal(
     let drifted: Vec<Arc<Judged>> =
         view.objects.iter().filter(|judged| wanted.contains(&judged.key)).map(Arc::clone).collect();
     let mut run = Run::automated(view, false);
-    // What has been quiet for a while starts anew.
-    memory.heals.retain(|_, healing| heals_before(healing.attempts, healing.at.elapsed()) > 0);
-    let attempts = drifted.iter().map(|judged| note_attempt(memory, judged)).max().unwrap_or_default();
+    let attempts = drifted.iter().map(|judged| note_attempt(application, view, memory, judged)).max();
+    let attempts = attempts.unwrap_or_default();
     name_resources(&mut run, &drifted, attempts);
     let tally = apply_some(world, application, view, memory, keys).await;
     view.judge_objects(world, application, memory).await;
@@ -77,9 +110,9 @@ pub(crate) async fn heal(
         let refusal = tally.refused.get(&judged.key).cloned();
         if tally.changed_keys.contains(&judged.key) {
             world.metrics.heals.inc();
-            events.extend(events_of(judged, &now, drift::HEALED));
+            events.extend(events_of(judged, &now, Outcome::Healed));
         } else if refusal.is_some() {
-            events.extend(events_of(judged, &now, drift::FAILED));
+            events.extend(events_of(judged, &now, Outcome::HealingFailed));
         } else if !left.contains(&key) {
             // It was equal all along: the next real drift starts counting anew.
             memory.heals.remove(&key);
@@ -99,12 +132,40 @@ pub(crate) async fn heal(
     Healed { state: Some(ended.state), events }
 }
 
-fn note_attempt(memory: &mut Memory, judged: &Judged) -> u32 {
-    let key = (judged.key.clone(), leaves(judged));
-    let healing = memory.heals.entry(key).or_insert_with(|| Healing { attempts: 0, at: Instant::now(), refusal: None });
+fn note_attempt(application: &Application, view: &View, memory: &mut Memory, judged: &Judged) -> u32 {
+    let at = view.targets.objects.binary_search_by(|target| target.key.cmp(&judged.key));
+    let Ok(at) = at else { return 0 };
+    let healing = memory.heals.entry((judged.key.clone(), leaves(judged))).or_insert_with(|| Healing {
+        attempts: 0,
+        at: Instant::now(),
+        refusal: None,
+        cause: cause(application, &view.targets.objects[at]),
+        advice: String::new(),
+    });
     healing.attempts = healing.attempts.saturating_add(1);
     healing.at = Instant::now();
+    healing.advice = advice(judged);
     healing.attempts
+}
+
+/// What to do about an object whose leaves were brought back several times and did not stay.
+fn advice(judged: &Judged) -> String {
+    let Verdict::Differs(comparison) = &judged.verdict else {
+        return format!(
+            "{}: healing does not last, it is deleted again and again; if that is meant to be so, remove it from Git",
+            judged.key
+        );
+    };
+    let drift = comparison.differences.iter().filter(|difference| difference.drift);
+    let managers: BTreeSet<&str> =
+        drift.filter_map(|difference| difference.owner.as_ref()).map(|owner| owner.manager.as_str()).collect();
+    let managers: Vec<String> = managers.into_iter().map(|manager| format!("'{manager}'")).collect();
+    let who = if managers.is_empty() { "an unknown manager".to_owned() } else { managers.join(", ") };
+    let entry = suggestion(&judged.key, comparison);
+    format!(
+        "{}: healing does not last, {who} changes it again and again; if that is meant to be so, add to ignoreDifferences:\n{entry}",
+        judged.key
+    )
 }
 
 /// As upstream, a self-heal is a partial operation.
@@ -123,14 +184,22 @@ fn name_resources(run: &mut Run, drifted: &[Arc<Judged>], attempts: u32) {
 }
 
 /// What is to be said of drift that is left as it is for the moment.
-pub(crate) fn outcome(judged: &Judged, memory: &Memory) -> &'static str {
+pub(crate) fn outcome(application: &Application, target: &Target, judged: &Judged, memory: &Memory) -> Outcome {
     let healing = memory.heals.get(&(judged.key.clone(), leaves(judged)));
-    if healing.is_some_and(|healing| healing.refusal.is_some()) { drift::FAILED } else { drift::DETECTED }
+    if Policy::of(application, target) == Policy::Report {
+        Outcome::Reported
+    } else if healing.is_some_and(|healing| healing.refusal.is_some()) {
+        Outcome::HealingFailed
+    } else {
+        Outcome::Detected
+    }
 }
 
-/// What is said while healing backs off.
+/// What is said of healing that does not work, or does not last.
 pub(crate) fn notices(view: &View, memory: &Memory) -> Vec<Notice> {
-    refused(view, memory).into_iter().chain(fight(view, memory)).collect()
+    let fights = memory.heals.values().filter(|healing| is_fight(healing));
+    let fights = fights.map(|healing| Notice { kind: condition::COMPARISON_WARNING, message: healing.advice.clone() });
+    refused(view, memory).into_iter().chain(fights).collect()
 }
 
 /// Drift that could not be undone.
@@ -149,26 +218,4 @@ fn refused(view: &View, memory: &Memory) -> Option<Notice> {
 fn failed<'a>(refusals: impl Iterator<Item = &'a str>) -> String {
     let refusals: Vec<String> = refusals.map(str::to_owned).collect();
     format!("one or more objects failed to apply, reason: {}", reasons(&refusals))
-}
-
-/// What to do about an object whose leaves were brought back several times and did not stay.
-fn fight(view: &View, memory: &Memory) -> Option<Notice> {
-    let fought = drift::drifted(view).find(|judged| {
-        let healing = memory.heals.get(&(judged.key.clone(), leaves(judged)));
-        healing.is_some_and(|healing| healing.attempts >= FIGHT && healing.refusal.is_none())
-    })?;
-    let Verdict::Differs(comparison) = &fought.verdict else { return None };
-    let managers: BTreeSet<&str> = comparison
-        .differences
-        .iter()
-        .filter_map(|difference| difference.owner.as_ref())
-        .map(|owner| owner.manager.as_str())
-        .collect();
-    let managers = managers.into_iter().collect::<Vec<_>>().join(", ");
-    let message = format!(
-        "{}: healing does not last, '{managers}' changes it again and again; if that is meant to be so, add to ignoreDifferences:\n{}",
-        fought.key,
-        suggestion(&fought.key, comparison)
-    );
-    Some(Notice { kind: condition::COMPARISON_WARNING, message })
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use trueup_diff::Projection;
+use trueup_diff::drift::Event;
 use trueup_git::CommitId;
 use trueup_object::{Digest, Gvk, Node, ObjectKey};
 use trueup_render::{Rendered, Targets};
@@ -43,6 +44,8 @@ pub(crate) struct Memory {
     pub(crate) asked: HashMap<ObjectKey, (Instant, Digest, Option<String>)>,
     /// What was done about an object's leaves that drifted.
     pub(crate) heals: HashMap<(ObjectKey, Digest), Healing>,
+    /// What was done about drift and could not be written down yet.
+    pub(crate) untold: Vec<Event>,
     /// When the status was last written.
     pub(crate) written: Option<Instant>,
     /// When a write that nobody waits for may go out.
@@ -69,6 +72,10 @@ pub(crate) struct Healing {
     pub(crate) at: Instant,
     /// Why the last attempt did not help.
     pub(crate) refusal: Option<String>,
+    /// What the specification, Git and the policy said then: who changes them begins anew.
+    pub(crate) cause: Digest,
+    /// What is to be said if it goes on so: who changes it, and the entry that ends it.
+    pub(crate) advice: String,
 }
 
 /// What Git said at the last successful sync.

@@ -8,6 +8,16 @@ use tokio::time::Instant;
 /// The time between two of them: a status write costs the API server as much as six applies.
 const GAP: Duration = Duration::from_millis(100);
 
+/// What becomes of the status of an application that a commit left alone, where only the revision is new.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UntouchedRevisions {
+    /// It is written when nobody is kept waiting by it, see [`GAP`].
+    #[default]
+    Deferred,
+    /// It is not written for that alone: only if somebody asks by a refresh, or together with something else.
+    Never,
+}
+
 /// Hands out times.
 pub(crate) struct Pace(Mutex<Instant>);
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use trueup_api::{
     Application, Operation, OperationPhase, OperationState, Refresh, RevisionHistory, SyncResult, condition,
 };
-use trueup_diff::drift::Event;
+use trueup_diff::drift::{Event, Outcome as Became};
 use trueup_git::CommitId;
 use trueup_object::ObjectKey;
 
@@ -63,10 +63,13 @@ async fn look_at(world: &Arc<World>, name: &str, application: Arc<Application>) 
     let asked = application.operation.is_some() && !decide::goes_on(&application) && memory.prunes_wait.is_none();
     let not_before = (refresh.is_some() || asked).then(Instant::now);
     let mut look = Look { world, first: Arc::clone(&application), application, refresh: refresh.is_some() };
-    match observe(world, &look.application, &mut memory, not_before).await {
+    let began = Instant::now();
+    let sight = observe(world, &look.application, &mut memory, not_before).await;
+    world.metrics.upstream.compared(&look.application, began.elapsed());
+    match sight {
         Sight::Waiting(notice) => look.wait(&mut memory, notice).await,
         Sight::Blocked(blocked) => look.block(&mut memory, blocked).await,
-        Sight::Ready(view) => look.act(&mut memory, *view).await,
+        Sight::Ready(view) => Box::pin(look.act(&mut memory, *view)).await,
     }
 }
 
@@ -182,6 +185,7 @@ impl Look<'_> {
 
     /// Everything is known: decides what is due, does it, and writes down what came of it.
     async fn act(&mut self, memory: &mut Memory, mut view: View) {
+        let base = memory.base.clone();
         let outcome = match next(self.world, &self.application, &view, memory) {
             Next::Run(run) => match Box::pin(self.run(memory, &mut view, *run)).await {
                 Some(outcome) => outcome,
@@ -207,7 +211,7 @@ impl Look<'_> {
                 Outcome { notices: [notices, outcome.notices].concat(), ..outcome }
             }
         };
-        self.conclude(memory, &view, outcome).await;
+        self.conclude(memory, &view, outcome, &base).await;
     }
 
     /// Nothing is done about what differs: in doubt the server is asked, and drift is reported.
@@ -234,22 +238,20 @@ impl Look<'_> {
             view.never_synced = false;
             view.note(self.world, self.name(), memory);
         }
-        let now = clock::now();
-        let events =
-            drift::drifted(view).flat_map(|judged| drift::events_of(judged, &now, heal::outcome(judged, memory)));
         // Only as many as the status keeps: the others would be news at every look.
-        outcome.events = trueup_diff::drift::fold(Vec::new(), events.collect());
+        outcome.events = trueup_diff::drift::fold(Vec::new(), self.present(memory, view, &clock::now()));
         outcome
     }
 
     /// Brings back what drifted.
     async fn heal(&self, memory: &mut Memory, view: &mut View, keys: &[ObjectKey]) -> Outcome {
         let healed = heal::heal(self.world, &self.application, view, memory, keys).await;
-        if let Some(wait) = heal::next(view, memory) {
+        if let Some(wait) = heal::next(&self.application, view, memory) {
             self.world.queue.wake_at(self.name(), Instant::now() + wait);
         }
-        let notices = heal::notices(view, memory);
-        Outcome { state: healed.state, events: healed.events, notices, ..Outcome::default() }
+        // What is not healed, by wish or for now, is told by a look of its own.
+        let again = drift::drifted(view).next().is_some();
+        Outcome { state: healed.state, events: healed.events, again, ..Outcome::default() }
     }
 
     /// What was asked for does not begin.
@@ -301,7 +303,12 @@ impl Look<'_> {
         }
         let application = Arc::clone(&self.application);
         tracing::info!(application = %self.name(), revision = %before, operation = %run.started_at, "sync begins");
+        let drifted = view.objects.iter().filter(|judged| drift::is_drift(judged, view)).cloned();
+        let drifted: Vec<_> = drifted.collect();
         let ended = operation::run(self.world, &application, view, memory, &run).await;
+        let overwritten = drifted.iter().filter(|judged| ended.changed.contains(&judged.key));
+        let now = clock::now();
+        let overwritten = overwritten.flat_map(|judged| drift::events_of(judged, &now, Became::Overwritten)).collect();
         self.world.metrics.syncs.inc();
         tracing::info!(application = %self.name(), revision = %before, operation = %run.started_at, phase = %ended.state.phase, outcome = %ended.state.message, "sync ends");
         if ended.broken_off == Some(BrokenOff::Superseded) {
@@ -310,7 +317,8 @@ impl Look<'_> {
             self.world.queue.wake(self.name());
             return None;
         }
-        Some(self.settle(memory, view, &run, ended, turned, failed_before).await)
+        let outcome = self.settle(memory, view, &run, ended, turned, failed_before).await;
+        Some(Outcome { events: overwritten, ..outcome })
     }
 
     /// What an operation's end means for the application.
@@ -348,7 +356,8 @@ impl Look<'_> {
         }
         let over = promised.is_none();
         // What was asked for may have been another revision, and automation may have stood back for it.
-        let again = over && (turned || !run.is_automated() || ended.broken_off.is_some());
+        let beyond = turned || !run.is_automated() || ended.broken_off.is_some() || !ended.left_alone.is_empty();
+        let again = over && beyond;
         view.judge_objects(self.world, &self.application, memory).await;
         view.find_extras(self.world, self.name(), memory);
         view.note(self.world, self.name(), memory);
@@ -379,7 +388,7 @@ impl Look<'_> {
         }
         let known = revision.parse::<CommitId>().ok();
         let loaded = match known {
-            Some(commit) => source::at_commit(self.world, &view.spec.source, commit).await,
+            Some(commit) => source::at_commit(self.world, &view.spec, commit).await,
             None => source::at_revision(self.world, &view.spec, revision).await,
         };
         let loaded = loaded.map_err(|error| format!("revision {revision} cannot be loaded: {error}"))?;

@@ -59,7 +59,6 @@ pub(crate) fn seen(
     let notices: Vec<Notice> = view.notices.iter().chain(extra_notices).cloned().collect();
     status.conditions = conditions(old, &notices, now);
     "Directory".clone_into(&mut status.source_type);
-    status.controller_namespace.clone_from(&application.meta.namespace);
     status.summary = summary(view);
     status.drift = Some(drift);
     status
@@ -266,6 +265,13 @@ pub(crate) fn matters(old: &Status, new: &Status) -> bool {
         || shown(old, new) != shown(new, new)
 }
 
+/// Whether two statuses differ in nothing but the revision.
+pub(crate) fn is_only_revision(old: &Status, new: &Status) -> bool {
+    let mut same = new.clone();
+    same.sync.revision.clone_from(&old.sync.revision);
+    same == *old
+}
+
 /// Repeats of a known drift are told in bulk; a new or an ended one at once.
 fn drift_matters(old: Option<&Drift>, new: Option<&Drift>) -> bool {
     let gist = |drift: Option<&Drift>| {
@@ -353,8 +359,9 @@ mod tests {
         old.sync.revision = "1".into();
         let mut new = old.clone();
         new.sync.revision = "2".into();
-        assert!(!matters(&old, &new));
+        assert!(!matters(&old, &new) && is_only_revision(&old, &new));
         new.resources.pop();
+        assert!(!is_only_revision(&old, &new));
         assert!(!matters(&old, &new));
         new.resources[0].status = SyncCode::OutOfSync;
         assert!(matters(&old, &new));

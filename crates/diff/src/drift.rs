@@ -1,7 +1,8 @@
 //! Drift as events that people read.
 //!
-//! One event per object, set of leaves and manager; seeing the same again counts up. Invariant: a list that went through
-//! [`fold`] has at most [`EVENTS_MAX`] events and [`BYTES_MAX`] bytes. Entry points: [`events`], [`fold`].
+//! One event per object, set of leaves and manager; seeing the same again counts up. What became of it is one of a closed set,
+//! [`Outcome`]. Invariant: a list that went through [`fold`] has at most [`EVENTS_MAX`] events and [`BYTES_MAX`] bytes. Entry
+//! points: [`events`], [`fold`].
 
 use trueup_object::{Digest, Map, Node, ObjectKey, yaml};
 
@@ -47,7 +48,28 @@ pub struct Event {
     /// How often it was seen.
     pub count: u32,
     /// What became of it.
-    pub outcome: String,
+    pub outcome: Outcome,
+}
+
+/// What became of a drift. The words that people read are those of [`Outcome::word`]; there are no others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It is there, and nothing was done about it yet.
+    Detected,
+    /// It is there, and stays by the application's own wish.
+    Reported,
+    /// It is there, and could not be brought back.
+    HealingFailed,
+    /// It was brought back as drift.
+    Healed,
+    /// A sync brought the object back, and the drift with it.
+    Overwritten,
+    /// Somebody undid it in the cluster.
+    Reverted,
+    /// Git, or the application's specification, gave way: what is there is no difference any more.
+    Accepted,
+    /// Somebody changed the same again: a newer event tells what is there now.
+    Replaced,
 }
 
 /// One leaf that drifted.
@@ -62,7 +84,7 @@ pub struct Field {
 }
 
 /// The events of one comparison, one per manager. Differences that are not drift are left out.
-pub fn events(key: &ObjectKey, comparison: &Comparison, now: &str, outcome: &str) -> Vec<Event> {
+pub fn events(key: &ObjectKey, comparison: &Comparison, now: &str, outcome: Outcome) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::new();
     for difference in comparison.differences.iter().filter(|difference| difference.drift) {
         let owner = difference.owner.as_ref();
@@ -79,7 +101,7 @@ pub fn events(key: &ObjectKey, comparison: &Comparison, now: &str, outcome: &str
                 first_detected_at: now.to_owned(),
                 last_detected_at: now.to_owned(),
                 count: 1,
-                outcome: outcome.to_owned(),
+                outcome,
             }),
         }
     }
@@ -113,16 +135,10 @@ pub fn fold(old: Vec<Event>, new: Vec<Event>) -> Vec<Event> {
     all
 }
 
-/// How often what drifted in this comparison was seen before: what a wait before the next healing grows by.
-pub fn repeats(events: &[Event], key: &ObjectKey, comparison: &Comparison) -> u32 {
-    let now = self::events(key, comparison, "", "");
-    let known = events.iter().filter(|event| now.iter().any(|new| new.is_same(event)));
-    known.map(|event| event.count).max().unwrap_or(0)
-}
-
-/// The `ignoreDifferences` entry that would leave these differences alone, as YAML.
+/// The `ignoreDifferences` entry that would leave this drift alone, as YAML.
 pub fn suggestion(key: &ObjectKey, comparison: &Comparison) -> String {
-    let pointers = comparison.differences.iter().map(|it| Node::string(it.pointer.as_str())).take(POINTERS_MAX);
+    let drift = comparison.differences.iter().filter(|difference| difference.drift);
+    let pointers = drift.map(|it| Node::string(it.pointer.as_str())).take(POINTERS_MAX);
     let texts = [("group", &key.group), ("kind", &key.kind), ("name", &key.name), ("namespace", &key.namespace)];
     let texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
     let mut entry: Map = texts.map(|(field, text)| (field.into(), Node::String(text.clone()))).collect();
@@ -130,11 +146,51 @@ pub fn suggestion(key: &ObjectKey, comparison: &Comparison) -> String {
     yaml::print(&Node::List(vec![Node::Map(entry)]))
 }
 
+// === impl Outcome ===
+
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Detected,
+        Self::Reported,
+        Self::HealingFailed,
+        Self::Healed,
+        Self::Overwritten,
+        Self::Reverted,
+        Self::Accepted,
+        Self::Replaced,
+    ];
+
+    /// How people read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Detected => "detected",
+            Self::Reported => "reported",
+            Self::HealingFailed => "healing failed",
+            Self::Healed => "healed",
+            Self::Overwritten => "overwritten",
+            Self::Reverted => "reverted",
+            Self::Accepted => "accepted",
+            Self::Replaced => "replaced",
+        }
+    }
+
+    /// The outcome of this word; none if it is no word of ours.
+    pub fn read(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.word() == word)
+    }
+
+    /// Whether the drift is still there.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Detected | Self::Reported | Self::HealingFailed)
+    }
+}
+
 // === impl Event ===
 
 impl Event {
     /// Whether this is about the same leaves of the same object, moved by the same manager.
-    fn is_same(&self, other: &Self) -> bool {
+    pub fn is_same(&self, other: &Self) -> bool {
         self.key == other.key
             && self.manager == other.manager
             && self.fields.iter().map(|it| &it.path).eq(other.fields.iter().map(|it| &it.path))
@@ -144,7 +200,7 @@ impl Event {
     fn bytes(&self) -> usize {
         let texts = [&self.key.group, &self.key.kind, &self.key.namespace, &self.key.name];
         let texts = texts.into_iter().map(compact_str::CompactString::as_str);
-        let more = [&self.manager, &self.operation, &self.outcome].into_iter().map(String::as_str);
+        let more = [&self.manager, &self.operation, self.outcome.word()];
         let own: usize = texts.chain(more).map(json_bytes).sum();
         EVENT_BYTES + own + self.fields.iter().map(Field::bytes).sum::<usize>()
     }
@@ -248,7 +304,7 @@ mod tests {
                 pending,
             ]),
             &at(0),
-            "healed",
+            Outcome::Healed,
         );
         let told: Vec<_> = found
             .iter()
@@ -256,7 +312,7 @@ mod tests {
             .collect();
         assert_eq!(told, [("kubectl-edit", vec![".spec.a", ".spec.c"]), ("unknown", vec![".spec.b"])]);
         assert_eq!(found[0].fields[0], Field { path: ".spec.a".into(), git: "git".into(), live: "3".into() });
-        assert_eq!((found[0].count, found[0].outcome.as_str()), (1, "healed"));
+        assert_eq!((found[0].count, found[0].outcome), (1, Outcome::Healed));
     }
 
     #[test]
@@ -264,24 +320,20 @@ mod tests {
         let a = comparison(vec![difference(&["spec", "a"], "x")]);
         let b = comparison(vec![difference(&["spec", "b"], "x")]);
         let mut all = Vec::new();
-        for (minute, what) in [(0, &a), (1, &b), (2, &a)] {
-            all = fold(all, events(&key(), what, &at(minute), &format!("outcome {minute}")));
+        for (minute, what, outcome) in
+            [(0, &a, Outcome::Detected), (1, &b, Outcome::Reported), (2, &a, Outcome::Healed)]
+        {
+            all = fold(all, events(&key(), what, &at(minute), outcome));
         }
         let told: Vec<_> = all
             .iter()
-            .map(|it| (it.fields[0].path.clone(), it.count, it.first_detected_at.clone(), it.outcome.clone()))
+            .map(|it| (it.fields[0].path.clone(), it.count, it.first_detected_at.clone(), it.outcome))
             .collect();
         assert_eq!(
             told,
-            [
-                (".spec.a".to_owned(), 2, at(0), "outcome 2".to_owned()),
-                (".spec.b".to_owned(), 1, at(1), "outcome 1".to_owned())
-            ]
+            [(".spec.a".to_owned(), 2, at(0), Outcome::Healed), (".spec.b".to_owned(), 1, at(1), Outcome::Reported)]
         );
         assert_eq!(all[0].last_detected_at, at(2));
-        assert_eq!(repeats(&all, &key(), &a), 2);
-        assert_eq!(repeats(&all, &key(), &comparison(vec![difference(&["spec", "a"], "y")])), 0);
-        assert_eq!(repeats(&all, &ObjectKey::new("", "Pod", "shop", "web"), &a), 0);
     }
 
     #[test]
@@ -289,7 +341,7 @@ mod tests {
         let mut all = Vec::new();
         for minute in 0..EVENTS_MAX + 5 {
             let what = comparison(vec![difference(&["spec", &format!("f{minute}")], "x")]);
-            all = fold(all, events(&key(), &what, &at(minute), ""));
+            all = fold(all, events(&key(), &what, &at(minute), Outcome::Detected));
         }
         assert_eq!(all.len(), EVENTS_MAX);
         assert_eq!((all[0].fields[0].path.as_str(), all[19].fields[0].path.as_str()), (".spec.f24", ".spec.f5"));
@@ -300,7 +352,7 @@ mod tests {
                 desired: Some("\"".repeat(9_999).into()),
                 ..difference(&["spec", &format!("f{minute}-{at}")], "x")
             });
-            let new = events(&key(), &comparison(fields.collect()), &at(minute), "");
+            let new = events(&key(), &comparison(fields.collect()), &at(minute), Outcome::Detected);
             assert!(new[0].fields.last().unwrap().path.ends_with(" more"));
             all = fold(all, new);
         }
@@ -325,10 +377,22 @@ mod tests {
 
     #[test]
     fn proposes_an_entry_that_can_be_pasted() {
-        let what = comparison(vec![difference(&["spec", "replicas"], "x"), difference(&["spec", "paused"], "x")]);
+        let pending = Difference { drift: false, ..difference(&["spec", "minReadySeconds"], "trueup") };
+        let what =
+            comparison(vec![difference(&["spec", "replicas"], "x"), pending, difference(&["spec", "paused"], "x")]);
         assert_eq!(
             suggestion(&key(), &what),
             "- group: apps\n  jsonPointers:\n  - /spec/replicas\n  - /spec/paused\n  kind: Deployment\n  name: web\n  namespace: shop\n"
         );
+    }
+
+    #[test]
+    fn outcomes_are_read_as_they_are_written_and_no_others() {
+        for outcome in Outcome::ALL {
+            assert_eq!(Outcome::read(outcome.word()), Some(outcome));
+        }
+        assert_eq!(Outcome::read("gone"), None);
+        let open: Vec<_> = Outcome::ALL.into_iter().filter(|outcome| outcome.is_open()).collect();
+        assert_eq!(open, [Outcome::Detected, Outcome::Reported, Outcome::HealingFailed]);
     }
 }

@@ -1,6 +1,6 @@
 //! How long is waited before something is tried again.
 //!
-//! Keeps nothing. Entry points: [`retry_wait`], [`heal_wait`], [`heals_before`].
+//! Keeps nothing. Entry points: [`retry_wait`], [`heal_wait`], [`heals_before`], [`heal_quiet`].
 
 use std::time::Duration;
 
@@ -32,8 +32,12 @@ pub fn heal_wait(attempt: u32) -> Duration {
 ///
 /// The wait that is just over does not count as quiet, or the longest wait would end every row of them.
 pub fn heals_before(heals: u32, ago: Duration) -> u32 {
-    let quiet = heal_wait(heals).saturating_add(heal_wait(heals.saturating_add(1)));
-    if ago > quiet { 0 } else { heals }
+    if ago > heal_quiet(heals) { 0 } else { heals }
+}
+
+/// How long drift that was healed `heals` times must stay away until that is forgotten.
+pub fn heal_quiet(heals: u32) -> Duration {
+    heal_wait(heals).saturating_add(heal_wait(heals.saturating_add(1)))
 }
 
 /// `first × factor^times`, at most `max`.

@@ -8,7 +8,7 @@ mod decision;
 mod order;
 mod steps;
 
-pub use backoff::{heal_wait, heals_before, retry_wait};
+pub use backoff::{heal_quiet, heal_wait, heals_before, retry_wait};
 pub use decision::{
     Attempt, Automation, Block, Decision, Drift, End, HealDue, Idle, Last, Pause, Phase, Refusal, Request, Situation,
     Subject, WAIT_MIN, decide, heal_due,

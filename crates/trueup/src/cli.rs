@@ -7,12 +7,13 @@ use crate::commands::app::AppCommand;
 use crate::commands::cluster::ClusterCommand;
 use crate::commands::completion::CompletionArgs;
 use crate::commands::controller::ControllerArgs;
+use crate::commands::drift::DriftArgs;
 use crate::commands::health::HealthArgs;
 use crate::commands::proj::ProjCommand;
 use crate::commands::render::RenderArgs;
 use crate::commands::repo::RepoCommand;
 use crate::commands::version::VersionArgs;
-use crate::commands::{completion, controller, crds, health, render, version};
+use crate::commands::{completion, controller, crds, drift, health, render, version};
 use crate::output::style::ColorChoice;
 
 /// The hidden subcommand that is a fetch process. It is handled before arguments are read.
@@ -49,6 +50,9 @@ pub(crate) enum Command {
     /// Lists, compares, syncs and waits for Applications.
     #[command(subcommand)]
     App(AppCommand),
+    /// Shows what drifted, over all Applications.
+    #[command(long_about = drift::ABOUT, after_long_help = drift::EXAMPLES)]
+    Drift(DriftArgs),
     /// Lists and shows AppProjects.
     #[command(subcommand)]
     Proj(ProjCommand),
@@ -83,6 +87,7 @@ impl Command {
         match self {
             Self::Controller(args) => controller::run(args),
             Self::App(command) => command.run(),
+            Self::Drift(args) => drift::run(&args),
             Self::Proj(command) => command.run(),
             Self::Repo(command) => command.run(),
             Self::Cluster(command) => command.run(),

@@ -47,8 +47,8 @@ struct WithMessage {
 /// The exit codes, for `--help`.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; for 'app diff' no differences, for 'app sync' and 'app wait' what was asked for has come
-  1  'app diff' found differences, a sync failed, or what was waited for did not come
+  0  done; for 'app diff' and 'drift' nothing differs, for 'app sync' and 'app wait' what was asked for has come
+  1  'app diff' or 'drift' found differences, a sync failed, or what was waited for did not come
   2  wrong arguments, unusable input, or a cluster or repository that cannot be used as asked";
 
 /// Arguments, files or objects that are not usable.

@@ -1,6 +1,7 @@
 //! Logs: text or JSON on stderr, filtered by `RUST_LOG`.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::filter_fn;
@@ -24,6 +25,14 @@ pub(crate) enum LogFormat {
 /// The client of the API server: it prints whole bodies, Secrets among them, when it cannot read an answer.
 const CLIENT: &str = "kube_client";
 
+/// Whether whoever reads stderr reads JSON: then nothing else may come there.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Whether stderr is JSON.
+pub(crate) fn is_json() -> bool {
+    IS_JSON.load(Ordering::Relaxed)
+}
+
 /// Starts logging for the whole program. `default` is the filter where `RUST_LOG` is not set.
 pub(crate) fn start(format: LogFormat, default: &str) -> Result<(), CommandError> {
     let text = std::env::var("RUST_LOG").unwrap_or_default();
@@ -41,6 +50,13 @@ pub(crate) fn start(format: LogFormat, default: &str) -> Result<(), CommandError
     // The cap stands beside the user's filter, not in it: nothing that the filter says can lift it.
     let started =
         tracing_subscriber::registry().with(layer.with_filter(filter)).with(filter_fn(may_be_logged)).try_init();
+    if format == LogFormat::Json {
+        IS_JSON.store(true, Ordering::Relaxed);
+        std::panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            tracing::error!(error = panic.payload_as_str().unwrap_or("it does not say why"), place, "a panic");
+        }));
+    }
     // Another subscriber exists only where this was called twice: the first one stays.
     let _ = started;
     Ok(())

@@ -265,7 +265,7 @@ mod tests {
 
     use super::*;
 
-    fn application(destination: serde_json::Value, repo: &str) -> Application {
+    fn application(destination: &serde_json::Value, repo: &str) -> Application {
         let json = json!({"metadata": {"name": "web", "namespace": "argocd"},
             "spec": {"project": "shop", "destination": destination, "syncPolicy": {"automated": {}},
                 "source": {"repoURL": repo, "path": "p"}},
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn an_application_is_told_as_upstream_tells_it() {
         let application =
-            application(json!({"name": "in-cluster", "namespace": "web"}), "https://u:hunter2@git.example/Shop.git/");
+            application(&json!({"name": "in-cluster", "namespace": "web"}), "https://u:hunter2@git.example/Shop.git/");
         let facts: Vec<String> = facts(&application).iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(
             facts,
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn syncs_are_counted_by_phase_and_go_with_their_application() {
-        let application = application(json!({"server": "https://kubernetes.default.svc"}), "https://git.example/a");
+        let application = application(&json!({"server": "https://kubernetes.default.svc"}), "https://git.example/a");
         let upstream = Upstream::new();
         let state = OperationState {
             phase: OperationPhase::Succeeded,

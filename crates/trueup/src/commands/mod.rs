@@ -5,6 +5,7 @@ pub(crate) mod cluster;
 pub(crate) mod completion;
 pub(crate) mod controller;
 pub(crate) mod crds;
+pub(crate) mod drift;
 pub(crate) mod health;
 pub(crate) mod proj;
 pub(crate) mod render;

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use crate::command_error::CommandError;
+use crate::logging;
 use crate::output::style::{Paint, Palette, one_line};
 
 /// Something that the user should do something about.
@@ -23,6 +24,9 @@ pub(crate) fn note(text: &str) {
 /// Why the command ends without success.
 pub(crate) fn error(error: &CommandError) {
     let lines = error.lines();
+    if logging::is_json() {
+        return tracing::error!(error = %lines.join(": "), hint = %error.hints.join("; "), "the program ends");
+    }
     let (first, causes) = lines.split_first().map_or(("", &lines[..]), |(first, causes)| (first.as_str(), causes));
     say(&format!("{} {}", Palette::stderr().paint(Paint::Bad, "error:"), first.trim_end()));
     for cause in causes {

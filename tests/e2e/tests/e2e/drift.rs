@@ -155,19 +155,3 @@ async fn what_git_does_not_set_is_left_alone() {
         .collect();
     assert!(fields.iter().all(|path| path == ".data.ours" || path == ".spec.replicas"), "{fields:?}");
 }
-
-#[tokio::test]
-async fn healing_the_same_again_and_again_backs_off_and_says_what_to_do() {
-    let scene = Scene::shared("drift-fight").await;
-    let commit = scene.put("app/config.yaml", &config_map("config", &[("colour", "blue")]));
-    let app = scene.create(scene.application().automated(false, true)).await;
-    app.synced(&commit).await;
-    for _ in 0..3 {
-        scene.edit("configmaps", "config", &json!({"data": {"colour": "red"}})).await;
-        scene.until_value("configmaps", "config", "/data/colour", "blue").await;
-    }
-    scene.edit("configmaps", "config", &json!({"data": {"colour": "red"}})).await;
-    let words = ["ignoreDifferences", "kubectl-edit", "/data/colour", "kind: ConfigMap"];
-    let seen = app.condition("ComparisonWarning", &words).await;
-    assert_eq!(seen["status"]["sync"]["status"], "OutOfSync");
-}

@@ -11,6 +11,7 @@ use crate::access::AccessArgs;
 use crate::command_error::{CommandError, Outcome};
 use crate::commands::app::client::Client;
 use crate::commands::app::view::{self, View};
+use crate::commands::drift::{self, Columns, Told};
 use crate::complete;
 use crate::output::style::{self, Palette, one_line};
 use crate::output::table::{Cell, Table};
@@ -172,41 +173,8 @@ fn conditions(app: View<'_>) -> Table {
 }
 
 fn drift(app: View<'_>) -> Table {
-    let mut table = Table::new(&["DRIFT", "FIELD", "BY", "LAST SEEN", "TIMES", "OUTCOME", "GIT -> LIVE"]);
-    for event in app.drift_events() {
-        let text = |key: &str| event.str_at(&[key]).unwrap_or_default();
-        let object = view::key(event).to_string();
-        let by = view::or(text("manager"), "unknown");
-        let times = event.i64_at(&["count"]).unwrap_or(1).to_string();
-        let fields = event.list_at(&["fields"]);
-        // An event about a whole object that is gone has no fields.
-        let all: Vec<Option<&Node>> = if fields.is_empty() { vec![None] } else { fields.iter().map(Some).collect() };
-        for (at, field) in all.into_iter().enumerate() {
-            let value = |key: &str| field.and_then(|field| field.get(key)).map(value).unwrap_or_default();
-            let change = if field.is_some() { format!("{} -> {}", value("git"), value("live")) } else { String::new() };
-            let path = field.and_then(|field| field.str_at(&["path"])).unwrap_or_default();
-            let row: Vec<Cell> = if at == 0 {
-                vec![
-                    object.as_str().into(),
-                    path.into(),
-                    by.into(),
-                    text("lastDetectedAt").into(),
-                    times.as_str().into(),
-                    text("outcome").into(),
-                    change.into(),
-                ]
-            } else {
-                vec!["".into(), path.into(), "".into(), "".into(), "".into(), "".into(), change.into()]
-            };
-            table.row(row);
-        }
-    }
-    table
-}
-
-/// A value of a drift event: a text as it is, everything else as JSON.
-fn value(node: &Node) -> String {
-    node.as_str().map_or_else(|| node.to_string(), str::to_owned)
+    let told: Vec<Told<'_>> = Told::all(app).collect();
+    drift::table(&told, Columns::default())
 }
 
 /// The objects that the status lists.
@@ -254,7 +222,7 @@ mod tests {
             "health":{"status":"Progressing","message":"Caused by apps/Deployment:shop/web"},
             "drift":{"count":2,"since":"2026-11-24T10:00:00Z","events":[{"group":"apps","kind":"Deployment","namespace":"shop","name":"web",
                 "fields":[{"path":".spec.replicas","git":"2","live":"5"},{"path":".spec.paused","git":"","live":"true"}],
-                "manager":"kubectl-edit","operation":"Update","lastDetectedAt":"2026-11-24T10:00:00Z","count":3,"outcome":"Healed"}]},
+                "manager":"kubectl-edit","operation":"Update","lastDetectedAt":"2026-11-24T10:00:00Z","count":3,"outcome":"healed"}]},
             "conditions":[{"type":"SyncError","message":"one:\n  two","lastTransitionTime":"2026-11-24T09:00:00Z"}],
             "operationState":{"phase":"Succeeded","message":"1 object applied","startedAt":"2026-11-24T09:59:58Z","finishedAt":"2026-11-24T09:59:59Z",
                 "operation":{"initiatedBy":{"automated":true},"sync":{}},
@@ -288,7 +256,7 @@ SyncError  2026-11-24T09:00:00Z  one:
                                    two
 
 DRIFT                     FIELD           BY            LAST SEEN             TIMES  OUTCOME  GIT -> LIVE
-apps/Deployment shop/web  .spec.replicas  kubectl-edit  2026-11-24T10:00:00Z  3      Healed   2 -> 5
+apps/Deployment shop/web  .spec.replicas  kubectl-edit  2026-11-24T10:00:00Z  3      healed   2 -> 5
                           .spec.paused                                                        -> true
 
 GROUP  KIND        NAMESPACE  NAME  STATUS     HEALTH   HOOK  MESSAGE

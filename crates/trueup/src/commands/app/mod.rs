@@ -5,6 +5,7 @@ pub(crate) mod client;
 mod create;
 mod delete;
 pub(crate) mod diff;
+mod drift;
 pub(crate) mod follow;
 pub(crate) mod get;
 mod history;
@@ -40,6 +41,9 @@ pub(crate) enum AppCommand {
     /// Shows how the cluster differs from Git.
     #[command(long_about = diff::ABOUT, after_long_help = diff::EXAMPLES)]
     Diff(diff::DiffArgs),
+    /// Shows what drifted in an Application, who did it, and what became of it.
+    #[command(long_about = drift::ABOUT, after_long_help = drift::EXAMPLES)]
+    Drift(drift::DriftArgs),
     /// Syncs an Application, and waits until that has ended.
     #[command(long_about = sync::ABOUT, after_long_help = sync::EXAMPLES)]
     Sync(sync::SyncArgs),
@@ -92,6 +96,7 @@ impl AppCommand {
                 Self::List(args) => list::run(&args).await,
                 Self::Get(args) => get::run(&args).await,
                 Self::Diff(args) => Box::pin(diff::run(&args)).await,
+                Self::Drift(args) => drift::run(&args).await,
                 Self::Sync(args) => sync::run(&args).await,
                 Self::Wait(args) => wait::run(&args).await,
                 Self::History(args) => history::run(&args).await,
