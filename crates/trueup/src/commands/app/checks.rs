@@ -17,8 +17,7 @@ pub(crate) fn valid(node: &Node) -> Result<App, CommandError> {
     let application =
         Application::read(&node.to_json()).map_err(|error| user_error_with_message("this is no Application", error))?;
     let app = application.spec.map_err(|errors| {
-        user_error(format!("the specification is not valid: {errors}"))
-            .hinted("see all flags: trueup app create --help")
+        user_error(format!("the specification is not valid: {errors}")).hinted("see what can be said: --help")
     })?;
     for unsupported in &app.unsupported {
         talk::warning(&told(unsupported));

@@ -6,7 +6,7 @@ use trueup_cluster::Raw;
 use trueup_object::{Gvk, Node};
 
 use crate::commands::app::client::Client;
-use crate::commands::app::view::View;
+use crate::commands::app::view::{self, View};
 use crate::output::style::one_line;
 
 /// How long the cluster may take to say why; then it is not said.
@@ -20,14 +20,15 @@ const COMPARE_ONLY: &str = "CompareOnly";
 
 /// Why nothing moves, and what to do, as far as this login may see it.
 pub(crate) async fn explain(client: &Client, app: View<'_>) -> String {
+    // Who governs an Application may lie in another namespace; until it has been looked at, nobody has said so.
+    let namespace = view::or(app.text(&["status", "controllerNamespace"]), client.namespace());
     let known = tokio::time::timeout(PATIENCE, async {
-        match rival(client).await {
+        match rival(client, namespace).await {
             Some(why) => Some(why),
             None => compare_only(client, app).await,
         }
     });
     known.await.ok().flatten().unwrap_or_else(|| {
-        let namespace = client.namespace();
         format!(
             "no Trueup controller answers for namespace '{namespace}': start one ('trueup controller --namespace {namespace}'), or look at the log of the one that should"
         )
@@ -35,10 +36,10 @@ pub(crate) async fn explain(client: &Client, app: View<'_>) -> String {
 }
 
 /// Argo CD's own controller, if it runs beside us.
-async fn rival(client: &Client) -> Option<String> {
+async fn rival(client: &Client, namespace: &str) -> Option<String> {
     for kind in RIVAL_KINDS {
-        for node in list(client, &Gvk::from_api_version("apps/v1", kind), Some(RIVAL_LABELS)).await {
-            if let Some(why) = running(kind, &node, client.namespace()) {
+        for node in list(client, namespace, &Gvk::from_api_version("apps/v1", kind), Some(RIVAL_LABELS)).await {
+            if let Some(why) = running(kind, &node, namespace) {
                 return Some(why);
             }
         }
@@ -59,7 +60,7 @@ fn running(kind: &str, workload: &Node, namespace: &str) -> Option<String> {
 
 /// What our controller said of this Application.
 async fn compare_only(client: &Client, app: View<'_>) -> Option<String> {
-    let events = list(client, &Gvk::from_api_version("v1", "Event"), None).await;
+    let events = list(client, client.namespace(), &Gvk::from_api_version("v1", "Event"), None).await;
     said(&events, app)
 }
 
@@ -75,10 +76,10 @@ fn said(events: &[Node], app: View<'_>) -> Option<String> {
     Some(format!("the controller said at {}: {}", text("lastTimestamp"), text("message")))
 }
 
-/// The objects of a kind in our namespace; none where this login may not see them.
-async fn list(client: &Client, gvk: &Gvk, labels: Option<&str>) -> Vec<Node> {
+/// The objects of a kind in a namespace; none where this login may not see them.
+async fn list(client: &Client, namespace: &str, gvk: &Gvk, labels: Option<&str>) -> Vec<Node> {
     let Ok(kind) = client.cluster().kind(gvk).await else { return Vec::new() };
-    let listed = client.cluster().list_raw(&kind, Some(client.namespace()), labels).await.unwrap_or_default();
+    let listed = client.cluster().list_raw(&kind, Some(namespace), labels).await.unwrap_or_default();
     let node = |raw: &Raw| Node::from_json(raw.json.get().as_bytes()).ok();
     listed.iter().filter_map(node).collect()
 }
