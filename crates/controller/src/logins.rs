@@ -53,6 +53,7 @@ impl Logins {
             (
                 GitError::Unauthorized { repository }
                 | GitError::Forbidden { repository }
+                | GitError::KeyRefused { repository, .. }
                 | GitError::RepositoryNotFound { repository },
                 Some(why),
             ) => GitError::Login {
