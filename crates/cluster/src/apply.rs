@@ -30,7 +30,7 @@ impl Cluster {
     pub async fn apply(&self, kind: &Kind, body: &Node, how: Apply) -> Result<Arc<Live>, ClusterError> {
         let namespace = body.str_at(&["metadata", "namespace"]).unwrap_or_default();
         let name = body.str_at(&["metadata", "name"]).unwrap_or_default();
-        let address = kind.object(namespace, name)?;
+        let address = self.shared().object(kind, namespace, name)?;
         let validation = if how.validate { "Strict" } else { "Ignore" };
         let dry_run = if how.dry_run { "&dryRun=All" } else { "" };
         let address = format!("{address}?fieldManager={MANAGER}&force=true&fieldValidation={validation}{dry_run}");

@@ -21,6 +21,7 @@ use crate::kind::{Kind, KindError};
 use crate::link::Link;
 use crate::live::{Live, answered};
 use crate::openapi::Schemas;
+use crate::reach::Reach;
 use crate::request::{Call, Requests};
 use crate::watch::Watches;
 
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) definitions: Definitions,
     pub(crate) schemas: Schemas,
     pub(crate) watches: Watches,
+    pub(crate) reach: Reach,
     pub(crate) outbox: Arc<Outbox>,
     index: Mutex<Index>,
 }
@@ -79,6 +81,7 @@ impl Cluster {
             definitions: Definitions::default(),
             schemas: Schemas::default(),
             watches: Watches::default(),
+            reach: Reach::default(),
             outbox: Arc::clone(&outbox),
             index: Mutex::default(),
         });
@@ -181,7 +184,7 @@ impl Cluster {
     /// Reads one object; `None` if it is not there. The answer is in the index from now on if an application claims or
     /// wants it.
     pub async fn fetch(&self, kind: &Kind, key: &ObjectKey) -> Result<Option<Arc<Live>>, ClusterError> {
-        let call = Call::new(Verb::Get, kind, kind.object(&key.namespace, &key.name)?);
+        let call = Call::new(Verb::Get, kind, self.shared().object(kind, &key.namespace, &key.name)?);
         match self.requests().send(&call).await {
             Ok(answer) => self.enter(kind, answer).map(Some),
             Err(ClusterError::NotFound(Absent::Object | Absent::Namespace)) => Ok(None),

@@ -48,7 +48,7 @@ impl Cluster {
             "preconditions": {"uid": uid, "resourceVersion": resource_version},
             "propagationPolicy": propagation.name(),
         });
-        let call = Call::new(Verb::Delete, kind, kind.object(&key.namespace, &key.name)?);
+        let call = Call::new(Verb::Delete, kind, self.shared().object(kind, &key.namespace, &key.name)?);
         let call = call.with_body(JSON, options.to_string().into_bytes(), false);
         self.requests().send(&call).await.map(drop)
     }

@@ -30,6 +30,7 @@ mod openapi;
 mod page;
 mod proxy;
 mod raw;
+mod reach;
 mod request;
 mod review;
 mod tracking;

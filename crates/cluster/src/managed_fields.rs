@@ -29,7 +29,7 @@ impl Cluster {
             {"op": "replace", "path": "/metadata/resourceVersion", "value": resource_version},
             {"op": "replace", "path": "/metadata/managedFields", "value": fields},
         ]);
-        let address = format!("{}?fieldManager={MANAGER}", kind.object(&key.namespace, &key.name)?);
+        let address = format!("{}?fieldManager={MANAGER}", self.shared().object(kind, &key.namespace, &key.name)?);
         let call = Call::new(Verb::Patch, kind, address);
         let call = call.with_body(JSON_PATCH, patch.to_string().into_bytes(), kind.is_secret());
         let _writing = self.writing(kind, key.clone());

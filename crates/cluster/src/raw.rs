@@ -142,7 +142,7 @@ impl Cluster {
     /// annotation, with it.
     pub async fn sweep(&self, kind: &Kind) -> Result<Vec<Claimed>, ClusterError> {
         let feed = Feed {
-            path: kind.collection(None)?,
+            path: self.shared().collection(kind)?,
             plural: kind.plural.clone(),
             labels: None,
             name: None,

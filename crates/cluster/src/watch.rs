@@ -1,4 +1,4 @@
-//! One watch per kind and version over the whole cluster, feeding the index. Entry point: [`start`].
+//! One watch per kind and version over all that is looked after, feeding the index. Entry point: [`start`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -39,7 +39,7 @@ pub(crate) fn start(shared: &Arc<Shared>, kind: &Kind, tasks: &mut JoinSet<()>) 
     // The tasks that ended since, so that they do not pile up.
     while tasks.try_join_next().is_some() {}
     // The address of a whole collection holds nothing that came from Git but what discovery confirmed.
-    let Ok(path) = kind.collection(None) else { return };
+    let Ok(path) = shared.collection(kind) else { return };
     let kick = Arc::new(Notify::new());
     let feed = Feed {
         path,

@@ -60,6 +60,8 @@ pub struct Config {
     pub resync: Duration,
     /// What becomes of the status of an application that a commit left alone.
     pub untouched_revisions: UntouchedRevisions,
+    /// The one namespace that objects go to, where RBAC gives no more; the whole cluster without it.
+    pub destination_namespace: Option<String>,
     /// The program that fetches: our own binary with its hidden subcommand.
     pub fetch_program: FetchProgram,
     /// Our version, for the user agent.
@@ -148,6 +150,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     let cluster =
         Cluster::connect(trueup_cluster::Config { kubeconfig: config.kubeconfig.clone(), context: None, user_agent })
             .await?;
+    if let Some(namespace) = &config.destination_namespace {
+        cluster.confine(namespace);
+    }
     let (election, leadership) = match &config.lease {
         None => (None, Leadership::sole()),
         Some(lease) => {

@@ -62,6 +62,9 @@ pub(crate) struct ControllerArgs {
     /// What becomes of the status of Applications that a commit leaves alone, where only the revision is new.
     #[arg(long, env = "TRUEUP_UNTOUCHED_REVISIONS", value_enum, value_name = "WHEN", default_value_t)]
     pub(crate) untouched_revisions: UntouchedRevisions,
+    /// Look after the objects of one namespace only, where permissions reach no further; without it, of the whole cluster.
+    #[arg(long, env = "TRUEUP_DESTINATION_NAMESPACE", value_name = "NAMESPACE")]
+    pub(crate) destination_namespace: Option<String>,
     /// Do not take part in the election of one active controller.
     #[arg(long, env = "TRUEUP_NO_LEASE", value_parser = BoolishValueParser::new())]
     pub(crate) no_lease: bool,
@@ -108,6 +111,7 @@ pub(crate) fn run(args: ControllerArgs) -> Result<Outcome, CommandError> {
         listen: args.listen,
         cache_dir: cache.path.clone(),
         resync: args.resync,
+        destination_namespace: args.destination_namespace,
         untouched_revisions: args.untouched_revisions.into(),
         fetch_program: FetchProgram { exe, args: vec![GIT_FETCH.to_owned()] },
         version: VERSION,

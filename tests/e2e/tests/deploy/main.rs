@@ -3,10 +3,12 @@
 // Helper functions of tests are tests too, though clippy does not know.
 #![allow(clippy::unwrap_used)]
 
+mod cluster_wide;
 mod compose;
 mod container;
 mod image;
 mod kustomize;
+mod namespaced;
 mod overlays;
 mod permissions;
 mod pod;

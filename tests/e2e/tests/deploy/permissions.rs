@@ -61,6 +61,18 @@ fn each_role_is_the_controllers_own_table() {
 }
 
 #[test]
+fn in_one_namespace_the_roles_are_what_of_the_table_a_namespace_has() {
+    let objects = built("deploy/namespaced");
+    assert!(objects.iter().all(|object| !object["kind"].as_str().unwrap().starts_with("Cluster")));
+    let own = one(&objects, "Role", "trueup-controller");
+    assert_eq!(granted(own), asked(|grant| grant.place == Place::Namespace));
+    let destinations = one(&objects, "Role", "trueup-controller-destinations");
+    let mut wanted = asked(|grant| grant.place == Place::Destinations || grant.is_for_any_kind());
+    wanted.retain(|(_, resource, _)| resource != "clusterroles");
+    assert_eq!(granted(destinations), wanted);
+}
+
+#[test]
 fn nobody_else_is_bound_and_nothing_else() {
     let objects = built("deploy/base");
     let mut bound = BTreeSet::new();
