@@ -16,7 +16,7 @@ pub struct Drift {
     /// The digest of the manifests last synced.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub baseline: String,
-    /// What happened, newest last.
+    /// What happened, newest first. It stays as history when it is over.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<DriftEvent>,
 }
@@ -49,7 +49,7 @@ pub struct DriftEvent {
     pub last_detected_at: String,
     /// How often it was seen.
     pub count: i64,
-    /// What became of it: `Detected`, `Healed`, …
+    /// What became of it: `detected`, `healed`, …
     #[serde(skip_serializing_if = "String::is_empty")]
     pub outcome: String,
 }
