@@ -11,7 +11,7 @@ use trueup_object::ObjectKey;
 
 use crate::drift::Drift;
 use crate::operation::OperationInitiator;
-use crate::operation_state::OperationState;
+use crate::operation_state::{OperationPhase, OperationState};
 use crate::source::ApplicationSource;
 use crate::spec::{ApplicationDestination, IgnoreDifferences, is_zero};
 
@@ -239,6 +239,14 @@ pub struct Summary {
 // === impl Status ===
 
 impl Status {
+    /// The commit of the last sync that succeeded: the last of the history; where none is kept (`revisionHistoryLimit: 0`), that of
+    /// the last operation.
+    pub fn synced_revision(&self) -> Option<&str> {
+        let operation = self.operation_state.as_ref().filter(|state| state.phase == OperationPhase::Succeeded);
+        let operated = || operation?.sync_result.as_ref().map(|result| result.revision.as_str());
+        self.history.last().map(|last| last.revision.as_str()).or_else(operated).filter(|revision| !revision.is_empty())
+    }
+
     /// Reads a status. What does not decode is as if it were absent.
     pub fn read(json: &[u8]) -> Self {
         if let Ok(status) = serde_json::from_slice(json) {
@@ -349,6 +357,18 @@ mod tests {
         let status: Status = serde_json::from_str(text).unwrap();
         assert_eq!(Node::from_json(&serde_json::to_vec(&status).unwrap()).unwrap().to_string(), text);
         assert_eq!(Status::read(text.as_bytes()), status);
+    }
+
+    #[test]
+    fn without_a_history_the_last_operation_tells_what_was_synced() {
+        let revision = |text: &str| Status::read(text.as_bytes()).synced_revision().map(str::to_owned);
+        let operation =
+            |phase: &str| format!(r#""operationState": {{"phase": "{phase}", "syncResult": {{"revision": "b"}}}}"#);
+        let (done, failed) = (operation("Succeeded"), operation("Failed"));
+        assert_eq!(revision(&format!(r#"{{"history": [{{"revision": "a"}}], {done}}}"#)).as_deref(), Some("a"));
+        assert_eq!(revision(&format!("{{{done}}}")).as_deref(), Some("b"));
+        assert_eq!(revision(&format!("{{{failed}}}")), None);
+        assert_eq!(revision(r#"{"history": [{"revision": ""}]}"#), None);
     }
 
     #[test]

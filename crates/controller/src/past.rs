@@ -84,8 +84,8 @@ pub(crate) async fn synced_before(
     spec: &App,
     kinds: &HashMap<Gvk, Result<Kind, Verdict>>,
 ) -> Result<Targets, String> {
-    let last = application.status.history.last().ok_or("the history of syncs is empty")?;
-    let commit: CommitId = last.revision.parse().map_err(|_| "the synced revision is not a commit".to_owned())?;
+    let last = application.status.synced_revision().ok_or("the history of syncs is empty")?;
+    let commit: CommitId = last.parse().map_err(|_| "the synced revision is not a commit".to_owned())?;
     // A source that has moved since is not the one that was synced.
     let loaded = source::at_commit(world, spec, commit).await.map_err(|error| error.to_string())?;
     let scopes = scopes(&loaded, kinds);

@@ -206,10 +206,11 @@ impl Sweep {
     fn end(&self, found: Found) -> HashSet<Arc<str>> {
         let mut state = self.state();
         state.ended = state.begun;
-        for (kind, why) in &found.unlisted {
-            if !state.unlisted.contains_key(kind) {
-                tracing::warn!(%kind, %why, "a kind cannot be listed: what was left behind of it is not found");
-            }
+        let unlisted: Vec<&GroupKind> =
+            found.unlisted.keys().filter(|kind| !state.unlisted.contains_key(kind)).collect();
+        if let Some(why) = unlisted.first().and_then(|kind| found.unlisted.get(kind)) {
+            let kinds = unlisted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            tracing::warn!(%kinds, %why, "some kinds cannot be listed: what was left behind of them is not found");
         }
         state.unlisted = found.unlisted;
         // What an earlier search found may be gone, or held by now.

@@ -62,7 +62,7 @@ async fn applications_that_need_what_is_missing_are_not_synced() {
         ("helm", "/spec/source", "helm", json!({"releaseName": "x"}), "spec.source.helm"),
         ("kustomize", "/spec/source", "kustomize", json!({"namePrefix": "x"}), "spec.source.kustomize"),
         ("plugin", "/spec/source", "plugin", json!({"name": "x"}), "spec.source.plugin"),
-        ("semver", "/spec/source", "targetRevision", json!("1.x"), "spec.source.targetRevision"),
+        ("prefix", "/spec/source", "tagPrefix", json!("app/"), "spec.source.tagPrefix"),
         ("option", "/spec/syncPolicy", "syncOptions", json!(["CreateNamespace=true", "Replace=true"]), "Replace"),
         (
             "respect",

@@ -45,12 +45,11 @@ pub(super) enum Base {
 pub(super) fn synced(status: &Status, digest: &str) -> Synced {
     let baseline = status.drift.as_ref().map(|drift| drift.baseline.as_str()).unwrap_or_default();
     let (pending, never) = (baseline != digest, baseline.is_empty() && status.history.is_empty());
-    let at = match status.history.last() {
+    let at = match status.synced_revision() {
         _ if never => At::Nowhere,
         _ if !pending => At::Here,
         None => At::Unknown("the history of syncs is empty"),
-        Some(last) if last.revision.is_empty() => At::Unknown("the history of syncs names no commit"),
-        Some(last) => At::Commit(last.revision.clone()),
+        Some(commit) => At::Commit(commit.to_owned()),
     };
     Synced { pending, never, at }
 }
