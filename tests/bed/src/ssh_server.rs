@@ -79,6 +79,7 @@ pub struct SshServer {
     user: String,
     host_keys: Vec<SshKey>,
     connections: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -121,16 +122,17 @@ impl SshServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Error::Socket)?;
         let port = listener.local_addr().map_err(Error::Socket)?.port();
         let connections = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&connections);
+        let open = Arc::new(AtomicUsize::new(0));
+        let (counted, still_open) = (Arc::clone(&connections), Arc::clone(&open));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::Relaxed);
-                if let Err(error) = serve(&sshd, &config_file, stream) {
+                if let Err(error) = serve(&sshd, &config_file, stream, &still_open) {
                     eprintln!("sshd: {error}");
                 }
             }
         });
-        Ok(Self { dir, port, user, host_keys, connections, task })
+        Ok(Self { dir, port, user, host_keys, connections, open, task })
     }
 
     /// Makes an empty repository; the name may contain slashes and whatever else a path may.
@@ -184,6 +186,11 @@ impl SshServer {
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
+
+    /// How many connections there are now.
+    pub fn open_connections(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for SshServer {
@@ -193,7 +200,7 @@ impl Drop for SshServer {
 }
 
 /// One connection is one `sshd`, which ends with it.
-fn serve(sshd: &Path, config: &Path, stream: TcpStream) -> std::io::Result<()> {
+fn serve(sshd: &Path, config: &Path, stream: TcpStream, open: &Arc<AtomicUsize>) -> std::io::Result<()> {
     let stream = stream.into_std()?;
     stream.set_nonblocking(false)?;
     let socket = std::os::fd::OwnedFd::from(stream);
@@ -205,7 +212,12 @@ fn serve(sshd: &Path, config: &Path, stream: TcpStream) -> std::io::Result<()> {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()?;
-    tokio::spawn(async move { child.wait().await });
+    let open = Arc::clone(open);
+    open.fetch_add(1, Ordering::Relaxed);
+    tokio::spawn(async move {
+        let _ = child.wait().await;
+        open.fetch_sub(1, Ordering::Relaxed);
+    });
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use trueup_git::{Access, CommitId, GitError, Limits, Store};
+use trueup_git::{Access, ClientCertificate, CommitId, GitError, Limits, Login, Secret, Store, Tls};
 
 use crate::bench::{Bench, git, git_bytes, id, resolve, stores, text, url};
 
@@ -253,6 +253,18 @@ async fn a_redirect_carries_no_login_to_another_server() {
     assert!(matches!(&error, GitError::Redirected { .. }), "{error}");
     assert!(liar.heard().contains("uthorization: Basic"), "the server itself gets the login");
     assert_eq!(thief.heard(), "");
+    let certified = trueup_bed::Authority::new("clients").unwrap().certify(&["trueup"]).unwrap();
+    let client = Some(ClientCertificate { certificate: certified.certificate, key: Secret::new(certified.key) });
+    let basic = Login::Basic { username: "bot".to_owned(), password: Secret::new("hunter2") };
+    for access in [
+        Access { login: basic, ..Access::default() },
+        Access { login: Login::Bearer(Secret::new("hunter2")), ..Access::default() },
+        Access { tls: Tls { client, ..Tls::default() }, ..Access::default() },
+    ] {
+        let error = resolve(&stores.store(&url(&liar.url), &access).unwrap(), "main").await.unwrap_err();
+        assert!(matches!(&error, GitError::Redirected { .. }), "{error}");
+        assert_eq!(thief.heard(), "");
+    }
     // Without a login, it may lead elsewhere, but not to a file, a login page, or round and round.
     let honest = material.bench.repository.url();
     for (to, well) in [

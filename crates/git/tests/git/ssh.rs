@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use trueup_bed::{Repository, SshKey, SshServer, SshServerOptions};
+use trueup_bed::{Deadline, Repository, SshKey, SshServer, SshServerOptions, until};
 use trueup_git::{Access, CommitId, GitError, Limits, Login, Secret, Store, Stores};
 
 use crate::bench::{id, resolve, stores, text, url};
@@ -75,6 +75,12 @@ async fn a_commit_is_listed_and_fetched_by_every_kind_of_key() {
         assert_eq!(resolve(&store, "HEAD").await, Ok(second));
         store.fetch(&[second]).await.unwrap();
         assert_eq!(text(&store, second, "a").unwrap(), "2");
+        let closed =
+            until("the connections are closed", Deadline::SHORT, async || match ssh.server.open_connections() {
+                0 => Ok(()),
+                open => Err(open),
+            });
+        closed.await.unwrap();
         // One connection per listing, one per fetch.
         assert_eq!((ssh.server.connections(), store.counters().listings, store.counters().fetches), (4, 2, 2));
     }
