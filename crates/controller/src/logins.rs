@@ -54,6 +54,7 @@ impl Logins {
                 GitError::Unauthorized { repository }
                 | GitError::Forbidden { repository }
                 | GitError::KeyRefused { repository, .. }
+                | GitError::Login { repository, .. }
                 | GitError::RepositoryNotFound { repository },
                 Some(why),
             ) => GitError::Login {
@@ -162,9 +163,12 @@ async fn secrets(world: Arc<World>) {
             }
             Sighting::Failed(error) => {
                 begin = first.failed(&error);
-                let why = error.to_string();
+                let why = why(&error);
                 if told.as_ref() != Some(&why) {
-                    tracing::warn!(%error, "the Secrets of repositories cannot be watched: nothing new is known of logins");
+                    tracing::warn!(
+                        error = why,
+                        "the Secrets of repositories cannot be watched: nothing new is known of logins"
+                    );
                 }
                 if !sightings.complete() {
                     world.logins.change(|state| state.unlisted = Some(why.clone()));
@@ -179,6 +183,14 @@ async fn secrets(world: Arc<World>) {
         if begin {
             world.listed.one_more();
         }
+    }
+}
+
+/// The error of a listing in words that fit a repository.
+fn why(error: &ClusterError) -> String {
+    match error {
+        ClusterError::Forbidden { message } => message.clone(),
+        error => error.to_string(),
     }
 }
 
@@ -222,9 +234,9 @@ async fn config_map(world: Arc<World>, name: &'static str) {
             }
             Sighting::Failed(error) => {
                 begin = first.failed(&error);
-                let why = error.to_string();
+                let why = why(&error);
                 if told.as_ref() != Some(&why) {
-                    tracing::warn!(config_map = name, %error, "what servers are recognised by cannot be watched");
+                    tracing::warn!(config_map = name, error = why, "what servers are recognised by cannot be watched");
                 }
                 told = Some(why);
             }

@@ -21,6 +21,8 @@ use trueup_e2e::SLOW;
 use trueup_e2e::Scene;
 use trueup_e2e::World;
 use trueup_e2e::controller_options;
+use trueup_e2e::kubectl;
+use trueup_e2e::kubectl_with_input;
 use trueup_e2e::manifests::config_map;
 use trueup_e2e::objects;
 
@@ -267,4 +269,52 @@ async fn a_secret_of_one_project_is_of_no_use_to_another() {
     .await;
     blue.healthy(&second).await;
     appears_nowhere(&scene, &controller, &[password, USER], "").await;
+}
+
+/// All that a controller needs for ConfigMaps, and nothing about Secrets.
+const WITHOUT_SECRETS: &str = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: without-secrets}
+rules:
+- {apiGroups: [argoproj.io, apps, apiextensions.k8s.io, apiregistration.k8s.io], resources: ['*'], verbs: ['*']}
+- {apiGroups: [''], resources: [configmaps, namespaces, events], verbs: ['*']}
+";
+
+#[tokio::test]
+async fn who_may_not_list_secrets_goes_on_with_public_repositories() {
+    let scene = Scene::new(World::shared(), "private-rbac", "t-private-rbac-argocd").await;
+    let (control_plane, control) = (&scene.world.control_plane, scene.control.as_str());
+    kubectl(control_plane, &format!("create serviceaccount limited -n {control}")).await;
+    kubectl_with_input(control_plane, &["apply", "-f", "-"], WITHOUT_SECRETS).await;
+    let binding = "create clusterrolebinding without-secrets --clusterrole=without-secrets";
+    kubectl(control_plane, &format!("{binding} --serviceaccount={control}:limited")).await;
+    let token = kubectl(control_plane, &format!("create token limited -n {control}")).await;
+    let mut config: Value = serde_json::from_str(&kubectl(control_plane, "config view --raw -o json").await).unwrap();
+    config["users"][0]["user"] = json!({"token": token.trim()});
+    let kubeconfig = control_plane.dir().join("without-secrets.kubeconfig");
+    // JSON is YAML.
+    std::fs::write(&kubeconfig, config.to_string()).unwrap();
+    let options = ControllerOptions { kubeconfig: Some(kubeconfig), ..controller_options(control) };
+    let controller = scene.world.controller(&options).await;
+
+    let public = put(&scene.repository, "1");
+    let app = scene.create(scene.application().automated(true, true)).await;
+    app.healthy(&public).await;
+    let repository = scene.world.git.create("private-rbac-private").unwrap();
+    repository.require_login(USER, PASSWORDS[0]);
+    let first = put(&repository, "1");
+    let built =
+        scene.application_named("private-rbac-login").repo(repository.url()).destination("t-private-rbac-login");
+    let private = scene.create(built.automated(true, true)).await;
+    told(&private, &["the Secrets that may hold one cannot be listed", "no permission to list secrets"]).await;
+    let said = controller.log().matches("the Secrets of repositories cannot be watched").count();
+    assert_eq!(said, 1, "it is said once");
+
+    let data = json!({"url": repository.url(), "username": USER, "password": PASSWORDS[0]});
+    create_secret(&scene, "repository", "login", data).await;
+    kubectl(control_plane, &format!("create role secrets --verb=get,list,watch --resource=secrets -n {control}")).await;
+    let binding = format!("create rolebinding secrets --role=secrets --serviceaccount={control}:limited -n {control}");
+    kubectl(control_plane, &binding).await;
+    private.healthy(&first).await;
 }
