@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
-use trueup_api::annotations::RESOURCES_FINALIZER;
+use trueup_api::annotations::{REFRESH, RESOURCES_FINALIZER, TRACKING_ID};
 use trueup_api::{DEFAULT_PROJECT, crd};
 use trueup_cluster::ClusterError;
 use trueup_object::{Node, yaml};
@@ -27,16 +27,17 @@ repository can be reached is told by the controller, in the Application's condit
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  trueup app create shop-dev --repo https://git.example.com/shop.git --path environments/dev --revision main \\
-      --dest-server https://kubernetes.default.svc --dest-namespace shop-dev --sync-policy automated --auto-prune
+  trueup app create shop-dev --repo https://git.example.com/shop.git \\
+      --path environments/dev --revision main --dest-name in-cluster --dest-namespace shop-dev \\
+      --sync-policy automated --auto-prune
   trueup app create -f shop-dev.yaml --upsert
-  trueup app create shop-dev --repo https://git.example.com/shop.git --path dev --dest-name in-cluster --dry-run -o yaml
+  trueup app create -f shop-dev.yaml --path environments/test --dry-run -o yaml
   trueup app get shop-dev -o yaml | trueup app create shop-test -f - --dest-namespace shop-test";
 
 /// Bytes of a file that are read: more than the API server takes of one object.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// What of an Application that was read from a cluster does not belong to a new one.
-const NOT_NEW: [&[&str]; 9] = [
+const NOT_NEW: [&[&str]; 12] = [
     &["status"],
     &["operation"],
     &["metadata", "uid"],
@@ -46,6 +47,9 @@ const NOT_NEW: [&[&str]; 9] = [
     &["metadata", "managedFields"],
     &["metadata", "ownerReferences"],
     &["metadata", "deletionTimestamp"],
+    &["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"],
+    &["metadata", "annotations", REFRESH],
+    &["metadata", "annotations", TRACKING_ID],
 ];
 
 /// The arguments of `trueup app create`.
@@ -56,8 +60,6 @@ pub(crate) struct CreateArgs {
     name: Option<String>,
     #[command(flatten)]
     access: AccessArgs,
-    #[command(flatten)]
-    spec: SpecArgs,
     /// An Application to begin with, in YAML or JSON; - is stdin.
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -76,6 +78,9 @@ pub(crate) struct CreateArgs {
     /// Print the Application.
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     output: Option<DataFormat>,
+    // Last, because what follows would stand under its heading.
+    #[command(flatten)]
+    spec: SpecArgs,
 }
 
 /// Creates the Application.
@@ -246,7 +251,8 @@ mod tests {
         build(&args, start.map(|text| one("x", text.as_bytes()).unwrap()))
     }
 
-    const FILE: &str = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: web, namespace: team-a, uid: u}\n\
+    const FILE: &str = "apiVersion: argoproj.io/v1alpha1\nkind: Application\n\
+        metadata: {name: web, namespace: team-a, uid: u, annotations: {argocd.argoproj.io/tracking-id: a, b: c}}\n\
         spec:\n  project: team\n  source: {repoURL: http://git/a, path: dev}\nstatus: {sync: {}}\n";
 
     #[test]
@@ -269,6 +275,7 @@ mod tests {
         assert_eq!(view.text(&["spec", "source", "path"]), "prod");
         assert_eq!(view.text(&["spec", "source", "repoURL"]), "http://git/a");
         assert!(app.get("status").is_none() && view.text(&["metadata", "uid"]).is_empty());
+        assert_eq!((view.annotation(TRACKING_ID), view.annotation("b")), (None, Some("c")));
         let named = built("team-b/api -f x", Some(FILE)).unwrap();
         assert_eq!(View(&named).qualified_name(), "team-b/api");
     }

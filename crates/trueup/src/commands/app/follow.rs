@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use tokio::time::{Instant, MissedTickBehavior};
-use trueup_cluster::RawEvent;
+use trueup_cluster::{ClusterError, RawEvent};
 use trueup_object::Node;
 
 use crate::command_error::{CommandError, unmet};
@@ -78,7 +78,7 @@ pub(crate) async fn follow_to_end<T>(
     let qualified = View(since).qualified_name();
     let asked = since;
     let since = version(View(since));
-    let mut events = pin!(client.cluster().watch_raw(client.kind(), Some(client.namespace()), None));
+    let mut events = pin!(client.cluster().watch_one(client.kind(), client.namespace(), name));
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut seen_in_list = false;
@@ -99,32 +99,18 @@ pub(crate) async fn follow_to_end<T>(
                 continue;
             }
         };
-        let raw = match event {
-            Some(RawEvent::InitApply(raw) | RawEvent::Apply(raw)) => raw,
-            Some(RawEvent::Delete(raw)) if raw.name == name => {
+        let app = match told(event, name, &mut seen_in_list)? {
+            Told::State(app) => app,
+            Told::Gone => {
                 progress.end();
                 return at_end();
             }
-            Some(RawEvent::Init) => {
-                seen_in_list = false;
-                continue;
-            }
-            Some(RawEvent::InitDone) if !seen_in_list => {
-                progress.end();
-                return at_end();
-            }
-            Some(RawEvent::Error(error)) => {
+            Told::Failed(error) => {
                 progress.say(|| talk::warning(&format!("cannot watch the Application, trying again: {error}")));
                 continue;
             }
-            Some(RawEvent::Delete(_) | RawEvent::InitDone) => continue,
-            None => return Err(unmet("the watch of the Application ended").hinted("try again")),
+            Told::Nothing => continue,
         };
-        if raw.name != name {
-            continue;
-        }
-        seen_in_list = true;
-        let Ok(app) = Node::from_json(raw.json.get().as_bytes()) else { continue };
         let view = View(&app);
         if is_older(version(view), since) {
             continue;
@@ -134,6 +120,31 @@ pub(crate) async fn follow_to_end<T>(
             return Ok(answer);
         }
     }
+}
+
+/// What an event says of the Application.
+enum Told {
+    State(Node),
+    Gone,
+    Failed(ClusterError),
+    Nothing,
+}
+
+fn told(event: Option<RawEvent>, name: &str, seen_in_list: &mut bool) -> Result<Told, CommandError> {
+    let raw = match event {
+        Some(RawEvent::InitApply(raw) | RawEvent::Apply(raw)) if raw.name == name => raw,
+        Some(RawEvent::Delete(raw)) if raw.name == name => return Ok(Told::Gone),
+        Some(RawEvent::Init) => {
+            *seen_in_list = false;
+            return Ok(Told::Nothing);
+        }
+        Some(RawEvent::InitDone) if !*seen_in_list => return Ok(Told::Gone),
+        Some(RawEvent::Error(error)) => return Ok(Told::Failed(error)),
+        Some(_) => return Ok(Told::Nothing),
+        None => return Err(unmet("the watch of the Application ended").hinted("try again")),
+    };
+    *seen_in_list = true;
+    Ok(Node::from_json(raw.json.get().as_bytes()).map_or(Told::Nothing, Told::State))
 }
 
 fn gone(name: &str) -> CommandError {

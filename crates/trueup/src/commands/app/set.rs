@@ -36,11 +36,12 @@ pub(crate) struct SetArgs {
     name: String,
     #[command(flatten)]
     access: AccessArgs,
-    #[command(flatten)]
-    spec: SpecArgs,
     /// Refuse what the project does not permit.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     validate: bool,
+    // Last, because what follows would stand under its heading.
+    #[command(flatten)]
+    spec: SpecArgs,
 }
 
 /// Changes the Application.
