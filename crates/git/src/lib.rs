@@ -33,6 +33,7 @@ mod server;
 mod ssh;
 mod ssh_key;
 mod ssh_place;
+mod ssh_rsa;
 mod store;
 mod stores;
 mod url;

@@ -20,6 +20,7 @@ use crate::protocol::{self, Answer, Capabilities, Wire};
 use crate::remote::Remote;
 use crate::ssh_key;
 use crate::ssh_place::SshPlace;
+use crate::ssh_rsa::RsaSigner;
 use crate::store::lock;
 use crate::{GitError, Limits};
 
@@ -192,22 +193,26 @@ async fn log_in(
     handle: &mut Handle<Visitor>,
 ) -> Result<(), GitError> {
     let failed = |error: russh::Error| broken(remote, &error.to_string());
-    let name = known_hosts::fingerprint(key.public_key());
-    let mut hash = None;
-    if key.algorithm().is_rsa() {
-        hash = match handle.best_supported_rsa_hash().await.map_err(failed)? {
-            Some(Some(hash)) => Some(hash),
-            // It does not say, as before OpenSSH 7.2's extension: the usual one.
-            None => Some(HashAlg::Sha512),
+    let unusable = |detail: &str| GitError::Login { repository: remote.to_string(), detail: detail.to_owned() };
+    let (name, user) = (known_hosts::fingerprint(key.public_key()), place.user.clone());
+    let outcome = if key.algorithm().is_rsa() {
+        let hash = match handle.best_supported_rsa_hash().await.map_err(failed)? {
+            Some(Some(hash)) => hash,
+            // It does not say, as servers did not once: the usual one.
+            None => HashAlg::Sha512,
             Some(None) => {
-                let detail =
-                    "the server takes RSA keys with SHA-1 only, which is broken: use an ed25519 key".to_owned();
-                return Err(GitError::Login { repository: remote.to_string(), detail });
+                return Err(unusable("the server takes RSA keys with SHA-1 only, which is broken: use an ed25519 key"));
             }
         };
-    }
-    let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
-    match handle.authenticate_publickey(place.user.clone(), key).await.map_err(failed)? {
+        let mut signer = RsaSigner::new(&key)
+            .ok_or_else(|| unusable("the RSA key cannot be used: it must have 2048 bits or more"))?;
+        let outcome = handle.authenticate_publickey_with(user, key.public_key().clone(), Some(hash), &mut signer).await;
+        outcome.map_err(|_| broken(remote, "it ended while logging in"))?
+    } else {
+        let key = PrivateKeyWithHashAlg::new(Arc::new(key), None);
+        handle.authenticate_publickey(user, key).await.map_err(failed)?
+    };
+    match outcome {
         AuthResult::Success => Ok(()),
         AuthResult::Failure { .. } => {
             Err(GitError::KeyRefused { repository: remote.to_string(), user: place.user.clone(), key: name })
