@@ -75,7 +75,7 @@ async fn show(args: &DriftArgs) -> Result<Outcome, CommandError> {
     }
     let all = apps.iter().flat_map(|app| Told::all(*app));
     let mut told: Vec<Told<'_>> = match args.since {
-        None => all.filter(|told| told.is_open()).collect(),
+        None => all.filter(Told::is_open).collect(),
         Some(since) => all.filter(|told| seen_since(told, since)).collect(),
     };
     newest_first(&mut told);
