@@ -282,7 +282,9 @@ async fn installed(world: &Arc<World>, stopped: watch::Receiver<bool>) -> Result
             match world.cluster.kind(&gvk).await {
                 Ok(_) => break,
                 Err(KindError::NotServed(_)) => return Err(RunError::NotInstalled(gvk)),
-                Err(error) => tracing::warn!(%error, "the API server cannot be asked: trying again"),
+                Err(error) => {
+                    tracing::warn!(%error, server = world.cluster.server(), "the API server cannot be asked: trying again; --kubeconfig names another")
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(CONNECT_PAUSE) => {}

@@ -64,3 +64,4 @@ pub use tools::trueup_binary;
 pub use tools::workspace;
 pub use wait::Deadline;
 pub use wait::until;
+pub use wait::until_every;

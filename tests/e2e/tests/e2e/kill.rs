@@ -113,11 +113,11 @@ impl Writes {
     /// Waits until there were so many.
     async fn reach(mut self, wanted: usize) {
         let mut text = String::new();
-        let _ = tokio::time::timeout(PATIENCE, async {
-            while writes(&text) < wanted {
-                tokio::time::sleep(GLANCE).await;
-                self.log.read_to_string(&mut text).unwrap();
-            }
+        // In vain is a moment too.
+        let _ = trueup_bed::until_every(GLANCE, format!("{wanted} writes"), PATIENCE, async || {
+            self.log.read_to_string(&mut text).unwrap();
+            let seen = writes(&text);
+            if seen >= wanted { Ok(()) } else { Err(seen) }
         })
         .await;
     }
