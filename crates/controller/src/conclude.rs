@@ -30,11 +30,19 @@ impl Look<'_> {
         let application = Arc::clone(&self.application);
         let old = &application.status;
         let now = clock::now();
-        let drift = self.drift(memory, view, &memory.base, &baseline(old), Vec::new(), &now);
+        // What a sync that was superseded did.
+        let untold = std::mem::take(&mut memory.untold);
+        let drift = self.drift(memory, view, &memory.base, &baseline(old), untold.clone(), &now);
         let mut status = status::seen(&self.application, view, drift, &self.notices(memory, view), &now);
         status.controller_namespace.clone_from(&self.world.namespace);
         status::operated(&mut status, run.state(OperationPhase::Running, String::new()), None, 0);
-        self.write(memory, Box::new(status), false).await
+        let written = self.write(memory, Box::new(status), false).await;
+        if written {
+            self.tell_drift(old, &untold);
+        } else {
+            memory.untold = untold;
+        }
+        written
     }
 
     /// What is said of drift whatever else is done.

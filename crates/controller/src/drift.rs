@@ -4,6 +4,7 @@
 //! [`events_of`] makes events of judgements, [`drift`] puts them into the status and ends what is over.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use trueup_api::{Drift, DriftEvent, DriftField};
 use trueup_diff::Comparison;
@@ -28,6 +29,17 @@ pub(crate) fn is_drift(judged: &Judged, view: &View) -> bool {
         Verdict::Differs(comparison) => comparison.differences.iter().any(|difference| difference.drift),
         _ => false,
     }
+}
+
+/// The same, to be kept while the view changes.
+pub(crate) fn all_drifted(view: &View) -> Vec<Arc<Judged>> {
+    view.objects.iter().filter(|judged| is_drift(judged, view)).cloned().collect()
+}
+
+/// The events of what had drifted before a sync that really changed these objects.
+pub(crate) fn overwritten(drifted: &[Arc<Judged>], changed: &HashSet<ObjectKey>, now: &str) -> Vec<Event> {
+    let overwritten = drifted.iter().filter(|judged| changed.contains(&judged.key));
+    overwritten.flat_map(|judged| events_of(judged, now, Outcome::Overwritten)).collect()
 }
 
 /// The events of one drifted object.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use trueup_api::{
     Application, Operation, OperationPhase, OperationState, Refresh, RevisionHistory, SyncResult, condition,
 };
-use trueup_diff::drift::{Event, Outcome as Became};
+use trueup_diff::drift::Event;
 use trueup_git::CommitId;
 use trueup_object::ObjectKey;
 
@@ -303,17 +303,15 @@ impl Look<'_> {
         }
         let application = Arc::clone(&self.application);
         tracing::info!(application = %self.name(), revision = %before, operation = %run.started_at, "sync begins");
-        let drifted = view.objects.iter().filter(|judged| drift::is_drift(judged, view)).cloned();
-        let drifted: Vec<_> = drifted.collect();
+        let drifted = drift::all_drifted(view);
         let ended = operation::run(self.world, &application, view, memory, &run).await;
-        let overwritten = drifted.iter().filter(|judged| ended.changed.contains(&judged.key));
-        let now = clock::now();
-        let overwritten = overwritten.flat_map(|judged| drift::events_of(judged, &now, Became::Overwritten)).collect();
+        let overwritten = drift::overwritten(&drifted, &ended.changed, &clock::now());
         self.world.metrics.syncs.inc();
         tracing::info!(application = %self.name(), revision = %before, operation = %run.started_at, phase = %ended.state.phase, outcome = %ended.state.message, "sync ends");
         if ended.broken_off == Some(BrokenOff::Superseded) {
             // The next look goes on with the newer revision: for whoever reads the status it is the same operation.
             memory.failed = None;
+            memory.untold.extend(overwritten);
             self.world.queue.wake(self.name());
             return None;
         }

@@ -283,7 +283,7 @@ mod tests {
             facts,
             [
                 "autosync_enabled=true",
-                "repo=https://git.example/Shop",
+                "repo=https://git.example/shop",
                 "dest_server=https://kubernetes.default.svc",
                 "dest_namespace=web",
                 "sync_status=OutOfSync",
