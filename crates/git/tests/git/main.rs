@@ -7,6 +7,7 @@ mod credentials;
 mod disk;
 mod faults;
 mod fetches;
+mod github_app;
 mod https;
 mod liars;
 mod limits;
