@@ -80,13 +80,18 @@ impl Controller {
     /// Starts the controller against a control plane; its log and cache lie in the control plane's directory.
     /// [`Self::wait_ready`] tells when it works.
     pub fn start(control_plane: &ControlPlane, options: &ControllerOptions) -> Result<Self> {
-        let port = free_port()?;
-        let log = control_plane.dir().join(format!("logs/trueup-{port}.log"));
-        let cache = control_plane.dir().join(format!("trueup-cache-{port}"));
         let kubeconfig = match &options.kubeconfig {
             Some(kubeconfig) => kubeconfig,
             None => control_plane.user_kubeconfig(&options.user)?,
         };
+        Self::start_in(control_plane.dir(), kubeconfig, options)
+    }
+
+    /// As [`Self::start`], against any cluster; its log goes into `logs` of a directory, its cache beside.
+    pub fn start_in(dir: &Path, kubeconfig: &Path, options: &ControllerOptions) -> Result<Self> {
+        let port = free_port()?;
+        let log = dir.join(format!("logs/trueup-{port}.log"));
+        let cache = dir.join(format!("trueup-cache-{port}"));
         let binary = options.binary.clone().map_or_else(tools::trueup_binary, Ok)?;
         let mut command = vec![
             binary.display().to_string(),

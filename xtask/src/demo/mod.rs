@@ -1,7 +1,9 @@
 //! `cargo xtask demo`: Trueup at work on a real control plane, told as a story of steps that each must hold.
 
 mod application;
+mod examples;
 mod failure;
+mod own_cluster;
 mod stage;
 mod story;
 mod trouble;
@@ -20,6 +22,8 @@ use crate::build::Profile;
 use crate::terminal::Look;
 use crate::terminal::Terminal;
 
+use examples::Examples;
+use own_cluster::OwnCluster;
 use stage::Stage;
 use story::Story;
 
@@ -28,6 +32,9 @@ pub(crate) const EXAMPLES: &str = "Examples:
   cargo xtask demo                 the story, then a cluster to look around in, until Ctrl-C
   cargo xtask demo --once          the story only; exit code 0 if every step held
   cargo xtask demo --once --keep   leave the directory with logs and data behind
+  cargo xtask demo --context kind-kind --once
+                                   a smaller story on a cluster of your own, which must be able to pull
+                                   registry.k8s.io/pause; asks first, and removes all that it made
 
 It needs Rust, Go and git, and builds everything else itself, without a container engine:
 the control plane is a real API server with real controllers; its nodes are simulated.
@@ -45,18 +52,33 @@ pub(crate) struct Options {
     /// Leave the control plane's directory behind: logs, audit log, kubeconfigs.
     #[arg(long)]
     keep: bool,
+    /// Play on the cluster of this context of your kubeconfig instead, in namespaces of its own. With --keep they stay.
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// Do not ask before writing to it.
+    #[arg(long, requires = "context")]
+    yes: bool,
 }
 
 /// Runs the demo.
 pub(crate) fn run(options: &Options, terminal: Terminal) -> anyhow::Result<ExitCode> {
-    build::control_plane(terminal)?;
+    if options.context.is_none() {
+        build::control_plane(terminal)?;
+    }
     // What people see is what they would run.
     let trueup = build::trueup(Profile::Release)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(async {
+        let own = match &options.context {
+            None => None,
+            Some(context) => match own_cluster(context, options).await? {
+                Some(own) => Some(own),
+                None => return Ok(ExitCode::FAILURE),
+            },
+        };
         let mut stage = None;
         let code = tokio::select! {
-            code = play(options, terminal, trueup, &mut stage) => code,
+            code = play(options, terminal, trueup, own, &mut stage) => code,
             () = interrupted() => {
                 terminal.line("");
                 terminal.line("Interrupted.");
@@ -64,9 +86,25 @@ pub(crate) fn run(options: &Options, terminal: Terminal) -> anyhow::Result<ExitC
             }
         };
         // Everything that runs ends here, and every directory goes.
-        drop(stage);
+        let trouble = match stage {
+            Some(stage) => stage.take_down().await,
+            None => Vec::new(),
+        };
+        for trouble in trouble {
+            terminal.progress(&trouble);
+        }
         Ok(code)
     })
+}
+
+/// The user's cluster, if it is free for us and the user wants it; what is committed there beside it.
+async fn own_cluster(context: &str, options: &Options) -> anyhow::Result<Option<(OwnCluster, Examples)>> {
+    let examples = Examples::of_a_cluster().map_err(|failure::Unexpected(error)| anyhow::anyhow!(error))?;
+    let own = OwnCluster::open(context, options.keep).await?;
+    let namespaces = [examples.namespace.as_str(), examples.application.as_str()];
+    own.refuse_if_taken(&namespaces).await?;
+    let wanted = own.ask(options.yes, &namespaces)?;
+    Ok(wanted.then_some((own, examples)))
 }
 
 /// Plays the story, and stays up after it if that is wanted. The stage is the caller's to take down.
@@ -74,12 +112,13 @@ async fn play(
     options: &Options,
     terminal: Terminal,
     trueup: std::path::PathBuf,
+    own: Option<(OwnCluster, Examples)>,
     stage: &mut Option<Stage>,
 ) -> ExitCode {
     terminal.line("");
     terminal.line(&terminal.dress(Look::Bold, "Trueup: a cluster exactly as Git says"));
     let mut story = Story::new(terminal);
-    match story.play(trueup, options.keep, stage).await {
+    match story.play(trueup, options.keep, own, stage).await {
         Ok(()) => {
             terminal.line("");
             terminal.line(&terminal.dress(Look::Good, &story.sum()));

@@ -1,7 +1,6 @@
 //! What the story plays on: the control plane, the git server, the controller. Dropping it ends and removes all.
 
 use std::cell::RefCell;
-use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Output;
@@ -12,6 +11,8 @@ use kube::Api;
 use kube::Client;
 use kube::api::DynamicObject;
 use kube::api::ListParams;
+use kube::config::KubeConfigOptions;
+use kube::config::Kubeconfig;
 use kube::core::ApiResource;
 use serde_json::Value;
 use trueup_bed::ApplicationBuilder;
@@ -24,14 +25,13 @@ use trueup_bed::Repository;
 use trueup_bed::workspace;
 
 use super::application::Application;
+use super::examples::Examples;
 use super::failure::Unexpected;
+use super::own_cluster::KUBECTL;
+use super::own_cluster::OwnCluster;
 
-/// The namespace of the Applications.
-pub(crate) const NAMESPACE: &str = "argocd";
 /// The user that the controller is towards the API server.
 const USER: &str = "trueup";
-/// What stands in the examples where the address of the repository belongs.
-const EXAMPLE_URL: &str = "https://git.example.com/platform.git";
 /// How often the controller looks at Git here: two minutes is the default, and too long to watch.
 pub(crate) const RESYNC: Duration = Duration::from_secs(2);
 
@@ -43,23 +43,88 @@ pub(crate) struct Stage {
     repository: Repository,
     client: Client,
     version: String,
-    control_plane: ControlPlane,
+    examples: Examples,
+    cluster: Cluster,
+}
+
+/// Where it plays.
+enum Cluster {
+    /// A control plane that ends with us.
+    Bed(ControlPlane),
+    /// A cluster of the user's.
+    Own(OwnCluster),
 }
 
 // === impl Stage ===
 
 impl Stage {
-    /// Starts the control plane, and a git server with an empty repository.
+    /// Starts a control plane, and a git server with an empty repository.
     pub(crate) async fn set(keep: bool) -> Result<Self, Unexpected> {
         // The examples have autoscalers.
         let options = ControlPlaneOptions { keep, metrics: true };
         let control_plane = ControlPlane::start_with(&[USER], options).await?;
         let client = control_plane.client("admin").await?;
+        Self::on(Cluster::Bed(control_plane), client, Examples::of_the_bed()?).await
+    }
+
+    /// Sets it on a cluster of the user's.
+    pub(crate) async fn set_on(own: OwnCluster, examples: Examples) -> Result<Self, Unexpected> {
+        let kubeconfig = Kubeconfig::read_from(own.kubeconfig())?;
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        let client = Client::try_from(config)?;
+        Self::on(Cluster::Own(own), client, examples).await
+    }
+
+    async fn on(cluster: Cluster, client: Client, mut examples: Examples) -> Result<Self, Unexpected> {
         // If this process is killed, only the control plane is left to remove it.
-        let server = GitServer::start_in(control_plane.dir()).await?;
+        let server = GitServer::start_in(cluster.dir()).await?;
         let repository = server.create("platform")?;
+        examples.at(repository.url());
         let version = client.apiserver_version().await?.git_version;
-        Ok(Self { controller: None, _server: server, repository, client, version, control_plane })
+        Ok(Self { controller: None, _server: server, repository, client, version, examples, cluster })
+    }
+
+    /// Installs our kinds and makes the namespace of the Applications.
+    pub(crate) async fn furnish(&mut self) -> Result<(), Unexpected> {
+        if let Cluster::Own(own) = &mut self.cluster {
+            return own.furnish(&self.examples.namespace, &self.examples.application).await;
+        }
+        let crds = workspace().join("crds").display().to_string();
+        self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &crds], "").await?;
+        self.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "-f", &crds], "").await?;
+        self.kubectl(&["create", "namespace", self.namespace()], "").await.map(drop)
+    }
+
+    /// Ends the controller, and removes what was made on a cluster that does not end with us. Answers what did not work.
+    pub(crate) async fn take_down(mut self) -> Vec<String> {
+        self.controller = None;
+        match &mut self.cluster {
+            Cluster::Bed(_) => Vec::new(),
+            Cluster::Own(own) => own.clean_up().await,
+        }
+    }
+
+    /// The namespace of the Applications.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.examples.namespace
+    }
+
+    /// The Application that things happen to, and the namespace that it deploys to.
+    pub(crate) fn application_name(&self) -> &str {
+        &self.examples.application
+    }
+
+    /// The image of the Deployment that is changed, before and after.
+    pub(crate) fn images(&self) -> [&'static str; 2] {
+        self.examples.images
+    }
+
+    /// What the nodes are.
+    pub(crate) fn nodes(&self) -> &'static str {
+        match &self.cluster {
+            Cluster::Bed(_) => "API server, controllers, scheduler; the nodes are simulated",
+            Cluster::Own(_) => "your own cluster",
+        }
     }
 
     /// The API server's version.
@@ -71,25 +136,16 @@ impl Stage {
         &self.repository
     }
 
-    /// Commits the examples, with our repository's address in the place of theirs, and answers the commit.
+    /// Commits the examples, and answers the commit.
     pub(crate) fn commit_examples(&self) -> Result<String, Unexpected> {
-        let files: Vec<(String, String)> = examples()?
-            .into_iter()
-            .map(|(path, content)| (path, content.replace(EXAMPLE_URL, self.repository.url())))
-            .collect();
         let files: Vec<(&str, Option<&str>)> =
-            files.iter().map(|(path, content)| (path.as_str(), Some(content.as_str()))).collect();
-        Ok(self.repository.commit(&files, "The shop in three environments")?)
+            self.examples.files.iter().map(|(path, content)| (path.as_str(), Some(content.as_str()))).collect();
+        Ok(self.repository.commit(&files, "The shop and its environments")?)
     }
 
-    /// The Applications of the examples, with our repository's address, as one stream of documents.
-    pub(crate) fn applications_to_apply(&self) -> Result<String, Unexpected> {
-        let ours: Vec<String> = examples()?
-            .into_iter()
-            .filter(|(path, _)| path.starts_with("applications/"))
-            .map(|(_, content)| content.replace(EXAMPLE_URL, self.repository.url()))
-            .collect();
-        Ok(ours.join("---\n"))
+    /// The Applications of the examples, as one stream of documents.
+    pub(crate) fn applications_to_apply(&self) -> String {
+        self.examples.applications()
     }
 
     /// Starts the controller and waits until it says that it is ready.
@@ -97,11 +153,14 @@ impl Stage {
         let options = ControllerOptions {
             binary: Some(binary),
             user: USER.to_owned(),
-            namespace: NAMESPACE.to_owned(),
+            namespace: self.namespace().to_owned(),
             resync: Some(RESYNC),
             ..ControllerOptions::default()
         };
-        let mut controller = Controller::start(&self.control_plane, &options)?;
+        let mut controller = match &self.cluster {
+            Cluster::Bed(control_plane) => Controller::start(control_plane, &options)?,
+            Cluster::Own(own) => Controller::start_in(own.dir(), &own.kubeconfig(), &options)?,
+        };
         let ready = controller.wait_ready().await;
         self.controller = Some(RefCell::new(controller));
         Ok(ready?)
@@ -122,15 +181,15 @@ impl Stage {
 
     /// Every Application.
     pub(crate) async fn applications(&self) -> Result<Vec<Application>, Unexpected> {
-        let list = self.api(&ApplicationBuilder::resource(), NAMESPACE).list(&ListParams::default()).await?;
+        let list = self.api(&ApplicationBuilder::resource(), self.namespace()).list(&ListParams::default()).await?;
         list.items.into_iter().map(|object| Ok(Application(serde_json::to_value(object)?))).collect()
     }
 
     /// One Application.
     pub(crate) async fn application(&self, name: &str) -> Result<Application, Unexpected> {
-        match self.object(&ApplicationBuilder::resource(), NAMESPACE, name).await? {
+        match self.object(&ApplicationBuilder::resource(), self.namespace(), name).await? {
             Some(value) => Ok(Application(value)),
-            None => Err(Unexpected(format!("there is no Application {NAMESPACE}/{name}"))),
+            None => Err(Unexpected(format!("there is no Application {}/{name}", self.namespace()))),
         }
     }
 
@@ -147,7 +206,7 @@ impl Stage {
 
     /// The messages of the Events on an Application, those of one reason or all, oldest first.
     pub(crate) async fn events(&self, application: &str, reason: Option<&str>) -> Result<Vec<String>, Unexpected> {
-        let events: Api<k8s_openapi::api::core::v1::Event> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let events: Api<k8s_openapi::api::core::v1::Event> = Api::namespaced(self.client.clone(), self.namespace());
         let fields = format!("involvedObject.kind=Application,involvedObject.name={application}");
         let mut events = events.list(&ListParams::default().fields(&fields)).await?.items;
         events.retain(|event| reason.is_none_or(|reason| event.reason.as_deref() == Some(reason)));
@@ -161,17 +220,21 @@ impl Stage {
 
     /// Runs kubectl, and answers what it says if it succeeds.
     pub(crate) async fn kubectl(&self, args: &[&str], input: &str) -> Result<String, Unexpected> {
-        said(args, &self.control_plane.kubectl_with_input(args, input).await?)
+        let output = match &self.cluster {
+            Cluster::Bed(control_plane) => control_plane.kubectl_with_input(args, input).await?,
+            Cluster::Own(own) => own.run(args, input).await?,
+        };
+        said(args, &output)
     }
 
     /// Runs `kubectl edit` with a line of sed in the place of a person at an editor.
     pub(crate) async fn edit(&self, args: &[&str], sed: &str) -> Result<String, Unexpected> {
-        let output = tokio::process::Command::new(self.control_plane.kubectl_binary())
+        let output = tokio::process::Command::new(self.cluster.kubectl_binary())
             .arg("edit")
             .args(args)
-            .env("KUBECONFIG", self.control_plane.kubeconfig())
+            .env("KUBECONFIG", self.cluster.kubeconfig())
             .env("KUBERC", "off")
-            .env("KUBECACHEDIR", self.control_plane.dir().join("kubectl-cache"))
+            .env("KUBECACHEDIR", self.cluster.dir().join("kubectl-cache"))
             .env("KUBE_EDITOR", format!("sed -i '{sed}'"))
             .stdin(Stdio::null())
             .kill_on_drop(true)
@@ -182,16 +245,16 @@ impl Stage {
 
     /// What one can do while it stays up: a purpose and a command each.
     pub(crate) fn ways_to_look(&self) -> Vec<(&'static str, String)> {
-        let kubectl = self.control_plane.kubectl_binary().display().to_string();
-        let kubeconfig = self.control_plane.kubeconfig().display().to_string();
-        let on = |rest: &str| format!("KUBECONFIG={kubeconfig} {kubectl} -n {NAMESPACE} {rest}");
-        let checkout = self.control_plane.dir().join("platform");
+        let kubectl = self.cluster.kubectl_binary().display().to_string();
+        let kubeconfig = self.cluster.kubeconfig().display().to_string();
+        let on = |rest: &str| format!("KUBECONFIG={kubeconfig} {kubectl} -n {} {rest}", self.namespace());
+        let checkout = self.cluster.dir().join("platform");
         let mut ways = vec![
             ("the applications, and where they stand", on("get applications")),
-            ("what drifted, and who did it", on("get application shop-dev -o yaml")),
+            ("what drifted, and who did it", on(&format!("get application {} -o yaml", self.application_name()))),
             (
                 "spoil something, and see it healed",
-                format!("KUBECONFIG={kubeconfig} {kubectl} -n shop-dev edit deployment storefront"),
+                format!("KUBECONFIG={kubeconfig} {kubectl} -n {} edit deployment storefront", self.application_name()),
             ),
             (
                 "commit and push something, and see it arrive",
@@ -211,34 +274,34 @@ impl Stage {
     }
 }
 
-fn said(args: &[&str], output: &Output) -> Result<String, Unexpected> {
+impl Cluster {
+    fn dir(&self) -> &Path {
+        match self {
+            Self::Bed(control_plane) => control_plane.dir(),
+            Self::Own(own) => own.dir(),
+        }
+    }
+
+    fn kubeconfig(&self) -> PathBuf {
+        match self {
+            Self::Bed(control_plane) => control_plane.kubeconfig().to_owned(),
+            Self::Own(own) => own.kubeconfig(),
+        }
+    }
+
+    fn kubectl_binary(&self) -> PathBuf {
+        match self {
+            Self::Bed(control_plane) => control_plane.kubectl_binary(),
+            Self::Own(_) => PathBuf::from(KUBECTL),
+        }
+    }
+}
+
+/// What a kubectl said, if it succeeded.
+pub(super) fn said(args: &[&str], output: &Output) -> Result<String, Unexpected> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
     Err(Unexpected(format!("kubectl {} ended with {}: {}", args.join(" "), output.status, stderr.trim())))
-}
-
-/// Every file of the examples: its path from there, and its content.
-fn examples() -> Result<Vec<(String, String)>, Unexpected> {
-    let root = workspace().join("examples");
-    let mut files = Vec::new();
-    read(&root, &root, &mut files)?;
-    files.sort();
-    Ok(files)
-}
-
-fn read(root: &Path, dir: &Path, files: &mut Vec<(String, String)>) -> Result<(), Unexpected> {
-    let named = |error: std::io::Error, path: &Path| Unexpected(format!("cannot read '{}': {error}", path.display()));
-    for entry in fs::read_dir(dir).map_err(|error| named(error, dir))? {
-        let path = entry?.path();
-        if path.is_dir() {
-            read(root, &path, files)?;
-        } else {
-            let content = fs::read_to_string(&path).map_err(|error| named(error, &path))?;
-            let from_root = path.strip_prefix(root)?.to_string_lossy().into_owned();
-            files.push((from_root, content));
-        }
-    }
-    Ok(())
 }

@@ -60,14 +60,14 @@ pub(super) enum Weather {
 // === impl Act ===
 
 impl Act {
-    /// The next act. Of a thousand, some 550 are pushes; a controller dies every hundredth, the API server every 250th.
+    /// The next act. Of a thousand, some 550 are pushes; the controller dies every fiftieth, the API server every 125th.
     pub(super) fn next(wanted: &mut Wanted, random: &mut Rng, weather: Weather, number: usize) -> Self {
         let dice = random.u16(0..1000);
         let act = match dice {
-            0..10 if weather == Weather::Rough => return Self::Kill(random.usize(0..=DOWN_MAX)),
-            10..14 => return Self::RestartApiServer,
-            14..234 => wanted.choose(random, None).map(|found| Self::Edit(edit(found, number))),
-            234..304 => {
+            0..20 if weather == Weather::Rough => return Self::Kill(random.usize(0..=DOWN_MAX)),
+            20..28 => return Self::RestartApiServer,
+            28..240 => wanted.choose(random, None).map(|found| Self::Edit(edit(found, number))),
+            240..304 => {
                 let kind = if random.bool() { &CONFIG_MAP } else { &SECRET };
                 wanted.choose(random, Some(kind)).map(|found| Self::Seize(seize(found, number)))
             }
