@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use russh::client::{self, AuthResult, Handle, Msg};
+use russh::client::{self, Handle, Msg};
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{Channel, ChannelMsg, Preferred};
 use tokio::net::TcpStream;
@@ -196,28 +196,36 @@ async fn log_in(
     let unusable = |detail: &str| GitError::Login { repository: remote.to_string(), detail: detail.to_owned() };
     let (name, user) = (known_hosts::fingerprint(key.public_key()), place.user.clone());
     let outcome = if key.algorithm().is_rsa() {
-        let hash = match handle.best_supported_rsa_hash().await.map_err(failed)? {
-            Some(Some(hash)) => hash,
-            // It does not say, as servers did not once: the usual one.
-            None => HashAlg::Sha512,
+        let hashes: &[HashAlg] = match handle.best_supported_rsa_hash().await.map_err(failed)? {
+            Some(Some(HashAlg::Sha256)) => &[HashAlg::Sha256],
+            // Servers that do not say, and those that say more than they are configured for, may take one of them only.
+            Some(Some(_)) | None => &[HashAlg::Sha512, HashAlg::Sha256],
             Some(None) => {
                 return Err(unusable("the server takes RSA keys with SHA-1 only, which is broken: use an ed25519 key"));
             }
         };
         let mut signer = RsaSigner::new(&key)
             .ok_or_else(|| unusable("the RSA key cannot be used: it must have 2048 bits or more"))?;
-        let outcome = handle.authenticate_publickey_with(user, key.public_key().clone(), Some(hash), &mut signer).await;
-        outcome.map_err(|_| broken(remote, "it ended while logging in"))?
+        let mut outcome = None;
+        for &hash in hashes {
+            let (user, public) = (user.clone(), key.public_key().clone());
+            let tried = handle.authenticate_publickey_with(user, public, Some(hash), &mut signer).await;
+            let tried = tried.map_err(|_| broken(remote, "it ended while logging in"))?;
+            let success = tried.success();
+            outcome = Some(tried);
+            if success {
+                break;
+            }
+        }
+        outcome
     } else {
         let key = PrivateKeyWithHashAlg::new(Arc::new(key), None);
-        handle.authenticate_publickey(user, key).await.map_err(failed)?
+        Some(handle.authenticate_publickey(user, key).await.map_err(failed)?)
     };
-    match outcome {
-        AuthResult::Success => Ok(()),
-        AuthResult::Failure { .. } => {
-            Err(GitError::KeyRefused { repository: remote.to_string(), user: place.user.clone(), key: name })
-        }
+    if outcome.is_some_and(|outcome| outcome.success()) {
+        return Ok(());
     }
+    Err(GitError::KeyRefused { repository: remote.to_string(), user: place.user.clone(), key: name })
 }
 
 fn broken(remote: &Remote, detail: &str) -> GitError {

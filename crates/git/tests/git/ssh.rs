@@ -87,6 +87,24 @@ async fn a_commit_is_listed_and_fetched_by_every_kind_of_key() {
 }
 
 #[tokio::test]
+async fn rsa_keys_sign_with_sha2_of_either_length_and_never_with_sha1() {
+    let key = || SshKey::generate("rsa", "").unwrap();
+    let only = |algorithm: &str| SshServerOptions {
+        config: format!("PubkeyAcceptedAlgorithms {algorithm}\n"),
+        ..SshServerOptions::default()
+    };
+    for algorithm in ["rsa-sha2-256", "rsa-sha2-512"] {
+        let ssh = Ssh::with(only(algorithm), key(), Limits::default()).await;
+        let first = ssh.commit("1");
+        assert_eq!(resolve(&ssh.store(&ssh.access()), "main").await, Ok(first), "{algorithm}");
+    }
+    let old = Ssh::with(only("ssh-rsa"), key(), Limits::default()).await;
+    old.commit("1");
+    let error = old.refused(&old.access()).await;
+    assert!(matches!(error, GitError::KeyRefused { .. }), "{error}");
+}
+
+#[tokio::test]
 async fn a_commit_that_no_ref_advertises_and_one_that_does_not_exist() {
     let ssh = Ssh::new(SshServerOptions::default()).await;
     let first = ssh.commit("1");
