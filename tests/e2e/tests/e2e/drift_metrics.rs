@@ -45,7 +45,7 @@ async fn applications_are_told_under_the_names_of_argo_cd_until_they_go() {
     let text = scene.world.shared_controller().metrics().await.unwrap();
     for start in [
         &format!(r#"argocd_app_reconcile_count{{namespace="argocd",{server}}} "#),
-        r#"argocd_app_k8s_request_total{namespace="argocd",name="",project="",server="https://kubernetes.default.svc",response_code="200",verb="Patch",resource_kind="configmaps",resource_namespace="",dry_run="false"} "#,
+        r#"argocd_app_k8s_request_total{namespace="argocd",name="",project="",server="https://kubernetes.default.svc",response_code="201",verb="Patch",resource_kind="configmaps",resource_namespace="",dry_run="false"} "#,
         &format!(r#"argocd_git_request_total{{repo="{repo}",request_type="ls-remote"}} "#),
         r#"argocd_cluster_info{server="https://kubernetes.default.svc",k8s_version="1."#,
         r#"argocd_cluster_connection_status{server="https://kubernetes.default.svc","#,
