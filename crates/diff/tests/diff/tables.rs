@@ -483,8 +483,8 @@ fn comparisons() {
     assert!(cases.len() > 50, "the table is read whole: {}", cases.len());
     for case in cases.into_iter().map(|document| document.node) {
         let known = [
-            "name", "desired", "base", "live", "entries", "schema", "expect", "ignore", "managers", "scalers", "migrate",
-            "built_in",
+            "name", "desired", "base", "live", "entries", "schema", "expect", "ignore", "managers", "scalers",
+            "migrate", "built_in",
         ];
         assert!(case.as_map().unwrap().iter().all(|(key, _)| known.contains(&key)), "{case}");
         let (desired, base) = (object(case.get("desired").unwrap()), case.get("base").map(object));
