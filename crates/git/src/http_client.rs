@@ -10,7 +10,7 @@ use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, Url};
 use rustls::{AlertDescription, CertificateError};
 use zeroize::Zeroizing;
 
-use crate::error::CertificateProblem;
+use crate::certificate_problem::CertificateProblem;
 use crate::protocol::AGENT;
 use crate::remote::Remote;
 use crate::{Access, GitError, Limits, Tls};

@@ -7,6 +7,7 @@
 //! A store holds single commits with all their files, but not their history.
 
 mod access;
+mod certificate_problem;
 mod credentials;
 mod error;
 mod fetch;
@@ -37,10 +38,12 @@ mod ssh_rsa;
 mod store;
 mod stores;
 mod url;
+mod used;
 
 pub use access::{Access, ClientCertificate, GitHubApp, Login, Tls};
+pub use certificate_problem::CertificateProblem;
 pub use credentials::{Credentials, SSH_KNOWN_HOSTS, TLS_CERTS, Trust};
-pub use error::{CertificateProblem, GitError};
+pub use error::GitError;
 pub use fetch::fetch_main;
 pub use id::{BlobId, CommitId, IdError, TreeId};
 pub use limits::Limits;

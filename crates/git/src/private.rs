@@ -58,8 +58,7 @@ pub(crate) fn close(path: &Path) {
     let _ = path;
 }
 
-#[cfg(test)]
-#[cfg(unix)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 

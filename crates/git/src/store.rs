@@ -23,6 +23,7 @@ use crate::remote::Remote;
 use crate::revision::{self, Revision};
 use crate::server::Server;
 use crate::stores::{Counters, Counts, Shared};
+use crate::used::Used;
 use crate::{Access, CommitId, GitError, Limits, Login, RepoUrl};
 
 /// How long a commit that no branch and no tag has is not searched for again: the search fetches all history.
@@ -47,6 +48,7 @@ pub struct Store {
     flight: Arc<tokio::sync::Mutex<Flight>>,
     /// How many fetches have ended.
     landed: AtomicU64,
+    /// When commits were last asked for.
     used: Mutex<Used>,
     /// Set by a reader that missed an object which should be here.
     pub(crate) suspect: AtomicBool,
@@ -65,13 +67,6 @@ struct Flight {
     packs_max: usize,
     /// The bytes of packs that start a rewrite; grows when rewriting does not help.
     bytes_max: u64,
-}
-
-/// When commits were last asked for.
-#[derive(Debug, Default)]
-struct Used {
-    counter: u64,
-    at: HashMap<CommitId, u64>,
 }
 
 // === impl Store ===
@@ -245,7 +240,7 @@ impl Store {
     ///
     /// Commits that can be had are here afterwards even if others cannot; the error is then about the first of these.
     pub async fn fetch(&self, commits: &[CommitId]) -> Result<(), GitError> {
-        self.note_use(commits);
+        lock(&self.used).note(commits, self.limits().kept_commits);
         if self.missing(commits).is_empty() {
             return Ok(());
         }
@@ -295,7 +290,7 @@ impl Store {
         let suspect = self.suspect.swap(false, Ordering::AcqRel);
         let work = Work::Fetch {
             commits: missing.to_vec(),
-            used: self.used(),
+            used: lock(&self.used).last(self.limits().kept_commits),
             searched: missing.iter().filter(|id| flight.searched.contains_key(id)).copied().collect(),
             suspect,
             discovered,
@@ -361,31 +356,6 @@ impl Store {
         missing.sort_unstable();
         missing.dedup();
         missing
-    }
-
-    fn note_use(&self, commits: &[CommitId]) {
-        let mut used = lock(&self.used);
-        for commit in commits {
-            used.counter += 1;
-            let now = used.counter;
-            used.at.insert(*commit, now);
-        }
-        // Twice as many as are kept: the rest was let go of long ago.
-        let most = self.limits().kept_commits.max(1).saturating_mul(2);
-        if used.at.len() > most {
-            let mut times: Vec<u64> = used.at.values().copied().collect();
-            times.sort_unstable_by(|a, b| b.cmp(a));
-            let oldest = times[most / 2];
-            used.at.retain(|_, at| *at > oldest);
-        }
-    }
-
-    /// The used commits, the last first.
-    fn used(&self) -> Vec<CommitId> {
-        let mut used: Vec<(u64, CommitId)> = lock(&self.used).at.iter().map(|(id, at)| (*at, *id)).collect();
-        used.sort_unstable_by(|a, b| b.cmp(a));
-        used.truncate(self.limits().kept_commits);
-        used.into_iter().map(|(_, id)| id).collect()
     }
 
     /// People know the deadline of the whole fetch, not what was left of it for the process.
