@@ -283,7 +283,7 @@ async fn installed(world: &Arc<World>, stopped: watch::Receiver<bool>) -> Result
                 Ok(_) => break,
                 Err(KindError::NotServed(_)) => return Err(RunError::NotInstalled(gvk)),
                 Err(error) => {
-                    tracing::warn!(%error, server = world.cluster.server(), "the API server cannot be asked: trying again; --kubeconfig names another")
+                    tracing::warn!(%error, server = world.cluster.server(), "the API server cannot be asked: trying again; --kubeconfig names another");
                 }
             }
             tokio::select! {
