@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
+use trueup_api::NamespacePatterns;
 use trueup_cluster::{Cluster, Kind, ServiceAccount};
 use trueup_controller::grants::{ANY, GRANTS};
 use trueup_object::{Gvk, Node};
@@ -132,7 +133,8 @@ async fn judge(
     inventory: &Inventory,
 ) -> Result<Vec<Judged>, CommandError> {
     let cannot = |error| explained(&format!("cannot ask what {} may do", who(account)), error);
-    let setting = Setting { namespace: &args.access.namespace, application_namespaces: &args.application_namespaces };
+    let patterns = NamespacePatterns::read(&args.application_namespaces);
+    let setting = Setting { namespace: &args.access.namespace, application_namespaces: &patterns };
     let mut answers = Answers::default();
     answers.ask(cluster, account, wide(GRANTS)).await.map_err(cannot)?;
     let rules = rules(GRANTS, &setting, inventory, |action| answers.granted(action));
@@ -142,8 +144,9 @@ async fn judge(
 
 /// The kinds of the Applications, and a fact that tells of them.
 async fn brought(cluster: &Cluster, args: &CheckArgs, facts: &mut Facts) -> Inventory {
-    let plain = args.application_namespaces.iter().filter(|text| !text.contains(['*', '?', '[', '{', '/']));
-    let namespaces: Vec<String> = std::iter::once(&args.access.namespace).chain(plain).cloned().collect();
+    let patterns = NamespacePatterns::read(&args.application_namespaces);
+    let others = patterns.names().unwrap_or_default().into_iter().map(str::to_owned);
+    let namespaces: Vec<String> = std::iter::once(args.access.namespace.clone()).chain(others).collect();
     let read = inventory::read(cluster, &namespaces).await;
     let message = format!("{} of {} Applications", read.inventory.count(), read.count);
     let (state, message) = match read.failed {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use trueup_api::NamespacePatterns;
 use trueup_cluster::Action;
 use trueup_controller::grants::{ANY, Grant, Place};
 
@@ -35,7 +36,7 @@ pub(super) struct Judged {
 pub(super) struct Setting<'a> {
     pub(super) namespace: &'a str,
     /// The patterns of further namespaces of Applications.
-    pub(super) application_namespaces: &'a [String],
+    pub(super) application_namespaces: &'a NamespacePatterns,
 }
 
 // === impl Rule ===
@@ -116,17 +117,12 @@ fn concrete(
     match grant.place {
         Place::Namespace => vec![Rule::as_it_stands(grant, setting.namespace)],
         Place::ApplicationNamespaces => {
-            let places: BTreeSet<&str> = setting
-                .application_namespaces
-                .iter()
-                .map(|pattern| if is_pattern(pattern) { "" } else { pattern })
-                .filter(|place| *place != setting.namespace)
-                .collect();
             // Namespaces that only a pattern tells are watched together.
-            if places.contains("") {
+            let Some(places) = setting.application_namespaces.names() else {
                 return vec![Rule::as_it_stands(grant, "")];
-            }
-            places.into_iter().map(|namespace| Rule::as_it_stands(grant, namespace)).collect()
+            };
+            let others: BTreeSet<&str> = places.into_iter().filter(|place| *place != setting.namespace).collect();
+            others.into_iter().map(|namespace| Rule::as_it_stands(grant, namespace)).collect()
         }
         Place::Cluster | Place::Destinations => {
             let whole = Rule::as_it_stands(grant, "");
@@ -152,10 +148,6 @@ fn concrete(
     }
 }
 
-fn is_pattern(text: &str) -> bool {
-    text.contains(['*', '?', '[', '{', '/'])
-}
-
 #[cfg(test)]
 mod tests {
     use trueup_controller::grants::GRANTS;
@@ -163,7 +155,7 @@ mod tests {
     use super::*;
     use crate::commands::cluster::inventory::Brought;
 
-    fn setting(application_namespaces: &[String]) -> Setting<'_> {
+    fn setting(application_namespaces: &NamespacePatterns) -> Setting<'_> {
         Setting { namespace: "argocd", application_namespaces }
     }
 
@@ -183,7 +175,7 @@ mod tests {
     fn all_kinds_stay_one_rule_where_they_are_granted_or_nothing_is_known() {
         let known = Inventory::of([brought("shop", "apps", "deployments")]);
         for (inventory, granted) in [(&known, true), (&Inventory::default(), false)] {
-            let lines = lines(&rules(GRANTS, &setting(&[]), inventory, |_| granted));
+            let lines = lines(&rules(GRANTS, &setting(&NamespacePatterns::default()), inventory, |_| granted));
             assert!(lines.contains(&"cluster * *: list,watch".to_owned()), "{lines:#?}");
             assert!(lines.contains(&"cluster * *: get,create,patch,delete".to_owned()), "{lines:#?}");
         }
@@ -196,7 +188,7 @@ mod tests {
             brought("shop", "apps", "statefulsets"),
             brought("", "rbac.authorization.k8s.io", "clusterroles"),
         ]);
-        let lines = lines(&rules(GRANTS, &setting(&[]), &known, |_| false));
+        let lines = lines(&rules(GRANTS, &setting(&NamespacePatterns::default()), &known, |_| false));
         for expected in [
             "cluster apps deployments,statefulsets: list,watch",
             "shop apps deployments,statefulsets: get,create,patch,delete",
@@ -212,6 +204,7 @@ mod tests {
     fn namespaces_of_applications_are_asked_for_by_name_or_all_at_once() {
         let of = |patterns: &[&str]| {
             let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
+            let patterns = NamespacePatterns::read(&patterns);
             let rules = rules(GRANTS, &setting(&patterns), &Inventory::default(), |_| true);
             let ours = rules.into_iter().filter(|rule| rule.only_for == Some("--application-namespaces"));
             lines(&ours.collect::<Vec<_>>())
