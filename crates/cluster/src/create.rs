@@ -29,8 +29,8 @@ impl Cluster {
     pub async fn create_raw(&self, kind: &Kind, body: &Node, dry_run: bool) -> Result<Vec<u8>, ClusterError> {
         let namespace = body.str_at(&["metadata", "namespace"]).unwrap_or_default();
         let dry_run = if dry_run { "&dryRun=All" } else { "" };
-        let address =
-            format!("{}?fieldManager={MANAGER}&fieldValidation=Strict{dry_run}", kind.collection(Some(namespace))?);
+        // Without a manager the server takes the name from the user agent.
+        let address = format!("{}?fieldValidation=Strict{dry_run}", kind.collection(Some(namespace))?);
         let call = Call::new(Verb::Create, kind, address).with_body(JSON, body.to_json(), kind.is_secret());
         self.requests().send(&call).await
     }

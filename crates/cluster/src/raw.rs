@@ -7,7 +7,6 @@ use std::sync::Arc;
 use futures::Stream;
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, mpsc};
-use trueup_diff::MANAGER;
 
 use crate::Cluster;
 use crate::counters::Verb;
@@ -163,8 +162,8 @@ impl Cluster {
         name: &str,
         operations: &serde_json::Value,
     ) -> Result<Vec<u8>, ClusterError> {
-        let address = format!("{}?fieldManager={MANAGER}", kind.object(namespace, name)?);
-        let call = Call::new(Verb::Patch, kind, address);
+        // Without a manager the server takes the name from the user agent: `trueup`, or who else connected.
+        let call = Call::new(Verb::Patch, kind, kind.object(namespace, name)?);
         let call = call.with_body(JSON_PATCH, operations.to_string().into_bytes(), kind.is_secret());
         self.requests().send(&call).await
     }

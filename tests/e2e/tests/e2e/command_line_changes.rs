@@ -116,6 +116,12 @@ async fn an_application_is_created_changed_and_deleted() {
     trueup(&scene, "app set cli-made --self-heal --auto-prune=false").await.with(0);
     let seen = app.get().await;
     assert_eq!(seen["spec"]["syncPolicy"]["automated"], json!({"selfHeal": true, "prune": false}));
+    // What a person changes is not the controller's doing: a parent application must see it as drift.
+    let entries = seen["metadata"]["managedFields"].as_array().unwrap();
+    let owner = entries
+        .iter()
+        .find(|entry| !entry["fieldsV1"]["f:spec"]["f:syncPolicy"]["f:automated"]["f:selfHeal"].is_null());
+    assert_eq!(owner.unwrap()["manager"], "trueup-cli", "{entries:#?}");
     trueup(&scene, "app set cli-made --path ../x").await.fails(2, &["outside root"]);
     trueup(&scene, "app set cli-made --project nosuch").await.fails(2, &["nosuch", "--validate=false"]);
     trueup(&scene, "app set cli-made").await.fails(2, &["nothing to set"]);
@@ -194,7 +200,7 @@ async fn a_shell_is_told_the_names_of_applications() {
             .args(["--", "trueup"])
             .args(words)
             .env("TRUEUP_COMPLETE", "fish")
-            .env("TRUEUP_KUBECONFIG", &kubeconfig)
+            .env("TRUEUP_KUBECONFIG", kubeconfig)
             .output()
             .await
             .unwrap();
