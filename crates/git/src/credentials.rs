@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::repository_secret::{Fields, RepositorySecret};
+use crate::url::normal;
 use crate::{Access, GitError, RepoUrl, Tls};
 
 /// The ConfigMap whose keys are host names, and values the certificates that are trusted there.
@@ -150,33 +151,6 @@ impl Place {
         };
         Self { ssh: scheme == "ssh", file: scheme == "file", host: host.to_owned(), normal }
     }
-}
-
-/// The same text for all ways to write a URL: lower case, without `.git`, `git@host:path` as an `ssh` URL.
-fn normal(url: &str) -> String {
-    let text = url.trim().to_lowercase();
-    let text = match text.split_once("://") {
-        Some(("http", rest)) => format!("http://{}", without_port(rest, ":80")),
-        Some(("https", rest)) => format!("https://{}", without_port(rest, ":443")),
-        Some(("ssh", rest)) => format!("ssh://{}", without_port(rest, ":22")),
-        Some(_) => text,
-        None => match text.split_once(':') {
-            Some((host, path)) if host.contains('@') && !host.contains('/') => {
-                format!("ssh://{host}/{}", path.trim_start_matches('/'))
-            }
-            _ if text.contains('@') => format!("ssh://{text}"),
-            _ => text,
-        },
-    };
-    match text.strip_suffix(".git") {
-        Some(short) => short.to_owned(),
-        None => text,
-    }
-}
-
-fn without_port(rest: &str, port: &str) -> String {
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    format!("{}{path}", host.strip_suffix(port).unwrap_or(host))
 }
 
 /// Whether a prefix covers a repository. Its path may end anywhere, but not its host: `https://git.example.com` does not cover

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use reqwest::Url;
 
 use crate::GitError;
-use crate::ssh_place::{DEFAULT_PORT, SshPlace};
+use crate::ssh_place::SshPlace;
 
 /// The longest URL that is accepted, in bytes: what proxies and servers commonly accept.
 const URL_BYTES_MAX: usize = 8 * 1024;
@@ -82,16 +82,8 @@ impl RepoUrl {
     /// The repository, the same text for all ways to write it, as Argo CD compares them: lower case, no credentials, no `.git`,
     /// no trailing `/`, and `user@host/path` for both forms of SSH.
     pub fn normalised(&self) -> String {
-        let text = match &self.place {
-            Place::Url(url) => url.as_str().to_lowercase(),
-            Place::Ssh(SshPlace { user, host, port, path }) => {
-                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-                let port = if *port == DEFAULT_PORT { String::new() } else { format!(":{port}") };
-                format!("{user}@{host}{port}/{}", path.trim_start_matches('/')).to_lowercase()
-            }
-        };
-        let text = text.trim_end_matches('/');
-        let text = text.strip_suffix(".git").unwrap_or(text);
+        let text = normal(&self.identity());
+        let text = text.strip_prefix("ssh://").unwrap_or(&text);
         text.trim_end_matches('/').to_owned()
     }
 
@@ -230,6 +222,33 @@ impl fmt::Debug for RepoUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RepoUrl({self})")
     }
+}
+
+/// The same text for all ways to write a URL: lower case, without `.git`, `git@host:path` as an `ssh` URL.
+pub(crate) fn normal(url: &str) -> String {
+    let text = url.trim().to_lowercase();
+    let text = match text.split_once("://") {
+        Some(("http", rest)) => format!("http://{}", without_port(rest, ":80")),
+        Some(("https", rest)) => format!("https://{}", without_port(rest, ":443")),
+        Some(("ssh", rest)) => format!("ssh://{}", without_port(rest, ":22")),
+        Some(_) => text,
+        None => match text.split_once(':') {
+            Some((host, path)) if host.contains('@') && !host.contains('/') => {
+                format!("ssh://{host}/{}", path.trim_start_matches('/'))
+            }
+            _ if text.contains('@') => format!("ssh://{text}"),
+            _ => text,
+        },
+    };
+    match text.strip_suffix(".git") {
+        Some(short) => short.to_owned(),
+        None => text,
+    }
+}
+
+fn without_port(rest: &str, port: &str) -> String {
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    format!("{}{path}", host.strip_suffix(port).unwrap_or(host))
 }
 
 #[cfg(test)]
