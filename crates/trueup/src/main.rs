@@ -9,6 +9,7 @@ mod commands;
 mod complete;
 mod credentials;
 mod duration;
+mod input;
 mod logging;
 mod output;
 

@@ -1,13 +1,12 @@
 //! `trueup health`.
 
-use std::fs;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use trueup_object::{Node, yaml};
 
 use crate::command_error::{CommandError, Outcome, user_error, user_error_with_message};
+use crate::input;
 use crate::output::style::{self, one_line};
 use crate::output::{Output, talk};
 
@@ -35,7 +34,7 @@ pub(crate) struct HealthArgs {
 
 /// Prints the health of each object.
 pub(crate) fn run(args: &HealthArgs) -> Result<Outcome, CommandError> {
-    let (name, text) = read(&args.file)?;
+    let (name, text) = input::read(&args.file, INPUT_BYTES_MAX)?;
     let documents = yaml::documents(&text)
         .map_err(|error| user_error_with_message(format!("{name} cannot be read as YAML"), error))?;
     let mut lines = Vec::new();
@@ -85,23 +84,6 @@ fn assess(node: &Node, lines: &mut Vec<Line>) -> Result<(), String> {
     };
     lines.push(Line { object: one_line(&format!("{kind}/{name}")), status, message });
     Ok(())
-}
-
-fn read(path: &Path) -> Result<(String, Vec<u8>), CommandError> {
-    let mut text = Vec::new();
-    let (name, read) = if path == Path::new("-") {
-        ("stdin".to_owned(), io::stdin().lock().take(INPUT_BYTES_MAX + 1).read_to_end(&mut text))
-    } else {
-        let name = format!("'{}'", path.display());
-        let read = fs::File::open(path).and_then(|file| file.take(INPUT_BYTES_MAX + 1).read_to_end(&mut text));
-        (name, read)
-    };
-    let read = read.map_err(|error| user_error_with_message(format!("cannot read {name}"), error))?;
-    if read as u64 > INPUT_BYTES_MAX {
-        return Err(user_error(format!("{name} has more than the {INPUT_BYTES_MAX} bytes that are accepted"))
-            .hinted("give it in parts"));
-    }
-    Ok((name, text))
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! `trueup app create`.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -15,9 +13,10 @@ use crate::access::{self, AccessArgs};
 use crate::command_error::{CommandError, Outcome, internal_error_with_message, user_error, user_error_with_message};
 use crate::commands::app::checks;
 use crate::commands::app::client::{self, Client};
-use crate::commands::app::patch::{annotate, merge};
+use crate::commands::app::patch::metadata;
 use crate::commands::app::spec_args::SpecArgs;
 use crate::commands::app::view::{self, View};
+use crate::input;
 use crate::output::{DataFormat, Output, talk};
 
 pub(crate) const ABOUT: &str = "\
@@ -187,30 +186,19 @@ fn replace(there: View<'_>, wanted: &Node) -> Vec<Value> {
     if there.0.get("spec") != wanted.get("spec") {
         patch.push(json!({"op": "add", "path": "/spec", "value": wanted.get("spec")}));
     }
-    let new = |field: &'static str| -> Vec<(&str, &str)> {
-        let known = |key: &str| there.0.at(&["metadata", field]).and_then(|map| map.get(key)).and_then(Node::as_str);
-        let all = wanted.at(&["metadata", field]).and_then(Node::as_map).into_iter().flat_map(trueup_object::Map::iter);
-        let texts = all.filter_map(|(key, value)| Some((key, value.as_str()?)));
-        texts.filter(|(key, value)| known(key) != Some(value)).collect()
-    };
-    patch.extend(merge(there, "labels", new("labels")));
-    patch.extend(annotate(there, new("annotations")));
+    patch.extend(metadata(there, texts(wanted, "labels"), texts(wanted, "annotations")));
     patch
+}
+
+/// The entries of `metadata.labels` or `metadata.annotations`.
+fn texts<'a>(app: &'a Node, field: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let all = app.at(&["metadata", field]).and_then(Node::as_map).into_iter().flat_map(trueup_object::Map::iter);
+    all.filter_map(|(key, value)| Some((key, value.as_str()?)))
 }
 
 /// Reads the one Application of a file.
 fn read(path: &Path) -> Result<Node, CommandError> {
-    let mut text = Vec::new();
-    let (name, read) = if path == Path::new("-") {
-        ("stdin".to_owned(), io::stdin().lock().take(FILE_BYTES_MAX + 1).read_to_end(&mut text))
-    } else {
-        let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text));
-        (format!("'{}'", path.display()), read)
-    };
-    let read = read.map_err(|error| user_error_with_message(format!("cannot read {name}"), error))?;
-    if read as u64 > FILE_BYTES_MAX {
-        return Err(user_error(format!("{name} has more than {FILE_BYTES_MAX} bytes: no Application is that large")));
-    }
+    let (name, text) = input::read(path, FILE_BYTES_MAX)?;
     one(&name, &text)
 }
 

@@ -26,8 +26,8 @@ pub(crate) mod wait;
 
 use clap::Subcommand;
 
-use crate::command_error::{CommandError, Outcome, internal_error_with_message};
-use crate::logging::{self, LogFormat};
+use crate::command_error::{CommandError, Outcome};
+use crate::commands::block_on;
 
 /// What to do with Applications.
 #[derive(Debug, Subcommand)]
@@ -87,11 +87,7 @@ pub(crate) enum AppCommand {
 impl AppCommand {
     /// Does it.
     pub(crate) fn run(self) -> Result<Outcome, CommandError> {
-        // What matters is said by the commands themselves.
-        logging::start(LogFormat::Text, "off")?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| internal_error_with_message("cannot start the runtime", error))?;
-        let outcome = runtime.block_on(async {
+        block_on(async {
             match self {
                 Self::List(args) => list::run(&args).await,
                 Self::Get(args) => get::run(&args).await,
@@ -110,9 +106,6 @@ impl AppCommand {
                 Self::Set(args) => set::run(&args).await,
                 Self::Delete(args) => delete::run(&args).await,
             }
-        });
-        // Watches and lookups that still run have nobody to tell.
-        runtime.shutdown_background();
-        outcome
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! Pieces of JSON patches of an Application. Entry points: [`annotate`], [`merge`].
+//! Pieces of JSON patches of an Application. Entry points: [`annotate`], [`metadata`].
 
 use serde_json::{Value, json};
 
@@ -9,12 +9,20 @@ pub(crate) fn annotate<'a>(app: View<'_>, annotations: impl IntoIterator<Item = 
     merge(app, "annotations", annotations)
 }
 
-/// Sets entries of `metadata.annotations` or `metadata.labels`, which may not be there yet.
-pub(crate) fn merge<'a>(
+/// Sets labels and annotations that are otherwise by now.
+pub(crate) fn metadata<'a>(
     app: View<'_>,
-    field: &str,
-    entries: impl IntoIterator<Item = (&'a str, &'a str)>,
+    labels: impl Iterator<Item = (&'a str, &'a str)>,
+    annotations: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Vec<Value> {
+    let is = |field: &str, key: &str| app.0.at(&["metadata", field])?.get(key)?.as_str();
+    let mut patch = merge(app, "labels", labels.filter(|(key, value)| is("labels", key) != Some(value)));
+    patch.extend(annotate(app, annotations.filter(|(key, value)| is("annotations", key) != Some(value))));
+    patch
+}
+
+/// Sets entries of `metadata.annotations` or `metadata.labels`, which may not be there yet.
+fn merge<'a>(app: View<'_>, field: &str, entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<Value> {
     let there = app.0.at(&["metadata", field]).is_some_and(|map| !map.is_null());
     let add = |path: String, value: Value| json!({"op": "add", "path": path, "value": value});
     if there {

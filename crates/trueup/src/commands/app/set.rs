@@ -10,7 +10,7 @@ use crate::access::AccessArgs;
 use crate::command_error::{CommandError, Outcome, internal_error_with_message, user_error};
 use crate::commands::app::checks;
 use crate::commands::app::client::Client;
-use crate::commands::app::patch::{annotate, merge};
+use crate::commands::app::patch::metadata;
 use crate::commands::app::spec_args::SpecArgs;
 use crate::commands::app::view::{self, View};
 use crate::complete;
@@ -95,9 +95,7 @@ fn request(app: View<'_>, args: &SpecArgs) -> Result<Vec<Value>, CommandError> {
     if spec != json!(app.0.get("spec")) {
         patch.push(json!({"op": "add", "path": "/spec", "value": spec}));
     }
-    let label = |key: &str| app.0.at(&["metadata", "labels"]).and_then(|labels| labels.get(key)).and_then(Node::as_str);
-    patch.extend(merge(app, "labels", args.labels().filter(|(key, value)| label(key) != Some(value))));
-    patch.extend(annotate(app, args.annotations().filter(|(key, value)| app.annotation(key) != Some(value))));
+    patch.extend(metadata(app, args.labels(), args.annotations()));
     Ok(patch)
 }
 

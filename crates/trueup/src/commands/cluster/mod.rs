@@ -9,8 +9,8 @@ mod rule;
 
 use clap::Subcommand;
 
-use crate::command_error::{CommandError, Outcome, internal_error_with_message};
-use crate::logging::{self, LogFormat};
+use crate::command_error::{CommandError, Outcome};
+use crate::commands::block_on;
 
 /// What to do with the cluster.
 #[derive(Debug, Subcommand)]
@@ -25,16 +25,10 @@ pub(crate) enum ClusterCommand {
 impl ClusterCommand {
     /// Does it.
     pub(crate) fn run(self) -> Result<Outcome, CommandError> {
-        logging::start(LogFormat::Text, "off")?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| internal_error_with_message("cannot start the runtime", error))?;
-        let outcome = runtime.block_on(async {
+        block_on(async {
             match self {
                 Self::Check(args) => check::run(&args).await,
             }
-        });
-        // Watches that still run have nobody to tell.
-        runtime.shutdown_background();
-        outcome
+        })
     }
 }

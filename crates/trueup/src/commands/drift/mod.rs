@@ -5,12 +5,12 @@ mod told;
 use clap::Args;
 
 use crate::access::AccessArgs;
-use crate::command_error::{CommandError, Outcome, internal_error_with_message};
+use crate::command_error::{CommandError, Outcome};
 use crate::commands::app::client::Client;
 use crate::commands::app::list;
 use crate::commands::app::view::View;
+use crate::commands::block_on;
 use crate::duration;
-use crate::logging::{self, LogFormat};
 use crate::output::{ListFormat, Output, talk};
 
 pub(crate) use told::{Columns, Told, newest_first, print, seen_since, table};
@@ -55,13 +55,7 @@ pub(crate) struct DriftArgs {
 
 /// Does it.
 pub(crate) fn run(args: &DriftArgs) -> Result<Outcome, CommandError> {
-    logging::start(LogFormat::Text, "off")?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| internal_error_with_message("cannot start the runtime", error))?;
-    let outcome = runtime.block_on(show(args));
-    // Lookups that still run have nobody to tell.
-    runtime.shutdown_background();
-    outcome
+    block_on(show(args))
 }
 
 async fn show(args: &DriftArgs) -> Result<Outcome, CommandError> {

@@ -1,6 +1,7 @@
 //! `trueup repo check`.
 
 use clap::Args;
+use trueup_api::DEFAULT_PROJECT;
 use trueup_controller::credentials;
 use trueup_git::{Credentials, FetchProgram, GitError, Limits, RepoUrl, RepositorySecret, Stores, StoresConfig};
 
@@ -22,9 +23,6 @@ Examples:
   trueup repo check https://git.example.com/team/shop.git
   trueup repo check git@git.example.com:team/shop.git --project team
   trueup repo check shop";
-
-/// The project of an Application that names none.
-const DEFAULT_PROJECT: &str = trueup_api::DEFAULT_PROJECT;
 
 /// The arguments of `trueup repo check`.
 #[derive(Debug, Args)]

@@ -5,8 +5,8 @@ mod list;
 
 use clap::Subcommand;
 
-use crate::command_error::{CommandError, Outcome, internal_error_with_message};
-use crate::logging::{self, LogFormat};
+use crate::command_error::{CommandError, Outcome};
+use crate::commands::block_on;
 
 /// What to do with repositories.
 #[derive(Debug, Subcommand)]
@@ -24,16 +24,11 @@ pub(crate) enum RepoCommand {
 impl RepoCommand {
     /// Does it.
     pub(crate) fn run(self) -> Result<Outcome, CommandError> {
-        logging::start(LogFormat::Text, "off")?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| internal_error_with_message("cannot start the runtime", error))?;
-        let outcome = runtime.block_on(async {
+        block_on(async {
             match self {
                 Self::List(args) => list::run(&args).await,
                 Self::Check(args) => check::run(&args).await,
             }
-        });
-        runtime.shutdown_background();
-        outcome
+        })
     }
 }
