@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::fs::OpenOptions;
-use std::net::TcpListener;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
@@ -16,6 +15,7 @@ use crate::Deadline;
 use crate::Error;
 use crate::Result;
 use crate::Usage;
+use crate::free_port;
 use crate::leash::Leash;
 use crate::metrics;
 use crate::tools;
@@ -267,12 +267,6 @@ impl Drop for Controller {
     fn drop(&mut self) {
         self.kill9();
     }
-}
-
-/// A port that is free now. Between here and the controller's bind somebody could take it: it would say so and end.
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(Error::Socket)?;
-    Ok(listener.local_addr().map_err(Error::Socket)?.port())
 }
 
 /// The value of a line of the metrics' text, if it is of this metric.

@@ -1,9 +1,11 @@
 //! The service of `compose.yaml`, run as it says.
 
 use std::fs;
-use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::chown;
 
 use serde_json::Value;
+use trueup_bed::free_port;
 use trueup_bed::trueup_binary;
 use trueup_bed::until;
 use trueup_bed::workspace;
@@ -11,6 +13,7 @@ use trueup_e2e::SLOW;
 use trueup_e2e::World;
 
 use crate::container::Container;
+use crate::container::USER;
 use crate::container::Volume;
 use crate::container::own_directory;
 use crate::container::possible;
@@ -33,6 +36,26 @@ fn the_service_is_confined() {
     assert!(service["volumes"].as_array().unwrap().iter().all(|volume| volume["read_only"] == true));
 }
 
+/// What lies in a tmpfs is memory of the container.
+#[test]
+fn a_full_cache_leaves_memory_for_the_process() {
+    let service = service();
+    let (_, options) = service["tmpfs"][0].as_str().unwrap().split_once(':').unwrap();
+    let size = options.split(',').find_map(|option| option.strip_prefix("size=")).unwrap();
+    let limit = service["mem_limit"].as_str().unwrap();
+    assert_eq!(mebibytes(limit) - mebibytes(size), 512, "deploy/ gives the process as much");
+}
+
+fn mebibytes(text: &str) -> u64 {
+    let (digits, unit) = text.split_at(text.len() - 1);
+    let factor = match unit {
+        "m" => 1,
+        "g" => 1024,
+        _ => panic!("{text} is not in m or g"),
+    };
+    digits.parse::<u64>().unwrap() * factor
+}
+
 #[tokio::test]
 async fn the_service_comes_up() {
     if !possible() {
@@ -44,8 +67,8 @@ async fn the_service_comes_up() {
     let (cache, kubeconfig) = (dir.path().join("cache"), dir.path().join("kubeconfig"));
     own_directory(&cache);
     fs::copy(world.control_plane.kubeconfig(), &kubeconfig).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o444);
-    fs::set_permissions(&kubeconfig, mode).unwrap();
+    fs::set_permissions(&kubeconfig, fs::Permissions::from_mode(0o400)).unwrap();
+    chown(&kubeconfig, Some(USER), Some(USER)).unwrap();
     let mut environment: Vec<(String, String)> = service["environment"]
         .as_object()
         .unwrap()
@@ -53,7 +76,7 @@ async fn the_service_comes_up() {
         .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
         .collect();
     // Many share this machine's ports.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port().unwrap();
     environment.iter_mut().find(|(name, _)| name == "TRUEUP_LISTEN").unwrap().1 = format!("127.0.0.1:{port}");
     let (tmpfs, _) = service["tmpfs"][0].as_str().unwrap().split_once(':').unwrap();
     let target = service["volumes"][0]["target"].as_str().unwrap();

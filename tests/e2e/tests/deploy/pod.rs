@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::fs::chown;
 use std::path::Path;
@@ -12,6 +11,7 @@ use serde_json::Value;
 use serde_json::json;
 use trueup_bed::Request;
 use trueup_bed::Requests;
+use trueup_bed::free_port;
 use trueup_bed::trueup_binary;
 use trueup_bed::until;
 use trueup_e2e::Rest;
@@ -51,7 +51,7 @@ impl Pod {
         let spec = &one(built, "Deployment", NAME)["spec"]["template"]["spec"];
         assert_eq!(spec["securityContext"]["runAsUser"], USER);
         let template = &spec["containers"][0];
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port().unwrap();
         let arguments = template["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned());
         let cache = dir.join("cache");
         own_directory(&cache);
