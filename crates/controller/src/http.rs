@@ -20,23 +20,15 @@ pub(crate) struct Progress {
     pub(crate) started: AtomicBool,
 }
 
-/// The routes. `/health/startup` and `/health/live` tell of this process alone, `/health/ready` also whether the API
-/// server can be reached.
+/// The routes. `/health/startup` and `/health/live` tell of this process alone, so that an API server that is away gets no
+/// controller restarted; `/health/ready` tells whether it works or could.
 pub(crate) fn routes(world: Arc<World>) -> Router {
     Router::new()
         .route("/health/live", get(async || "ok\n"))
-        .route("/health/startup", get(startup))
+        .route("/health/startup", get(async || "ok\n"))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics))
         .with_state(world)
-}
-
-async fn startup(State(world): State<Arc<World>>) -> Response {
-    if world.progress.started.load(Ordering::Acquire) {
-        "ok\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the first listings are not complete\n").into_response()
-    }
 }
 
 async fn ready(State(world): State<Arc<World>>) -> Response {
