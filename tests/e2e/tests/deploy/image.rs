@@ -217,7 +217,7 @@ fn each_stage_builds_and_the_image_holds_a_binary_that_runs() {
 }
 
 #[test]
-fn versions_are_pinned_and_the_image_is_confined_and_labelled() {
+fn tags_are_named_and_the_image_is_confined_and_labelled() {
     let text = text();
     let dockerfile = parse_dockerfile::parse(&text).unwrap();
     let globals: Vec<_> = dockerfile.global_args().flat_map(|arg| pairs(&arg.arguments.value)).collect();

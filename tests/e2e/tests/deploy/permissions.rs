@@ -14,6 +14,8 @@ use crate::kustomize::one;
 
 /// Group, resource and verb.
 type Permission = (String, String, String);
+/// Which rules of the table a file holds.
+type Wanted = fn(&Grant) -> bool;
 
 fn asked(wanted: impl Fn(&Grant) -> bool) -> BTreeSet<Permission> {
     let mut asked = BTreeSet::new();
@@ -60,6 +62,11 @@ fn each_role_is_the_controllers_own_table() {
     assert_eq!(granted(applications), asked(|grant| grant.place == Place::ApplicationNamespaces));
 }
 
+/// What a namespace has to grant where objects are brought to it alone.
+fn of_one_namespace(grant: &Grant) -> bool {
+    grant.place == Place::Destinations || grant.is_for_any_kind()
+}
+
 #[test]
 fn in_one_namespace_the_roles_are_what_of_the_table_a_namespace_has() {
     let objects = built("deploy/namespaced");
@@ -67,7 +74,7 @@ fn in_one_namespace_the_roles_are_what_of_the_table_a_namespace_has() {
     let own = one(&objects, "Role", "trueup-controller");
     assert_eq!(granted(own), asked(|grant| grant.place == Place::Namespace));
     let destinations = one(&objects, "Role", "trueup-controller-destinations");
-    let mut wanted = asked(|grant| grant.place == Place::Destinations || grant.is_for_any_kind());
+    let mut wanted = asked(of_one_namespace);
     wanted.retain(|(_, resource, _)| resource != "clusterroles");
     assert_eq!(granted(destinations), wanted);
 }
@@ -93,13 +100,15 @@ fn nobody_else_is_bound_and_nothing_else() {
 
 #[test]
 fn the_reason_stands_beside_each_rule() {
-    for (file, places) in [
-        ("deploy/controller/role.yaml", vec![Place::Namespace]),
-        ("deploy/base/cluster-role.yaml", vec![Place::Cluster, Place::Destinations]),
-        ("deploy/application-namespace/role.yaml", vec![Place::ApplicationNamespaces]),
-    ] {
+    let files: [(&str, Wanted); 4] = [
+        ("deploy/controller/role.yaml", |grant| grant.place == Place::Namespace),
+        ("deploy/base/cluster-role.yaml", |grant| matches!(grant.place, Place::Cluster | Place::Destinations)),
+        ("deploy/application-namespace/role.yaml", |grant| grant.place == Place::ApplicationNamespaces),
+        ("deploy/namespaced/destination-role.yaml", of_one_namespace),
+    ];
+    for (file, wanted) in files {
         let text = fs::read_to_string(workspace().join(file)).unwrap();
-        for grant in GRANTS.iter().filter(|grant| places.contains(&grant.place)) {
+        for grant in GRANTS.iter().filter(|grant| wanted(grant)) {
             let beside = format!("# {}\n- apiGroups:", grant.why);
             assert!(text.contains(&beside), "{file}: no rule with the reason '{}'", grant.why);
         }
