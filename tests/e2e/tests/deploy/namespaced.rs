@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use trueup_bed::Audit;
+use trueup_bed::trueup_binary;
 use trueup_bed::workspace;
 use trueup_e2e::Scene;
 use trueup_e2e::World;
@@ -34,6 +35,7 @@ async fn with_roles_alone_it_keeps_its_namespace_in_line_and_looks_nowhere_else(
     let scene = Scene::new(world, "team", NAMESPACE).await;
     let other = Scene::new(world, "other", "t-other").await;
     kubectl(&world.control_plane, &format!("apply --server-side -k {}", workspace().join(TEAM).display())).await;
+    nothing_is_missing(world).await;
     let audit = Audit::of(&world.control_plane).await.unwrap();
     let begin = audit.mark().await.unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -66,4 +68,27 @@ async fn with_roles_alone_it_keeps_its_namespace_in_line_and_looks_nowhere_else(
         assert!(request.namespace.is_empty() || request.namespace == NAMESPACE, "{request:?}");
         assert!(!request.namespace.is_empty() || !request.writes(), "{request:?}");
     }
+}
+
+/// What its Roles grant is all that `trueup cluster check` asks for, told which namespace it looks after.
+async fn nothing_is_missing(world: &World) {
+    let check = async |destination: &[&str]| {
+        let output = tokio::process::Command::new(trueup_binary().unwrap())
+            .args(["cluster", "check", "-n", NAMESPACE, "--as-service-account", "t-team/trueup-controller"])
+            .args(destination)
+            .arg("--kubeconfig")
+            .arg(world.control_plane.kubeconfig())
+            .output()
+            .await
+            .unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    trueup_bed::until("the Roles to count", trueup_e2e::SLOW, async || {
+        let (code, table) = check(&["--destination-namespace", NAMESPACE]).await;
+        if code == Some(0) && !table.contains("cluster  all") { Ok(()) } else { Err(table) }
+    })
+    .await
+    .unwrap();
+    let (code, table) = check(&[]).await;
+    assert!(code == Some(1) && table.contains("kind: ClusterRole"), "{table}");
 }

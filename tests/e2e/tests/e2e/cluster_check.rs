@@ -107,6 +107,24 @@ async fn what_is_missing_is_told_and_can_be_applied() {
     .unwrap();
     assert!(says(&table, "yes", "shop", "deployments.apps") && !table.contains("kind: "), "{table}");
 
+    // What another Application brings is added: what was applied before still holds.
+    let mut application = scene.application().build();
+    application["metadata"]["name"] = json!("more");
+    application["status"] = json!({"resources": [
+        {"group": "apps", "version": "v1", "kind": "StatefulSet", "namespace": "shop", "name": "db", "status": "Synced"},
+    ]});
+    scene.admin.create(&objects("applications", control), &application).await;
+    let rules = trueup(&admin, control, &format!("{check} -o yaml")).await.with(1);
+    assert!(rules.contains("- statefulsets") && !rules.contains("- deployments"), "{rules}");
+    kubectl_with_input(control_plane, &["apply", "-f", "-"], &rules).await;
+    let table = trueup_bed::until("the added rules to count", trueup_e2e::SLOW, async || {
+        let said = trueup(&admin, control, &check).await;
+        if said.out.contains("statefulsets.apps") && said.code == Some(0) { Ok(said.out) } else { Err(said.out) }
+    })
+    .await
+    .unwrap();
+    assert!(says(&table, "yes", "shop", "deployments.apps,statefulsets.apps"), "{table}");
+
     // The account itself sees the same; it may not ask for others.
     let token = kubectl(control_plane, &format!("create token {ACCOUNT} -n {control}")).await;
     let own = kubeconfig(&scene, "limited", |config| config["users"][0]["user"] = json!({"token": token.trim()})).await;

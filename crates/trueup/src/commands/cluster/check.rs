@@ -34,6 +34,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   trueup cluster check --as-service-account argocd/trueup-controller
   trueup cluster check --as-service-account argocd/trueup-controller -o yaml | kubectl apply -f -
+  trueup cluster check -n team-a --destination-namespace team-a --as-service-account team-a/trueup-controller
   trueup cluster check --kubeconfig controller.kubeconfig --application-namespaces 'team-*'";
 
 /// Where the messages of the facts begin, in characters.
@@ -50,6 +51,9 @@ pub(crate) struct CheckArgs {
     /// Further namespaces whose Applications are to be taken, as the controller's flag of this name.
     #[arg(long, value_name = "PATTERN", env = "TRUEUP_APPLICATION_NAMESPACES", value_delimiter = ',')]
     application_namespaces: Vec<String>,
+    /// The one namespace whose objects are to be looked after, as the controller's flag of this name.
+    #[arg(long, value_name = "NAMESPACE", env = "TRUEUP_DESTINATION_NAMESPACE")]
+    destination_namespace: Option<String>,
     /// How to print it.
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
     output: CheckFormat,
@@ -134,9 +138,13 @@ async fn judge(
 ) -> Result<Vec<Judged>, CommandError> {
     let cannot = |error| explained(&format!("cannot ask what {} may do", who(account)), error);
     let patterns = NamespacePatterns::read(&args.application_namespaces);
-    let setting = Setting { namespace: &args.access.namespace, application_namespaces: &patterns };
+    let setting = Setting {
+        namespace: &args.access.namespace,
+        application_namespaces: &patterns,
+        destination_namespace: args.destination_namespace.as_deref().unwrap_or_default(),
+    };
     let mut answers = Answers::default();
-    answers.ask(cluster, account, wide(GRANTS)).await.map_err(cannot)?;
+    answers.ask(cluster, account, wide(GRANTS, &setting)).await.map_err(cannot)?;
     let rules = rules(GRANTS, &setting, inventory, |action| answers.granted(action));
     answers.ask(cluster, account, rules.iter().flat_map(Rule::actions)).await.map_err(cannot)?;
     Ok(rules.iter().flat_map(|rule| rule.judge(|action| answers.granted(action))).collect())

@@ -72,10 +72,6 @@ impl Inventory {
         Self(brought.into_iter().collect())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(super) fn kinds(&self) -> impl Iterator<Item = &Brought> {
         self.0.iter()
     }

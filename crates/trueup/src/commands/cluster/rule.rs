@@ -1,7 +1,8 @@
 //! The rules that are asked about: the controller's table, made concrete for one installation.
 //!
 //! Rules for the kinds of Git are as wide as all kinds. Where that is not granted, what the Applications have brought so far
-//! decides, kind by kind. Entry point: [`rules`].
+//! decides, kind by kind. A controller that looks after one namespace only asks for nothing of the cluster, and for the kinds of
+//! Git in that namespace. Entry point: [`rules`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +10,7 @@ use trueup_api::NamespacePatterns;
 use trueup_cluster::Action;
 use trueup_controller::grants::{ANY, Grant, Place};
 
-use crate::commands::cluster::inventory::Inventory;
+use crate::commands::cluster::inventory::{Brought, Inventory};
 
 /// Verbs on resources of one group, in one namespace or in the whole cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +38,12 @@ pub(super) struct Setting<'a> {
     pub(super) namespace: &'a str,
     /// The patterns of further namespaces of Applications.
     pub(super) application_namespaces: &'a NamespacePatterns,
+    /// The one namespace whose objects it would look after; empty: those of the whole cluster.
+    pub(super) destination_namespace: &'a str,
 }
+
+/// The one resource of the table, besides kinds of Git, that no namespace has.
+const NOT_IN_NAMESPACES: &str = "clusterroles";
 
 // === impl Rule ===
 
@@ -103,9 +109,10 @@ pub(super) fn rules(
 }
 
 /// What must be known before [`rules`]: whether all kinds are granted.
-pub(super) fn wide(grants: &[Grant]) -> BTreeSet<Action> {
+pub(super) fn wide(grants: &[Grant], setting: &Setting<'_>) -> BTreeSet<Action> {
     let wide = grants.iter().filter(|grant| grant.is_for_any_kind());
-    wide.flat_map(|grant| Rule::as_it_stands(grant, "").actions().collect::<Vec<_>>()).collect()
+    let actions = |grant| Rule::as_it_stands(grant, setting.destination_namespace).actions().collect::<Vec<_>>();
+    wide.flat_map(actions).collect()
 }
 
 fn concrete(
@@ -124,21 +131,29 @@ fn concrete(
             let others: BTreeSet<&str> = places.into_iter().filter(|place| *place != setting.namespace).collect();
             others.into_iter().map(|namespace| Rule::as_it_stands(grant, namespace)).collect()
         }
+        // What only a cluster has is not asked for.
+        Place::Cluster if !setting.destination_namespace.is_empty() && !grant.is_for_any_kind() => Vec::new(),
+        Place::Cluster if !grant.is_for_any_kind() => vec![Rule::as_it_stands(grant, "")],
         Place::Cluster | Place::Destinations => {
-            let whole = Rule::as_it_stands(grant, "");
-            let known = grant.is_for_any_kind() || grant.place == Place::Destinations;
-            if !known || inventory.is_empty() || (grant.is_for_any_kind() && whole.actions().all(|it| granted(&it))) {
+            let one_namespace = setting.destination_namespace;
+            let mut whole = Rule::as_it_stands(grant, one_namespace);
+            if !one_namespace.is_empty() {
+                whole.resources.retain(|resource| resource != NOT_IN_NAMESPACES);
+            }
+            let in_reach = |kind: &&Brought| one_namespace.is_empty() || kind.namespace == one_namespace;
+            let kinds: Vec<&Brought> = inventory.kinds().filter(in_reach).collect();
+            if kinds.is_empty() || (grant.is_for_any_kind() && whole.actions().all(|it| granted(&it))) {
                 return vec![whole];
             }
             let mut places: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
-            for kind in inventory.kinds() {
+            for kind in kinds {
                 let named = grant.group == kind.group && grant.resources.contains(&&*kind.resource);
                 if !named && grant.group != ANY {
                     continue;
                 }
-                // Kinds are watched over the whole cluster.
-                let namespace = if grant.place == Place::Cluster { String::new() } else { kind.namespace.clone() };
-                places.entry((namespace, kind.group.clone())).or_default().insert(kind.resource.clone());
+                // Kinds are watched over the whole cluster, or the one namespace.
+                let namespace = if grant.place == Place::Cluster { one_namespace } else { &kind.namespace };
+                places.entry((namespace.to_owned(), kind.group.clone())).or_default().insert(kind.resource.clone());
             }
             let one = |((namespace, group), resources): ((String, String), BTreeSet<String>)| {
                 Rule::new(grant, &namespace, &group, resources.into_iter().collect())
@@ -153,10 +168,9 @@ mod tests {
     use trueup_controller::grants::GRANTS;
 
     use super::*;
-    use crate::commands::cluster::inventory::Brought;
 
     fn setting(application_namespaces: &NamespacePatterns) -> Setting<'_> {
-        Setting { namespace: "argocd", application_namespaces }
+        Setting { namespace: "argocd", application_namespaces, destination_namespace: "" }
     }
 
     fn brought(namespace: &str, group: &str, resource: &str) -> Brought {
@@ -198,6 +212,35 @@ mod tests {
             assert!(lines.contains(&expected.to_owned()), "{expected} is not in {lines:#?}");
         }
         assert!(!lines.iter().any(|line| line.contains('*')), "{lines:#?}");
+    }
+
+    #[test]
+    fn for_one_namespace_nothing_of_the_cluster_is_asked_for() {
+        let none = NamespacePatterns::default();
+        let setting = Setting { destination_namespace: "shop", ..setting(&none) };
+        let known = Inventory::of([
+            brought("shop", "apps", "deployments"),
+            brought("elsewhere", "apps", "statefulsets"),
+            brought("", "rbac.authorization.k8s.io", "clusterroles"),
+        ]);
+        let whole = lines(&rules(GRANTS, &setting, &known, |_| true));
+        let one_by_one = lines(&rules(GRANTS, &setting, &known, |_| false));
+        for lines in [&whole, &one_by_one] {
+            assert!(lines.iter().all(|line| line.starts_with("argocd ") || line.starts_with("shop ")), "{lines:#?}");
+        }
+        for (expected, lines) in [
+            ("shop * *: list,watch", &whole),
+            ("shop * *: get,create,patch,delete", &whole),
+            ("shop apps deployments: list,watch", &one_by_one),
+            ("shop apps deployments: get,create,patch,delete", &one_by_one),
+        ] {
+            assert!(lines.contains(&expected.to_owned()), "{expected} is not in {lines:#?}");
+        }
+        assert!(!one_by_one.iter().any(|line| line.contains("clusterroles")), "{one_by_one:#?}");
+        let asked = wide(GRANTS, &setting);
+        assert!(asked.iter().all(|action| action.namespace == "shop") && !asked.is_empty(), "{asked:#?}");
+        let first = lines(&rules(GRANTS, &setting, &Inventory::default(), |_| false));
+        assert!(first.contains(&"shop rbac.authorization.k8s.io roles: bind,escalate".to_owned()), "{first:#?}");
     }
 
     #[test]
