@@ -1,5 +1,7 @@
 //! Each overlay, applied as the documentation says, to an API server that judges its Pods.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use serde_json::json;
 use trueup_bed::ControlPlane;
@@ -79,9 +81,12 @@ async fn every_overlay_rolls_out_in_a_namespace_that_enforces_the_restricted_lev
         refuses_what_is_not_restricted(&admin, namespace).await;
         let wanted = &built(dir);
         let config = one(wanted, "Deployment", NAME)["spec"]["template"]["spec"]["containers"][0]["envFrom"][0].clone();
-        for pod in rolled_out(&admin, namespace, replicas, dir).await {
+        let pods = rolled_out(&admin, namespace, replicas, dir).await;
+        for pod in &pods {
             assert_eq!(pod["spec"]["containers"][0]["envFrom"][0], config, "{dir}");
         }
+        let nodes: BTreeSet<_> = pods.iter().map(|pod| pod["spec"]["nodeName"].as_str().unwrap()).collect();
+        assert_eq!(nodes.len(), pods.len(), "{dir}: two on one node");
         let name = config["configMapRef"]["name"].as_str().unwrap();
         let there = admin.get(&format!("{}/{name}", objects("configmaps", namespace))).await.unwrap();
         assert_eq!(there["data"], one(wanted, "ConfigMap", name)["data"], "{dir}");
