@@ -21,6 +21,8 @@ use super::failure::Unexpected;
 
 /// The kubectl of the user.
 pub(crate) const KUBECTL: &str = "kubectl";
+/// The kind of a definition, as kubectl takes it.
+const DEFINITION: &str = "crd";
 /// Our definitions, by name.
 const DEFINITIONS: [&str; 2] = ["applications.argoproj.io", "appprojects.argoproj.io"];
 
@@ -68,7 +70,7 @@ impl OwnCluster {
                 self.context
             );
         }
-        if let Some(definition) = self.found("crd", DEFINITIONS[0]).await? {
+        if let Some(definition) = self.found(DEFINITION, DEFINITIONS[0]).await? {
             let drift = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/drift";
             anyhow::ensure!(
                 definition.pointer(drift).is_some(),
@@ -105,13 +107,13 @@ impl OwnCluster {
     /// Makes what is missing: the definitions and the namespace of the Applications.
     pub(crate) async fn furnish(&mut self, namespace: &str, deployed_to: &str) -> Result<(), Unexpected> {
         for (name, file) in DEFINITIONS.iter().zip(["application-crd.yaml", "appproject-crd.yaml"]) {
-            if self.found("crd", name).await.map_err(|error| Unexpected(format!("{error:#}")))?.is_some() {
+            if self.found(DEFINITION, name).await.map_err(|error| Unexpected(format!("{error:#}")))?.is_some() {
                 continue;
             }
-            self.made.insert(0, ("crd", (*name).to_owned()));
+            self.made.insert(0, (DEFINITION, (*name).to_owned()));
             let path = workspace().join("crds").join(file).display().to_string();
             self.kubectl(&["create", "-f", &path], "").await?;
-            let wait = ["wait", "--for=condition=Established", "--timeout=30s", "crd", name];
+            let wait = ["wait", "--for=condition=Established", "--timeout=30s", DEFINITION, name];
             self.kubectl(&wait, "").await?;
         }
         // Made by the first sync; it was not there when we looked.
@@ -133,16 +135,34 @@ impl OwnCluster {
             }
             return trouble;
         }
-        for (kind, name) in std::mem::take(&mut self.made) {
-            if kind == "crd" && name == DEFINITIONS[0] {
-                // Somebody may have made Applications meanwhile: they would go with their definition.
-                let left = self.kubectl(&["get", "applications.argoproj.io", "-A", "-o", "name"], "").await;
-                if left.as_ref().map_or(true, |left| !left.trim().is_empty()) {
-                    trouble.push("the definitions stay: there are Applications that the demo did not make".to_owned());
-                    return trouble;
-                }
+        let (definitions, namespaces): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.made).into_iter().partition(|(kind, _)| *kind == DEFINITION);
+        trouble.extend(self.remove(&namespaces).await);
+        // Somebody may have made objects of them meanwhile, which would go along.
+        match self.objects_of(&definitions).await {
+            Ok(left) if left.is_empty() => trouble.extend(self.remove(&definitions).await),
+            Ok(left) => trouble.push(format!("the definitions stay, since there are still {left}")),
+            Err(Unexpected(error)) => trouble.push(format!("the definitions stay: {error}")),
+        }
+        trouble
+    }
+
+    /// The objects of those of these definitions that are there, by name.
+    async fn objects_of(&self, definitions: &[(&str, String)]) -> Result<String, Unexpected> {
+        let mut left = Vec::new();
+        for (kind, name) in definitions {
+            if self.found(kind, name).await.map_err(|error| Unexpected(format!("{error:#}")))?.is_some() {
+                let said = self.kubectl(&["get", name, "-A", "-o", "name"], "").await?;
+                left.extend(said.split_whitespace().map(str::to_owned));
             }
-            if let Err(Unexpected(error)) = self.kubectl(&["delete", kind, &name, "--ignore-not-found"], "").await {
+        }
+        Ok(left.join(", "))
+    }
+
+    async fn remove(&self, made: &[(&str, String)]) -> Vec<String> {
+        let mut trouble = Vec::new();
+        for (kind, name) in made {
+            if let Err(Unexpected(error)) = self.kubectl(&["delete", kind, name, "--ignore-not-found"], "").await {
                 trouble.push(error);
             }
         }
