@@ -24,6 +24,9 @@ pub const HISTORY_DEFAULT: usize = 10;
 /// The most syncs that a history keeps, whatever the specification says: each costs some 500 bytes of every status write.
 pub const HISTORY_MAX: usize = 1000;
 
+/// The field manager under which the controller applies.
+pub const FIELD_MANAGER: &str = "trueup";
+
 /// What is deployed, from where, to where, and how.
 #[derive(Clone, Debug)]
 pub struct App {
@@ -348,6 +351,13 @@ impl IgnoreRule {
             let message = "group or kind is not a valid glob, the rule has no effect".to_owned();
             unsupported.push(Unsupported::new("spec.ignoreDifferences", false, message));
         }
+        if self.managers.iter().any(|manager| manager == FIELD_MANAGER) {
+            let message = format!(
+                "'{FIELD_MANAGER}' is this controller, and what it owns is what Git said: to ignore that would hide every \
+                 change of Git, so it has no effect; name the manager whose changes are meant"
+            );
+            unsupported.push(Unsupported::new("spec.ignoreDifferences.managedFieldsManagers", false, message));
+        }
         if self.pointers.iter().any(|pointer| !pointer.starts_with('/')) {
             let message = "a JSON pointer begins with '/', others have no effect".to_owned();
             unsupported.push(Unsupported::new("spec.ignoreDifferences.jsonPointers", false, message));
@@ -534,8 +544,9 @@ mod tests {
             assert_eq!(rule(json).matches(&web), matches, "{json}");
         }
         let mut warned = Vec::new();
-        rule(r#"{"group": "apps", "kind": "[a", "jsonPointers": ["spec/replicas"]}"#).warn(&mut warned);
-        assert_eq!(warned.len(), 2);
+        rule(r#"{"group": "apps", "kind": "[a", "jsonPointers": ["spec/replicas"], "managedFieldsManagers": ["x", "trueup"]}"#)
+            .warn(&mut warned);
+        assert_eq!(warned.len(), 3);
         assert!(warned.iter().all(|warning| !warning.stops));
     }
 

@@ -12,7 +12,7 @@ pub mod crd;
 pub mod drift;
 mod duration;
 mod file_match;
-mod git_url;
+pub mod git_url;
 mod glob;
 mod namespaces;
 pub mod operation;
@@ -29,7 +29,9 @@ pub mod tracking;
 mod type_check;
 pub mod unsupported;
 
-pub use app::{App, Automated, DEFAULT_PROJECT, Destination, Directory, IgnoreRule, Source, SpecError, SpecErrors};
+pub use app::{
+    App, Automated, DEFAULT_PROJECT, Destination, Directory, FIELD_MANAGER, IgnoreRule, Source, SpecError, SpecErrors,
+};
 pub use application::{Application, Cascade, Manager, Meta, ReadError, Refresh};
 pub use drift::{Drift, DriftEvent, DriftField};
 pub use namespaces::NamespacePatterns;

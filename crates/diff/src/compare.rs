@@ -10,7 +10,7 @@ use crate::base::{Base, Verdict, is_secret};
 use crate::desired::{Here, Purpose, differing};
 use crate::ignore::Pointers;
 use crate::kinds::Kinds;
-use crate::owners::{Entry, Owners};
+use crate::owners::{Entry, MANAGER, Owners};
 use crate::{Projection, Schema, mask, value};
 
 /// All that a comparison needs.
@@ -143,11 +143,15 @@ pub fn compare(input: &Input) -> Comparison {
     comparison
 }
 
-/// Whether a manager whose fields never count holds what is at `path`, alone or with others.
+/// Whether a manager whose fields never count owns what is at `path`, alone or with others. Who owns only something in it
+/// does not: the rest is not theirs to hide. Neither do we: what we applied is what Git said.
 fn is_left_to_managers(input: &Input, owners: &Owners, path: &Path) -> bool {
     // Most objects have no such rule: their entries are not looked through once more.
     !input.ignore_managers.is_empty()
-        && owners.holding(path).any(|entry| input.ignore_managers.contains(&entry.owner.manager.as_str()))
+        && owners.holding(path).any(|entry| {
+            let manager = entry.owner.manager.as_str();
+            manager != MANAGER && input.ignore_managers.contains(&manager) && entry.owns(path)
+        })
 }
 
 // === what Git dropped ===

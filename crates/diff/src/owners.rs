@@ -126,6 +126,20 @@ impl Entry {
         self.owner.manager == MANAGER && self.is_apply()
     }
 
+    /// Whether all of what is at `path` is this entry's: the path itself, or a value taken as one that it lies in.
+    pub(crate) fn owns(&self, path: &Path) -> bool {
+        let (mut set, mut left) = (&self.set, path.0.len());
+        for step in &path.0 {
+            let Some(branch) = set.child(step) else { return false };
+            left -= 1;
+            if branch.member && (left == 0 || branch.below.is_empty()) {
+                return true;
+            }
+            set = &branch.below;
+        }
+        false
+    }
+
     /// Whether somebody declared the object's own fields by server-side apply.
     pub(crate) fn is_apply(&self) -> bool {
         self.owner.operation == "Apply" && self.owner.subresource.is_empty()

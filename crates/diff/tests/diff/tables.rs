@@ -396,6 +396,21 @@ entries:
   - [other, Update, "", {"f:spec": {"f:c": {}}}]
 managers: [cert, nobody]
 expect: ['changed .metadata.labels.a', 'changed .spec.c by other', 'changed .spec.l[id="e"].w', 'missing .spec.m', 'extra .spec.went']
+---
+name: who owns only something in a list that is compared as one hides nothing of it
+desired: {spec: {env: [{name: a, value: "1"}, {name: b, value: "1"}]}}
+live: {spec: {env: [{name: b, value: "1"}, {name: a, value: "1"}]}}
+entries: [[cert, Update, "", {"f:spec": {"f:env": {'k:{"name":"a"}': {"f:value": {}}}}}]]
+managers: [cert]
+expect: ['changed .spec.env by cert']
+---
+name: what we applied ourselves always counts
+desired: {spec: {a: 1}}
+base: {spec: {gone: 1}}
+live: {spec: {a: 2, gone: 1}}
+entries: [[trueup, Apply, "", {"f:spec": {"f:a": {}, "f:gone": {}}}]]
+managers: [trueup]
+expect: ['changed .spec.a by trueup', 'extra .spec.gone by trueup']
 # --- replicas
 ---
 name: replicas of an autoscaler are not drift
