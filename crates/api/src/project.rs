@@ -255,6 +255,9 @@ mod tests {
             (r#"["*", "!https://github.com/org/secret"]"#, "https://github.com/org/secret.git", false),
             (r#"["!https://github.com/org/secret", "*"]"#, "https://github.com/org/secret", false),
             (r#"["*", "!https://github.com/org/secret"]"#, "https://github.com/org/open", true),
+            // Another spelling is no way around a prohibition.
+            (r#"["*", "!https://github.com/org/secret"]"#, "https://u@github.com./org//%73ecret/", false),
+            (r#"["*", "!git@github.com:org/*"]"#, "ssh://github.com:22/org%2Fsecret", false),
             // As upstream: a prohibition alone permits the rest.
             (r#"["!https://github.com/org/secret"]"#, "https://github.com/org/open", true),
             (r#"["https://github.com/[a"]"#, "https://github.com/a", false),

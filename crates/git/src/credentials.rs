@@ -1,14 +1,14 @@
 //! How each repository is reached, from the Secrets and ConfigMaps in which Argo CD keeps it.
 //!
 //! Which Secret counts for a repository: one for exactly this URL, of the project itself before one for all projects; one of
-//! another project never. If it has no login, or there is none, the login of the longest prefix. Pure: whoever lists the
-//! Secrets, the answer is the same. Entry point: [`Credentials::access`].
+//! another project never. If it has no login, or there is none, the login of the longest prefix, by the same rule. Pure: whoever
+//! lists the Secrets, the answer is the same. Entry point: [`Credentials::access`].
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::repository_secret::{Fields, RepositorySecret};
-use crate::url::normal;
 use crate::{Access, GitError, RepoUrl, Tls};
 
 /// The ConfigMap whose keys are host names, and values the certificates that are trusted there.
@@ -21,8 +21,12 @@ const KNOWN_HOSTS_KEY: &str = "ssh_known_hosts";
 /// All that is known of how repositories are reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
-    /// Of each Secret what it says and its URL in normal form; the order is that of their names.
-    secrets: Vec<(String, Arc<RepositorySecret>)>,
+    /// What each Secret says, in the order of their names.
+    secrets: Vec<Arc<RepositorySecret>>,
+    /// Of Git, those for one repository, by its URL in normal form.
+    exact: BTreeMap<String, Vec<Arc<RepositorySecret>>>,
+    /// Of Git, those for a prefix, the longest first.
+    prefixes: Vec<(String, Vec<Arc<RepositorySecret>>)>,
     /// Certificates by host.
     authorities: BTreeMap<String, Arc<str>>,
     known_hosts: Arc<str>,
@@ -42,11 +46,20 @@ pub struct Trust {
 impl Credentials {
     /// Puts together what the Secrets and the two ConfigMaps say.
     pub fn new(secrets: impl IntoIterator<Item = Arc<RepositorySecret>>, trust: &Trust) -> Self {
-        let mut secrets: Vec<_> = secrets.into_iter().map(|secret| (normal(&secret.url), secret)).collect();
-        secrets.sort_by(|(_, one), (_, other)| one.secret.cmp(&other.secret));
+        let mut secrets: Vec<_> = secrets.into_iter().collect();
+        secrets.sort_by(|one, other| one.secret.cmp(&other.secret));
+        let (mut exact, mut prefixes) = (BTreeMap::new(), BTreeMap::new());
+        for secret in secrets.iter().filter(|secret| secret.is_git()) {
+            let places: &mut BTreeMap<String, Vec<_>> = if secret.prefix { &mut prefixes } else { &mut exact };
+            if let Some(place) = &secret.place {
+                places.entry(place.clone()).or_default().push(Arc::clone(secret));
+            }
+        }
+        let mut prefixes: Vec<_> = prefixes.into_iter().collect();
+        prefixes.sort_by_key(|(prefix, _)| Reverse(prefix.len()));
         let authorities = trust.tls_certs.iter().map(|(host, pem)| (host.to_lowercase(), pem.as_str().into()));
         let known_hosts = trust.known_hosts.get(KNOWN_HOSTS_KEY).map(String::as_str).unwrap_or_default();
-        Self { secrets, authorities: authorities.collect(), known_hosts: known_hosts.into() }
+        Self { secrets, exact, prefixes, authorities: authorities.collect(), known_hosts: known_hosts.into() }
     }
 
     /// How an application of a project reaches a repository. An error if a Secret is meant for it and cannot be used: it is
@@ -81,7 +94,7 @@ impl Credentials {
 
     /// All Secrets, also of Helm and OCI repositories, in the order of their names.
     pub fn secrets(&self) -> impl Iterator<Item = &RepositorySecret> {
-        self.secrets.iter().map(|(_, secret)| &**secret)
+        self.secrets.iter().map(|secret| &**secret)
     }
 
     /// What the Secrets say of a repository, and which one the login is from.
@@ -102,30 +115,19 @@ impl Credentials {
     }
 
     fn exact(&self, normal: &str, project: &str) -> Option<&RepositorySecret> {
-        let of = |project: &str| {
-            let mut git = self.secrets.iter().filter(|(_, secret)| !secret.prefix && secret.is_git());
-            git.find(|(url, secret)| {
-                secret.project == project && url.trim_end_matches('/') == normal.trim_end_matches('/')
-            })
-        };
-        of(project).or_else(|| of("")).map(|(_, secret)| &**secret)
+        self.exact.get(normal).and_then(|secrets| meant_for(project, secrets))
     }
 
     fn longest_prefix(&self, normal: &str, project: &str) -> Option<&RepositorySecret> {
-        let meant = |(prefix, secret): &&(String, Arc<RepositorySecret>)| {
-            secret.prefix
-                && secret.is_git()
-                && (secret.project.is_empty() || secret.project == project)
-                && is_prefix(prefix, normal)
-        };
-        let mut longest: Option<&(String, Arc<RepositorySecret>)> = None;
-        for found in self.secrets.iter().filter(meant) {
-            if longest.is_none_or(|(prefix, _)| found.0.len() > prefix.len()) {
-                longest = Some(found);
-            }
-        }
-        longest.map(|(_, secret)| &**secret)
+        let mut covering = self.prefixes.iter().filter(|(prefix, _)| is_prefix(prefix, normal));
+        covering.find_map(|(_, secrets)| meant_for(project, secrets))
     }
+}
+
+/// Of Secrets for one place the project's own, else one for all projects.
+fn meant_for<'a>(project: &str, secrets: &'a [Arc<RepositorySecret>]) -> Option<&'a RepositorySecret> {
+    let of = |project: &str| secrets.iter().find(|secret| secret.project == project);
+    of(project).or_else(|| of("")).map(|secret| &**secret)
 }
 
 /// Where a repository is, as far as it matters here.
@@ -140,8 +142,8 @@ struct Place {
 
 impl Place {
     fn of(url: &RepoUrl) -> Self {
-        let normal = normal(&url.to_string());
-        let (scheme, rest) = normal.split_once("://").unwrap_or(("", &normal));
+        let normal = url.normalised();
+        let (_, rest) = normal.split_once("://").unwrap_or(("", &normal));
         let host = rest.split('/').next().unwrap_or_default();
         let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
         // A certificate is for a host, whatever the port. An IPv6 address keeps its brackets' content.
@@ -149,7 +151,8 @@ impl Place {
             Some((address, _)) => address,
             None => host.split(':').next().unwrap_or_default(),
         };
-        Self { ssh: scheme == "ssh", file: scheme == "file", host: host.to_owned(), normal }
+        let (ssh, file) = (url.ssh_place().is_some(), url.file_path().is_some());
+        Self { ssh, file, host: host.to_owned(), normal }
     }
 }
 
@@ -157,8 +160,8 @@ impl Place {
 /// `https://git.example.com.elsewhere.org`.
 fn is_prefix(prefix: &str, repository: &str) -> bool {
     let Some(rest) = repository.strip_prefix(prefix) else { return false };
-    let Some((_, place)) = prefix.split_once("://") else { return false };
-    !place.is_empty() && (place.contains('/') || rest.is_empty() || rest.starts_with('/'))
+    let place = prefix.split_once("://").map_or(prefix, |(_, place)| place);
+    place.contains('/') || rest.is_empty() || rest.starts_with('/')
 }
 
 #[cfg(test)]
@@ -270,23 +273,51 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_write_a_url_has_one_normal_form() {
-        let table = [
-            (" https://GitHub.com/Org/Repo.git ", "https://github.com/org/repo"),
-            ("https://h:443/a", "https://h/a"),
-            ("git@github.com:Org/repo.git", "ssh://git@github.com/org/repo"),
-            ("ssh://git@github.com/org/repo", "ssh://git@github.com/org/repo"),
-            ("ssh://git@h:22/a", "ssh://git@h/a"),
-            ("ssh://git@h:2222/a", "ssh://git@h:2222/a"),
-            ("git@github.com", "ssh://git@github.com"),
-            ("git@github.com:org", "ssh://git@github.com/org"),
+    fn the_same_text_in_secret_and_application_is_one_repository() {
+        let texts = [
+            ("https://H:443/Org/A.git/", "password"),
+            ("https://bot@h/a", "password"),
+            ("https://h/my%20project/_git/größe", "password"),
+            ("https://h./a//b", "password"),
+            ("http://[2001:db8::1]:8080/a.git/", "password"),
+            ("ssh://h/a", "sshPrivateKey"),
+            ("ssh://me@h:2222/a%20b/", "sshPrivateKey"),
+            ("ssh://h/~me/a", "sshPrivateKey"),
+            ("git@h:a%20b", "sshPrivateKey"),
+            ("git@[::1]:a/b.git", "sshPrivateKey"),
         ];
-        for (text, expected) in table {
-            assert_eq!(normal(text), expected, "{text}");
+        for (text, key) in texts {
+            let exact = credentials(&[("repository", "a", &[("url", text), (key, "own")])]);
+            assert_eq!(used(&exact, text, "p"), "own", "{text}");
+            let prefix = credentials(&[("repo-creds", "a", &[("url", text.trim_end_matches('/')), (key, "own")])]);
+            assert_eq!(used(&prefix, text, "p"), "own", "{text} as a prefix");
         }
-        assert!(is_prefix(&normal("git@github.com:org"), &normal("git@github.com:org/repo.git")));
-        assert!(!is_prefix("", "https://h/a") && !is_prefix("https://", "https://h/a"));
-        assert!(!is_prefix("h", "https://h/a"));
+    }
+
+    #[test]
+    fn a_prefix_that_ends_with_a_slash_is_for_what_is_below_it() {
+        let all = credentials(&[
+            ("repo-creds", "a", &[("url", "https://h/team/"), ("password", "team")]),
+            ("repo-creds", "b", &[("url", "git@h:team/"), ("sshPrivateKey", "team")]),
+            ("repo-creds", "c", &[("url", "git@g"), ("sshPrivateKey", "host")]),
+        ]);
+        assert_eq!(used(&all, "https://h/team/a", "p"), "team");
+        assert_eq!(used(&all, "https://h/team-b/a", "p"), "nobody");
+        assert_eq!(used(&all, "ssh://git@h/team/a", "p"), "team");
+        assert_eq!(used(&all, "git@h:team-b/a", "p"), "nobody");
+        assert_eq!(used(&all, "git@g:team/a", "p"), "host");
+        assert_eq!(used(&all, "git@g.elsewhere.org:team/a", "p"), "nobody");
+    }
+
+    #[test]
+    fn of_equal_prefixes_the_own_project_s_counts() {
+        let prefix = [("url", "https://h/org/"), ("password", "all")];
+        let red = [("url", "https://h/org/"), ("password", "red"), ("project", "red")];
+        let blue = [("url", "https://h/org/team/"), ("password", "blue"), ("project", "blue")];
+        let all = credentials(&[("repo-creds", "a", &prefix), ("repo-creds", "b", &red), ("repo-creds", "c", &blue)]);
+        assert_eq!(used(&all, "https://h/org/team/x", "red"), "red");
+        assert_eq!(used(&all, "https://h/org/team/x", "green"), "all");
+        assert_eq!(used(&all, "https://h/org/team/x", "blue"), "blue");
     }
 
     #[test]

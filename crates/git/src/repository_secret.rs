@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::{ClientCertificate, GitHubApp, Login, Secret};
+use crate::{ClientCertificate, GitError, GitHubApp, Login, RepoUrl, Secret};
 
 /// Which Secrets are read, as a label selector.
 pub const REPOSITORY_SECRETS: &str = "argocd.argoproj.io/secret-type in (repository,repo-creds)";
@@ -37,6 +37,8 @@ pub struct RepositorySecret {
     pub problem: Option<String>,
     /// What is odd about it, but does not keep it from being used.
     pub oddities: Vec<String>,
+    /// The URL or prefix in the form in which it is compared; `None` if no repository of Git can have it.
+    pub(crate) place: Option<String>,
     pub(crate) fields: Fields,
 }
 
@@ -48,7 +50,7 @@ pub(crate) struct Fields {
     pub(crate) password: Secret,
     pub(crate) bearer: Secret,
     pub(crate) ssh_key: Secret,
-    pub(crate) certificate: String,
+    pub(crate) certificate: Secret,
     pub(crate) certificate_key: Secret,
     pub(crate) app: u64,
     pub(crate) app_installation: u64,
@@ -106,6 +108,14 @@ impl RepositorySecret {
         }
         let kind = values.plain("type", &mut problems).trim().to_lowercase();
         let (name, project) = (values.plain("name", &mut problems), values.plain("project", &mut problems));
+        let kind = if kind.is_empty() { "git".to_owned() } else { kind };
+        let (shown, place) = match place(url, prefix) {
+            Ok((shown, place)) => (shown, Some(place)),
+            Err(error) => {
+                problems.extend((kind == "git").then(|| error.to_string()));
+                (without_login(url), None)
+            }
+        };
         let fields = Fields::read(&values, &mut problems);
         let oddities = values.oddities();
         if problems.is_empty() {
@@ -114,12 +124,13 @@ impl RepositorySecret {
         Ok(Some(Self {
             secret,
             prefix,
-            url: without_login(url),
+            url: shown,
             name: name.trim().to_owned(),
-            kind: if kind.is_empty() { "git".to_owned() } else { kind },
+            kind,
             project: project.trim().to_owned(),
             problem: (!problems.is_empty()).then(|| problems.join("; ")),
             oddities,
+            place,
             fields,
         }))
     }
@@ -145,7 +156,7 @@ impl Fields {
             password: secret("password", problems),
             bearer: secret("bearerToken", problems),
             ssh_key: secret("sshPrivateKey", problems),
-            certificate: values.plain("tlsClientCertData", problems),
+            certificate: secret("tlsClientCertData", problems),
             certificate_key: secret("tlsClientCertKey", problems),
             app: values.number("githubAppID", problems),
             app_installation: values.number("githubAppInstallationID", problems),
@@ -179,8 +190,7 @@ impl Fields {
     pub(crate) fn has_login(&self) -> bool {
         self.google
             || self.azure
-            || !self.certificate.is_empty()
-            || [&self.username, &self.password, &self.bearer, &self.ssh_key, &self.app_key]
+            || [&self.certificate, &self.username, &self.password, &self.bearer, &self.ssh_key, &self.app_key]
                 .iter()
                 .any(|secret| !secret.is_empty())
     }
@@ -231,8 +241,8 @@ impl Fields {
     }
 
     pub(crate) fn client_certificate(&self) -> Option<ClientCertificate> {
-        let key = self.certificate_key.clone();
-        (!self.certificate.is_empty()).then(|| ClientCertificate { certificate: self.certificate.clone(), key })
+        let (certificate, key) = (self.certificate.reveal().to_owned(), self.certificate_key.clone());
+        (!certificate.is_empty()).then_some(ClientCertificate { certificate, key })
     }
 
     fn login_kind(&self) -> &'static str {
@@ -314,17 +324,35 @@ impl Values {
     }
 }
 
-/// A URL as somebody wrote it, without the password in it.
-fn without_login(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    match host.rsplit_once('@') {
-        // Over SSH the user is a part of the address.
-        Some((user, host)) if scheme.eq_ignore_ascii_case("ssh") => {
-            format!("{scheme}://{}@{host}{path}", user.split(':').next().unwrap_or_default())
+/// How a URL or a prefix is shown, and how it is compared.
+fn place(url: &str, prefix: bool) -> Result<(String, String), GitError> {
+    let error = match RepoUrl::parse(url) {
+        Ok(repository) => {
+            // As a prefix, `team/` is not for `team-b`.
+            let end = if prefix && url.ends_with('/') { "/" } else { "" };
+            return Ok((repository.to_string(), repository.normalised() + end));
         }
-        Some((_, host)) => format!("{scheme}://{host}{path}"),
-        None => url.to_owned(),
+        Err(error) => error,
+    };
+    // A host alone is no repository, but all of its repositories begin with it.
+    let host = url.trim_end_matches(['/', ':']);
+    let below = if url.contains("://") { '/' } else { ':' };
+    match RepoUrl::parse(&format!("{host}{below}_")) {
+        Ok(below) if prefix => {
+            // Only SSH knows the form, and its URLs hold no password.
+            Ok((host.to_owned(), below.normalised().trim_end_matches("/_").to_owned()))
+        }
+        _ => Err(error),
+    }
+}
+
+/// What can be shown of a text that is no repository's URL: a password may be anywhere up to an `@` or behind a `?`.
+fn without_login(url: &str) -> String {
+    match (url.rsplit_once('@'), url.split_once(['?', '#'])) {
+        (Some(_), Some(_)) => "…".to_owned(),
+        (Some((_, place)), None) => format!("…{place}"),
+        (None, Some((place, _))) => format!("{place}…"),
+        (None, None) => url.to_owned(),
     }
 }
 
@@ -410,6 +438,7 @@ pub(crate) mod tests {
             "password",
             "bearerToken",
             "sshPrivateKey",
+            "tlsClientCertData",
             "tlsClientCertKey",
             "githubAppPrivateKey",
             "proxy",
@@ -419,7 +448,49 @@ pub(crate) mod tests {
         let secret = read(&data);
         assert_eq!(secret.url, "https://h/a");
         assert!(!format!("{secret:?}").contains("hunter2"), "{secret:?}");
-        assert_eq!(without_login("ssh://git:hunter2@h:22/a"), "ssh://git@h:22/a");
-        assert_eq!(without_login("git@h:a/b"), "git@h:a/b");
+    }
+
+    #[test]
+    fn a_url_is_shown_without_what_may_be_a_password() {
+        let odd = [
+            ("https://bot:hunter2/x@h/org", "…h/org"),
+            ("https://bot:hunter2?x@h/org", "…"),
+            ("https://h/org?private_token=hunter2", "https://h/org…"),
+            ("https://h/org?mail=a@hunter2", "…"),
+            ("https://h/org#hunter2", "https://h/org…"),
+            ("bot:hunter2@h:a/b", "…h:a/b"),
+            ("ssh://git:hunter2@h:22/a", "…h:22/a"),
+        ];
+        for (url, shown) in odd {
+            let secret = read(&[("url", url)]);
+            assert_eq!(secret.url, shown);
+            assert!(secret.problem.is_some() && !format!("{secret:?}").contains("hunter2"), "{secret:?}");
+        }
+        assert_eq!(read(&[("url", "git@h:a/b")]).url, "git@h:a/b");
+        let chart = read(&[("url", "charts.example.com/x"), ("type", "helm")]);
+        assert_eq!((chart.url.as_str(), chart.problem), ("charts.example.com/x", None));
+    }
+
+    #[test]
+    fn a_prefix_may_be_a_host() {
+        let prefix = |url: &str| RepositorySecret::read(&secret("repo-creds", "s", &[("url", url)])).unwrap().unwrap();
+        for (url, place) in [
+            ("git@h", "git@h"),
+            ("git@h:", "git@h"),
+            ("ssh://git@h/", "git@h"),
+            ("ssh://h:2222", "git@h:2222"),
+            ("git@h:org", "git@h/org"),
+            ("git@h:org/", "git@h/org/"),
+            ("https://h", "https://h"),
+            ("https://h/team/", "https://h/team/"),
+        ] {
+            let read = prefix(url);
+            assert_eq!((read.place.as_deref(), read.problem), (Some(place), None), "{url}");
+        }
+        for url in ["h", "https://", "://", "@", "ssh://", "https://h/a/../b"] {
+            let read = prefix(url);
+            assert!(read.place.is_none() && read.problem.is_some(), "{read:?}");
+        }
+        assert!(read(&[("url", "git@h")]).problem.is_some(), "a host is no repository");
     }
 }

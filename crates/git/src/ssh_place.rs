@@ -1,6 +1,6 @@
 //! Where a repository is on an SSH server, as `ssh://user@host:port/path` or `user@host:path` says it.
 //!
-//! Invariant: user, host and path hold no control character, and the path is no option of a program.
+//! Invariant: user, host and path hold no control character; the path is no option of a program, and leads nowhere but down.
 
 use std::fmt;
 
@@ -68,6 +68,9 @@ impl SshPlace {
         }
         if path.chars().any(char::is_control) || path.starts_with('-') || path.trim_matches('/').is_empty() {
             return Err("it names no path on the SSH server");
+        }
+        if crate::url::leads_elsewhere(path) {
+            return Err("its path has '.' or '..' in it: write the path that it leads to");
         }
         Ok(Self { user: user.to_owned(), host: host.to_ascii_lowercase(), port, path: path.to_owned() })
     }
@@ -157,6 +160,9 @@ mod tests {
             "git@host:--upload-pack=x",
             "ssh://host/a%0ab",
             "ssh://host/a%zz",
+            "ssh://host/a/%2e%2e/b",
+            "ssh://host/a%2f../b",
+            "git@host:./a",
             "host:path",
             "git@host/path",
         ];

@@ -1,12 +1,14 @@
 //! Where a repository is. A [`RepoUrl`] is parsed once; its credentials are used, never shown.
 //!
 //! Invariant: scheme `http`, `https`, `ssh` or `file`; of the Web no query and no fragment; `Display` and `Debug` without
-//! credentials. The user of an SSH URL is none: it says where, the key says who.
+//! credentials. The user of an SSH URL is none: it says where, the key says who. What is asked is what is written: a URL that
+//! its readers would understand in two ways is refused, since a project permits the text.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use reqwest::Url;
+use trueup_api::git_url::normalized;
 
 use crate::GitError;
 use crate::ssh_place::SshPlace;
@@ -48,7 +50,14 @@ impl RepoUrl {
         if scheme.eq_ignore_ascii_case("ssh") {
             return SshPlace::from_url(rest).map(Self::ssh).map_err(invalid);
         }
+        check_unambiguous(rest).map_err(invalid)?;
         let mut url = Url::parse(text).map_err(|e| invalid(&e.to_string()))?;
+        if url.scheme() != "file" && url.host_str() != Some(written_host(rest).to_ascii_lowercase().as_str()) {
+            return Err(invalid(
+                "its host is not written as it is asked for: write a name in ASCII (others as xn--…) without escapes, and an \
+                 address in its usual form",
+            ));
+        }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(invalid("it has a query or a fragment ('?' or '#'); give a token as user name and password"));
         }
@@ -82,9 +91,7 @@ impl RepoUrl {
     /// The repository, the same text for all ways to write it, as Argo CD compares them: lower case, no credentials, no `.git`,
     /// no trailing `/`, and `user@host/path` for both forms of SSH.
     pub fn normalised(&self) -> String {
-        let text = normal(&self.identity());
-        let text = text.strip_prefix("ssh://").unwrap_or(&text);
-        text.trim_end_matches('/').to_owned()
+        normalized(&self.to_string())
     }
 
     /// What is asked, without credentials and trailing `/`.
@@ -143,6 +150,36 @@ impl RepoUrl {
     pub(crate) fn secrets(&self) -> [&str; 2] {
         // A user name alone may be the token.
         [self.password.as_deref().unwrap_or_default(), &self.username]
+    }
+}
+
+/// Refuses what the parser of URLs, or a server, would read as another path than people do.
+fn check_unambiguous(rest: &str) -> Result<(), &'static str> {
+    if rest.contains(|c: char| c == '\\' || c.is_control() || c.is_whitespace()) {
+        return Err("it has a space, a control character or a '\\': write a space in a path as %20");
+    }
+    let path = rest.find('/').map_or("", |at| &rest[at..]).to_ascii_lowercase();
+    if path.contains("%2f") || path.contains("%5c") {
+        return Err("its path has an escaped '/' or '\\' (%2F, %5C): write the path itself");
+    }
+    if leads_elsewhere(&path.replace("%2e", ".").replace("%3b", ";")) {
+        return Err("its path has '.' or '..' in it: write the path that it leads to");
+    }
+    Ok(())
+}
+
+/// Whether a name in a path is `.` or `..`; some servers cut off what follows a `;` before they look.
+pub(crate) fn leads_elsewhere(path: &str) -> bool {
+    path.split('/').any(|name| matches!(name.split(';').next(), Some("." | "..")))
+}
+
+/// The host in what stands behind `://`.
+fn written_host(rest: &str) -> &str {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    match place.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => host,
+        _ => place,
     }
 }
 
@@ -224,33 +261,6 @@ impl fmt::Debug for RepoUrl {
     }
 }
 
-/// The same text for all ways to write a URL: lower case, without `.git`, `git@host:path` as an `ssh` URL.
-pub(crate) fn normal(url: &str) -> String {
-    let text = url.trim().to_lowercase();
-    let text = match text.split_once("://") {
-        Some(("http", rest)) => format!("http://{}", without_port(rest, ":80")),
-        Some(("https", rest)) => format!("https://{}", without_port(rest, ":443")),
-        Some(("ssh", rest)) => format!("ssh://{}", without_port(rest, ":22")),
-        Some(_) => text,
-        None => match text.split_once(':') {
-            Some((host, path)) if host.contains('@') && !host.contains('/') => {
-                format!("ssh://{host}/{}", path.trim_start_matches('/'))
-            }
-            _ if text.contains('@') => format!("ssh://{text}"),
-            _ => text,
-        },
-    };
-    match text.strip_suffix(".git") {
-        Some(short) => short.to_owned(),
-        None => text,
-    }
-}
-
-fn without_port(rest: &str, port: &str) -> String {
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    format!("{}{path}", host.strip_suffix(port).unwrap_or(host))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,21 +270,62 @@ mod tests {
     }
 
     #[test]
-    fn the_same_repository_has_one_normal_form() {
-        let table = [
-            ("https://GitHub.com/Org/Repo.git", "https://github.com/org/repo"),
-            ("https://github.com/Org/Repo/", "https://github.com/org/repo"),
-            ("HTTPS://github.com:443/Org/Repo.git/", "https://github.com/org/repo"),
-            ("git@github.com:Org/Repo.git", "git@github.com/org/repo"),
-            ("ssh://git@github.com/Org/Repo", "git@github.com/org/repo"),
-            ("ssh://git@github.com:22/Org/Repo.git/", "git@github.com/org/repo"),
-            ("ssh://git@github.com:2222/a.git", "git@github.com:2222/a"),
-            (" http://user:secret@host:8080/a.git ", "http://host:8080/a"),
-            ("file:///srv/git/a.git", "file:///srv/git/a"),
-            ("file://localhost/srv/git/a", "file:///srv/git/a"),
+    fn what_is_asked_for_is_what_a_project_permits() {
+        let written = [
+            "https://GitHub.com/Org/Repo.git",
+            "HTTPS://github.com:443/Org/Repo.git/",
+            " http://user:secret@host:8080/a.git ",
+            "https://host/my%20project/gr%C3%B6%C3%9Fe/größe",
+            "https://[2001:db8::1]:8443/a",
+            "https://host./a//b/...",
+            "git@github.com:Org/Repo.git",
+            "git@host:/srv/a%20b",
+            "git@[::1]:a/b:c",
+            "ssh://github.com/Org/Repo",
+            "ssh://git@github.com:2222/a%20b%2Fc",
+            "ssh://git@host//srv/100%25",
+            "ssh://git@host/~me/a",
+            "ssh://me@host:2222/~me/a",
+            "file:///srv/git/a.git",
+            "file://localhost/srv/git/a",
         ];
-        for (text, normal) in table {
-            assert_eq!(parsed(text).normalised(), normal, "{text}");
+        for text in written {
+            assert_eq!(parsed(text).normalised(), normalized(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_would_be_read_in_two_ways_is_refused() {
+        let two = [
+            r"https://evil.org\.example.com/x",
+            r"https://git/team-a\..\team-b/secret",
+            "https://git/team-a/../team-b/secret",
+            "https://git/team-a/./secret",
+            "https://git/team-a/%2e%2E/team-b/secret",
+            "https://git/team-a/.%2e",
+            "https://git/team-a/..;x/team-b/secret",
+            "https://git/team-a/..%2fteam-b/secret",
+            "https://git/team-a%5Cb",
+            "https://git/team-a/.\t./team-b/secret",
+            "https://git/team-a/.\n./team-b/secret",
+            "https://ev\til.org/x",
+            "https://git/a b",
+            "https:///evil.org/x",
+            "https:////evil.org/x",
+            "https://%65vil.org/x",
+            "https://ｅvil.org/x",
+            "https://2130706433/x",
+            "https://127.1/x",
+            "file:///srv/a/../b",
+            "ssh://git@host/team-a/../team-b",
+            "ssh://git@host/team-a/%2e%2e/team-b",
+            "ssh://git@host/team-a%2f..%2fteam-b",
+            "git@host:team-a/../team-b",
+            "git@host:../team-b",
+            "ssh://git@host/~/../team-b",
+        ];
+        for text in two {
+            assert!(matches!(RepoUrl::parse(text), Err(GitError::InvalidUrl { .. })), "{text:?}");
         }
     }
 
