@@ -1,5 +1,5 @@
 //! Which keys an SSH host has, as a `known_hosts` file says (sshd(8)): names and patterns, hashed names, `[host]:port`,
-//! `@revoked`. Lines that cannot be read vouch for nobody.
+//! `@revoked`. Lines that cannot be read vouch for nobody; one that cannot be read and says `@revoked` is a refusal.
 //!
 //! Pure. Entry points: [`lines_for`] and [`KnownHosts::judge`].
 
@@ -16,6 +16,18 @@ pub(crate) struct KnownHosts {
     revoked: Vec<PublicKey>,
     /// Somebody vouches for it by a certificate.
     has_authority: bool,
+    /// A key is revoked, and nobody can tell which.
+    unreadable: bool,
+}
+
+/// A line that concerns a host.
+enum Line {
+    /// By its own name, or else by the plain one of a host at a port of its own.
+    Read {
+        entry: Box<Entry>,
+        own: bool,
+    },
+    UnreadableRevocation,
 }
 
 /// What a key is that a host shows.
@@ -26,6 +38,8 @@ pub(crate) enum Judgement {
     /// Keys of the same kind are known, and this is none of them.
     Changed(Vec<String>),
     Revoked,
+    /// A line revokes a key, perhaps this one, and cannot be read: nobody is to be let in by a slip of the pen.
+    UnreadableRevocation,
     /// Nothing is known but an authority that signs host certificates.
     AuthorityOnly,
 }
@@ -36,12 +50,25 @@ impl KnownHosts {
     /// Reads what a file says of a host.
     pub(crate) fn of(place: &SshPlace, file: &str) -> Self {
         let mut known = Self::default();
-        for entry in file.lines().filter_map(|line| entry_for(place, line)) {
+        // What is said of the host without a port counts only if nothing is said of the one at this port, as in OpenSSH.
+        let mut elsewhere = Self::default();
+        for line in file.lines().filter_map(|line| line_for(place, line)) {
+            let (entry, own) = match line {
+                Line::Read { entry, own } => (entry, own),
+                Line::UnreadableRevocation => {
+                    known.unreadable = true;
+                    continue;
+                }
+            };
+            let told = if own { &mut known } else { &mut elsewhere };
             match entry.marker() {
-                None => known.keys.push(entry.public_key().clone()),
+                None => told.keys.push(entry.public_key().clone()),
                 Some(Marker::Revoked) => known.revoked.push(entry.public_key().clone()),
-                Some(Marker::CertAuthority) => known.has_authority = true,
+                Some(Marker::CertAuthority) => told.has_authority = true,
             }
+        }
+        if known.keys.is_empty() && !known.has_authority {
+            (known.keys, known.has_authority) = (elsewhere.keys, elsewhere.has_authority);
         }
         known
     }
@@ -64,6 +91,9 @@ impl KnownHosts {
     /// What a key is that the host shows.
     pub(crate) fn judge(&self, shown: &PublicKey) -> Judgement {
         let is_among = |keys: &[PublicKey]| keys.iter().any(|key| key.key_data() == shown.key_data());
+        if self.unreadable {
+            return Judgement::UnreadableRevocation;
+        }
         if is_among(&self.revoked) {
             return Judgement::Revoked;
         }
@@ -84,7 +114,7 @@ impl KnownHosts {
 
 /// The lines of a file that concern a host: a change of others is no reason to look at it anew.
 pub(crate) fn lines_for(place: &SshPlace, file: &str) -> String {
-    file.lines().filter(|line| entry_for(place, line).is_some()).fold(String::new(), |text, line| text + line + "\n")
+    file.lines().filter(|line| line_for(place, line).is_some()).fold(String::new(), |text, line| text + line + "\n")
 }
 
 /// Algorithm and fingerprint, as OpenSSH prints them.
@@ -99,19 +129,38 @@ fn is_same_kind(one: &Algorithm, other: &Algorithm) -> bool {
     one == other || matches!((one, other), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }))
 }
 
-/// The line, if it can be read and names the host. A host at a port of its own goes by `[host]:port`, and by its name alone, as
-/// in OpenSSH.
-fn entry_for(place: &SshPlace, line: &str) -> Option<Entry> {
-    let entry: Entry = line.trim().parse().ok()?;
-    let names = [place.known_as(), place.host.clone()];
-    let named = match entry.host_patterns() {
-        HostPatterns::Patterns(patterns) => names.iter().any(|name| is_named(patterns, name)),
+/// The line, if it names the host. A host at a port of its own goes by `[host]:port`, and by its name alone, as in OpenSSH.
+fn line_for(place: &SshPlace, line: &str) -> Option<Line> {
+    // The parser knows of single spaces only.
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    match fields.join(" ").parse::<Entry>() {
+        Ok(entry) => {
+            let own = is_for(entry.host_patterns(), &place.known_as());
+            let named = own || is_for(entry.host_patterns(), &place.host);
+            named.then(|| Line::Read { entry: Box::new(entry), own })
+        }
+        Err(_) => is_unreadable_revocation(place, &fields).then_some(Line::UnreadableRevocation),
+    }
+}
+
+/// Whether a line that cannot be read may revoke a key that the host could show.
+fn is_unreadable_revocation(place: &SshPlace, fields: &[&str]) -> bool {
+    if !fields.first().is_some_and(|marker| marker.eq_ignore_ascii_case("@revoked")) {
+        return false;
+    }
+    let names: Option<HostPatterns> = fields.get(1).and_then(|names| names.parse().ok());
+    let named = names.is_none_or(|names| is_for(&names, &place.known_as()) || is_for(&names, &place.host));
+    named && !fields.get(2).is_some_and(|kind| *kind == "ssh-dss" || kind.starts_with("sk-"))
+}
+
+fn is_for(names: &HostPatterns, name: &str) -> bool {
+    match names {
+        HostPatterns::Patterns(patterns) => is_named(patterns, name),
         HostPatterns::HashedName { salt, hash } => {
             let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, salt);
-            names.iter().any(|name| hmac::verify(&key, name.as_bytes(), hash).is_ok())
+            hmac::verify(&key, name.as_bytes(), hash).is_ok()
         }
-    };
-    named.then_some(entry)
+    }
 }
 
 fn is_named(patterns: &[String], name: &str) -> bool {
@@ -208,10 +257,41 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_vouches_for_nobody_and_harms_nobody() {
+        // The blanks between the fields are as many as somebody likes.
         let file = format!("# a comment\n\nh\nh ssh-dss AAAA\nh {}\n|1|x|y {ED}\n@odd h {ED}\n  h {ED}  \n", &ED[..60]);
         assert_eq!(judged(&file, "h/a"), Judgement::Known);
         assert_eq!(judged(&file, "other/a"), Judgement::Unknown);
         assert_eq!(lines_for(&place("h/a"), &file), format!("  h {ED}  \n"));
+    }
+
+    #[test]
+    fn a_host_at_a_port_goes_by_its_plain_name_only_if_the_port_is_unknown() {
+        let both = format!("[h]:2222 {OTHER}\nh {ED}");
+        assert_eq!(judged(&both, "h:2222/a"), Judgement::Changed(vec![fingerprint(&key(OTHER))]));
+        assert_eq!(judged(&both, "h/a"), Judgement::Known);
+        assert_eq!(judged(&format!("@cert-authority [h]:2222 {OTHER}\nh {ED}"), "h:2222/a"), Judgement::AuthorityOnly);
+        // Whatever name a revocation is under.
+        for revoked in ["h", "[h]:2222"] {
+            assert_eq!(judged(&format!("[h]:2222 {ED}\n@revoked {revoked} {ED}"), "h:2222/a"), Judgement::Revoked);
+        }
+    }
+
+    #[test]
+    fn a_revocation_counts_however_it_is_written() {
+        for (one, two, three) in [("\t", " ", " "), ("  ", "\t\t", " \t"), (" ", " ", "   ")] {
+            let key = ED.replace(' ', three);
+            let file = format!("h\t{key}  comment\n  @revoked{one}*{two}{key}\r\n");
+            assert_eq!(judged(&file, "h/a"), Judgement::Revoked, "{file:?}");
+            assert_eq!(judged(file.lines().next().unwrap(), "h/a"), Judgement::Known);
+        }
+        for harmless in ["@revoked h ssh-dss AAAA", "@revoked other ssh-ed25519 AAAA", "# @revoked"] {
+            assert_eq!(judged(&format!("h {ED}\n{harmless}"), "h/a"), Judgement::Known, "{harmless}");
+        }
+        for line in ["@revoked", "@revoked h", "@revoked h ssh-ed25519 AAAA", "@REVOKED h x", "@revoked |1|x|y z"] {
+            let file = format!("h {ED}\n{line}\n");
+            assert_eq!(judged(&file, "h/a"), Judgement::UnreadableRevocation, "{line}");
+            assert_eq!(lines_for(&place("h/a"), &file), file, "{line}");
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! commands, one after the other; one whose answer was not read to its end is given up. Entry point: [`Ssh::open`].
 
 use std::borrow::Cow;
+use std::io;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,8 +13,8 @@ use bytes::Bytes;
 use russh::client::{self, Handle, Msg};
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{Channel, ChannelMsg, Preferred};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout};
 
 use crate::http_client::CONNECT_TIMEOUT;
 use crate::known_hosts::{self, Judgement, KnownHosts};
@@ -44,9 +46,14 @@ type Free = Arc<Mutex<Option<Session>>>;
 /// A connection, with the program that answers.
 struct Session {
     channel: Channel<Msg>,
-    /// The connection ends with it.
     _handle: Handle<Visitor>,
+    /// The connection ends with it.
+    _line: Line,
 }
+
+/// Shuts a connection down when it is dropped: the task that serves it is not ours, and a server that goes on talking could
+/// keep it for as long as it likes.
+struct Line(std::net::TcpStream);
 
 /// An answer that is being read.
 pub(crate) struct Heard<'a> {
@@ -141,6 +148,24 @@ impl Answer for Heard<'_> {
     }
 }
 
+// === impl Line ===
+
+impl Line {
+    /// The connection, and what ends it.
+    fn hold(stream: TcpStream) -> io::Result<(Self, TcpStream)> {
+        let stream = stream.into_std()?;
+        let line = Self(stream.try_clone()?);
+        Ok((line, TcpStream::from_std(stream)?))
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        // It fails where the server was faster.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
 async fn connect(remote: &Remote, limits: &Limits) -> Result<Session, GitError> {
     let place = remote.url.ssh_place().ok_or_else(|| broken(remote, "it is no ssh:// URL"))?;
     if remote.access.proxy.is_some() {
@@ -148,19 +173,50 @@ async fn connect(remote: &Remote, limits: &Limits) -> Result<Session, GitError> 
         return Err(GitError::Settings { repository: remote.to_string(), detail });
     }
     let key = ssh_key::read(remote)?;
-    let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect((place.host.as_str(), place.port))).await;
-    let stream = stream.map_err(|_| broken(remote, "no answer in time"))?;
-    let stream = stream.map_err(|error| broken(remote, &error.to_string()))?;
+    let stream = timeout(CONNECT_TIMEOUT, reach(&place.host, place.port)).await;
+    let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let split = stream.and_then(Line::hold);
+    let (line, stream) = split.map_err(|error| {
+        let late = error.kind() == io::ErrorKind::TimedOut;
+        broken(remote, &if late { "no answer in time".to_owned() } else { error.to_string() })
+    })?;
     // From here on the server may let us wait.
-    let begun = timeout(limits.idle, begin(remote, place, key, stream, limits)).await;
+    let begun = timeout(limits.idle, begin(remote, place, key, (line, stream), limits)).await;
     begun.unwrap_or_else(|_| Err(broken(remote, "the SSH server does not come to an end with its greeting")))
+}
+
+/// Connects to the first address of a host that answers.
+async fn reach(host: &str, port: u16) -> io::Result<TcpStream> {
+    let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+    first_of(&addresses, CONNECT_TIMEOUT, TcpStream::connect).await
+}
+
+/// Tries one address after the other. Each has its share of the time that is left: one that swallows packets must not be in the
+/// way of those behind it.
+async fn first_of<T, F: Future<Output = io::Result<T>>>(
+    addresses: &[SocketAddr],
+    time: Duration,
+    connect: impl Fn(SocketAddr) -> F,
+) -> io::Result<T> {
+    let ends = Instant::now() + time;
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for (at, &address) in (1..=addresses.len()).rev().zip(addresses) {
+        let left = ends.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(at).unwrap_or(u32::MAX);
+        last = match timeout(share, connect(address)).await {
+            Ok(Ok(connected)) => return Ok(connected),
+            Ok(Err(error)) => error,
+            Err(_) => io::ErrorKind::TimedOut.into(),
+        };
+    }
+    Err(last)
 }
 
 async fn begin(
     remote: &Remote,
     place: &SshPlace,
     key: PrivateKey,
-    stream: TcpStream,
+    (line, stream): (Line, TcpStream),
     limits: &Limits,
 ) -> Result<Session, GitError> {
     let known = KnownHosts::of(place, &remote.access.known_hosts);
@@ -183,7 +239,7 @@ async fn begin(
     let channel = handle.channel_open_session().await.map_err(failed)?;
     channel.set_env(false, "GIT_PROTOCOL", "version=2").await.map_err(failed)?;
     channel.exec(true, place.command()).await.map_err(failed)?;
-    Ok(Session { channel, _handle: handle })
+    Ok(Session { channel, _handle: handle, _line: line })
 }
 
 async fn log_in(
@@ -272,7 +328,86 @@ impl client::Handler for Visitor {
             Judgement::Unknown => GitError::UnknownHost { repository, host, key },
             Judgement::Changed(known) => GitError::HostKeyChanged { repository, host, key, known: known.join(", ") },
             Judgement::Revoked => GitError::HostKeyRevoked { repository, host, key },
+            Judgement::UnreadableRevocation => {
+                let detail = "a line with @revoked in ssh_known_hosts of the ConfigMap argocd-ssh-known-hosts-cm cannot be \
+                              read, so nobody can tell which key it means: correct or remove it";
+                GitError::Settings { repository, detail: detail.to_owned() }
+            }
             Judgement::AuthorityOnly => GitError::HostCertificate { repository, host, key },
         })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use trueup_bed::{Deadline, SshKey, until};
+
+    use super::*;
+    use crate::{Access, Login, RepoUrl, Secret};
+
+    /// Greets, and then says nothing, again and again: messages that are to be ignored.
+    async fn trickle(mut stream: TcpStream) -> io::Result<()> {
+        const IGNORE: [u8; 16] = [0, 0, 0, 12, 6, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        stream.write_all(b"SSH-2.0-trickle\r\n").await?;
+        let mut heard = [0; 1024];
+        let mut often = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            tokio::select! {
+                read = stream.read(&mut heard) => if read? == 0 { return Ok(()) },
+                _ = often.tick() => stream.write_all(&IGNORE).await?,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_ends_its_greeting_keeps_no_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (all, open) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (accepted, still_open) = (Arc::clone(&all), Arc::clone(&open));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let open = Arc::clone(&still_open);
+                accepted.fetch_add(1, Ordering::Relaxed);
+                open.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(async move {
+                    let _ = trickle(stream).await;
+                    open.fetch_sub(1, Ordering::Relaxed);
+                });
+            }
+        });
+        let key = SshKey::generate("ed25519", "").unwrap();
+        let access = Access { login: Login::Key(Secret::new(key.private)), insecure: true, ..Access::default() };
+        let url = RepoUrl::parse(&format!("ssh://git@127.0.0.1:{port}/a")).unwrap();
+        let limits = Limits { idle: Duration::from_millis(300), ..Limits::default() };
+        let error = connect(&Remote { url, access }, &limits).await.err().unwrap();
+        assert!(error.to_string().contains("does not come to an end"), "{error}");
+        assert_eq!(all.load(Ordering::Relaxed), 1);
+        let closed = until("the connection is closed", Deadline::SHORT, async || match open.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            open => Err(open),
+        });
+        closed.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_swallows_packets_is_not_in_the_way_of_the_next() {
+        let addresses: Vec<SocketAddr> =
+            ["[2001:db8::1]:22", "192.0.2.1:22", "192.0.2.2:22"].iter().map(|text| text.parse().unwrap()).collect();
+        let connect = async |address: SocketAddr| match address {
+            address if address == addresses[0] => std::future::pending().await,
+            address if address == addresses[1] => Err(io::ErrorKind::ConnectionRefused.into()),
+            address => Ok(address),
+        };
+        let begun = Instant::now();
+        assert_eq!(first_of(&addresses, CONNECT_TIMEOUT, connect).await.unwrap(), addresses[2]);
+        assert_eq!(begun.elapsed().as_secs(), CONNECT_TIMEOUT.as_secs() / 3);
+        let refused = first_of(&addresses[..2], CONNECT_TIMEOUT, connect).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(first_of(&[], CONNECT_TIMEOUT, connect).await.is_err());
     }
 }
