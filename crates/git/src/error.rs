@@ -267,7 +267,9 @@ pub enum GitError {
         revision: String,
     },
     /// No branch or tag can have this name.
-    #[error("revision '{revision}' cannot be the name of a branch or tag, and version ranges are not supported yet")]
+    #[error(
+        "revision '{revision}' cannot be the name of a branch or tag, and is no range of versions: correct targetRevision"
+    )]
     InvalidRevision {
         /// As asked.
         revision: String,
