@@ -44,7 +44,7 @@ pub(crate) async fn discover(client: &Client, remote: &Remote, limits: &Limits) 
         return Ok(Discovered { base: base.into(), capabilities });
     }
     let reason = format!("there are more than {REDIRECTS_MAX} redirects");
-    Err(GitError::Redirected { repository: remote.to_string(), target: place(&base), reason })
+    Err(GitError::Redirected { repository: remote.to_string(), target: remote.scrub(&place(&base)), reason })
 }
 
 /// Where a redirect leads, if we may go there.
@@ -52,7 +52,8 @@ fn redirected(remote: &Remote, from: &Url, response: &Response, suffix: &str) ->
     let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let refused = |target: &str, reason: &str| GitError::Redirected {
         repository: remote.to_string(),
-        target: target.to_owned(),
+        // The server says where to, and may have woven in what it knows of us.
+        target: remote.scrub(target),
         reason: reason.to_owned(),
     };
     let mut to = from.join(location).map_err(|_| refused("nowhere", "its Location is not a URL"))?;

@@ -4,10 +4,13 @@
 //! Invariant: `Display` and `Debug` hold no credential, and neither does what [`Remote::scrub`] answers. The login is one that
 //! can be sent: an App has become a token before.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
+use crate::url::percent_decoded;
 use crate::{Access, Login, RepoUrl, Secret};
 
 /// How much of a server's own words is kept for people: one paragraph, in characters.
@@ -29,34 +32,50 @@ impl Remote {
         self.url.credentials().is_some() || self.access.login != Login::None || self.access.tls.client.is_some()
     }
 
-    /// Somebody else's words, fit to be shown: one line, shortened, without our credentials.
+    /// Somebody else's words, fit to be shown: one line, shortened, without our credentials, however they are spelled there.
     pub(crate) fn scrub(&self, text: &str) -> String {
         let mut text = Zeroizing::new(text.to_owned());
         for secret in self.secrets() {
             // Shorter pieces of a key are its line breaks and padding.
             for line in secret.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("-----")) {
-                if text.contains(line) {
-                    text = Zeroizing::new(text.replace(line, "…"));
+                text = without(text, line);
+                let escaped = Zeroizing::new(escaped(line));
+                if *escaped != line {
+                    text = without(text, &escaped);
                 }
             }
         }
         one_line(&text)
     }
 
-    fn secrets(&self) -> Vec<&str> {
+    fn secrets(&self) -> Vec<Zeroizing<String>> {
         let Access { login, tls, proxy, .. } = &self.access;
-        let mut secrets = self.url.secrets().to_vec();
+        let mut secrets = Vec::new();
+        // The longest first: what holds another must go as a whole.
+        if let Some((username, password)) = self.url.credentials() {
+            secrets.push(header(username, password.unwrap_or_default()));
+        }
+        let proxy = proxy.as_ref().map(Secret::reveal);
+        secrets.extend(proxy.into_iter().flat_map(login_of_proxy));
+        let mut add = |secret: &str| secrets.push(Zeroizing::new(secret.to_owned()));
         match login {
             Login::None => {}
             Login::Basic { username, password } => {
-                secrets.push(password.reveal());
-                secrets.extend((username.len() >= TOKEN_LENGTH_MIN).then_some(username.as_str()));
+                add(&header(username, password.reveal()));
+                add(password.reveal());
+                if username.len() >= TOKEN_LENGTH_MIN {
+                    add(username);
+                }
             }
-            Login::Bearer(secret) | Login::Key(secret) => secrets.push(secret.reveal()),
-            Login::GitHubApp(app) => secrets.push(app.key.reveal()),
+            Login::Bearer(secret) | Login::Key(secret) => add(secret.reveal()),
+            Login::GitHubApp(app) => add(app.key.reveal()),
         }
-        secrets.extend(tls.client.iter().map(|client| client.key.reveal()));
-        secrets.extend(proxy.iter().map(Secret::reveal).flat_map(login_of_proxy));
+        self.url.secrets().into_iter().for_each(&mut add);
+        if let Some(client) = &tls.client {
+            add(client.key.reveal());
+            // Who pastes both into one field puts the key here.
+            add(&client.certificate);
+        }
         secrets
     }
 }
@@ -67,12 +86,52 @@ impl fmt::Display for Remote {
     }
 }
 
-/// The URL itself, and the user name and password in it as they are written there.
-fn login_of_proxy(url: &str) -> impl Iterator<Item = &str> {
+/// The URL itself, and the user name and password in it, as they are written there and as they are sent.
+fn login_of_proxy(url: &str) -> Vec<Zeroizing<String>> {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let login = authority.rsplit_once('@').map(|(login, _)| login);
-    let password = login.and_then(|login| login.split_once(':')).map(|(_, password)| password);
-    [Some(url), login, password].into_iter().flatten()
+    let login = authority.rsplit_once('@').map_or("", |(login, _)| login);
+    let (username, password) = login.split_once(':').unwrap_or((login, ""));
+    let plain = |text: &str| Zeroizing::new(percent_decoded(text).unwrap_or_else(|| text.to_owned()));
+    let (sent, plain_password) = (header(&plain(username), &plain(password)), plain(password));
+    let written = [url, login, password].map(|text| Zeroizing::new(text.to_owned()));
+    written.into_iter().chain((!login.is_empty()).then_some(sent)).chain([plain_password]).collect()
+}
+
+/// What a user name and a password become in a header, without the padding.
+fn header(username: &str, password: &str) -> Zeroizing<String> {
+    Zeroizing::new(STANDARD_NO_PAD.encode(Zeroizing::new(format!("{username}:{password}")).as_bytes()))
+}
+
+/// As it is written in a URL.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            // A String takes everything.
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
+}
+
+/// A text without another one in it, whatever the case: names of hosts and escapes change theirs.
+fn without(text: Zeroizing<String>, secret: &str) -> Zeroizing<String> {
+    // Of the same length, byte by byte.
+    let (lower, secret) = (Zeroizing::new(text.to_ascii_lowercase()), Zeroizing::new(secret.to_ascii_lowercase()));
+    if secret.is_empty() || !lower.contains(secret.as_str()) {
+        return text;
+    }
+    let mut kept = Zeroizing::new(String::with_capacity(text.len()));
+    let mut end = 0;
+    for (at, _) in lower.match_indices(secret.as_str()) {
+        kept.push_str(&text[end..at]);
+        kept.push('…');
+        end = at + secret.len();
+    }
+    kept.push_str(&text[end..]);
+    kept
 }
 
 /// One line, shortened, without control characters.
@@ -87,6 +146,7 @@ pub(crate) fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ClientCertificate, Tls};
 
     fn remote(url: &str, login: Login) -> Remote {
         let access = Access { login, proxy: Some(Secret::new("http://me:pr0xy@host")), ..Access::default() };
@@ -104,6 +164,34 @@ mod tests {
         assert_eq!(remote("https://host/a", Login::Bearer(Secret::new("t0ken"))).scrub("Bearer t0ken"), "Bearer …");
         let key = Secret::new("-----BEGIN X-----\nMIIabc\nMIIdef\n-----END X-----\n");
         assert_eq!(remote("ssh://host/a", Login::Key(key)).scrub("I read MIIabcMIIdef"), "I read ……");
+    }
+
+    #[test]
+    fn a_credential_is_found_however_it_is_spelled() {
+        let basic = Login::Basic { username: "bot".to_owned(), password: Secret::new("p@ss/Wörd") };
+        let login = remote("https://host/a", basic);
+        for spelled in ["p@ss/Wörd", "P@SS/WöRD", "p%40ss%2FW%C3%B6rd", "p%40ss%2fw%c3%b6rd"] {
+            assert_eq!(login.scrub(&format!("at https://bot:{spelled}@host")), "at https://bot:…@host");
+        }
+        assert_eq!(login.scrub("you sent Basic Ym90OnBAc3MvV8O2cmQ="), "you sent Basic …=");
+        // Of the proxy: "me:pr0xy".
+        assert_eq!(login.scrub("Proxy-Authorization: Basic bWU6cHIweHk="), "Proxy-Authorization: Basic …=");
+        let url = remote("https://bot:p%40ss%2Fword@host/a.git", Login::None);
+        assert_eq!(url.scrub("Basic Ym90OnBAc3Mvd29yZA=="), "Basic …==");
+        let access = Access {
+            proxy: Some(Secret::new("http://me:pr%40xy@host")),
+            tls: Tls {
+                client: Some(ClientCertificate {
+                    certificate: "-----BEGIN X-----\nMIIkey\n-----END X-----".to_owned(),
+                    key: Secret::default(),
+                }),
+                ..Tls::default()
+            },
+            ..Access::default()
+        };
+        let remote = Remote { url: RepoUrl::parse("https://host/a").unwrap(), access };
+        assert_eq!(remote.scrub("pr@xy pr%40xy MIIkey"), "… … …");
+        assert_eq!(remote.scrub("Basic bWU6cHJAeHk="), "Basic …=");
     }
 
     #[test]
