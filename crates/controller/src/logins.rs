@@ -4,8 +4,8 @@
 //! repository that asks for a login, and all others go on. Entry points: [`Logins::access`], and [`credentials`] for whoever
 //! looks once.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant};
@@ -22,6 +22,9 @@ use crate::world::World;
 /// what has no login does not depend on it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// So many answers are kept: more repositories than one controller has. Those of applications that are gone leave with the rest.
+const ANSWERS_MAX: usize = 20_000;
+
 /// All logins.
 #[derive(Default)]
 pub(crate) struct Logins(RwLock<State>);
@@ -32,18 +35,49 @@ struct State {
     secrets: BTreeMap<String, Arc<RepositorySecret>>,
     trust: Trust,
     /// Made of the two.
-    credentials: Arc<Credentials>,
+    answers: Arc<Answers>,
     /// Why the Secrets are not known.
     unlisted: Option<String>,
+}
+
+/// What the Secrets say, and what was made of it for each repository and project: every reconcile asks.
+#[derive(Default)]
+struct Answers {
+    credentials: Credentials,
+    /// By project.
+    known: Mutex<HashMap<String, HashMap<RepoUrl, Answer>>>,
+}
+
+type Answer = Result<Arc<Access>, GitError>;
+
+// === impl Answers ===
+
+impl Answers {
+    fn access(&self, url: &RepoUrl, project: &str) -> Answer {
+        if let Some(answer) = self.known().get(project).and_then(|known| known.get(url)) {
+            return answer.clone();
+        }
+        let answer = self.credentials.access(url, project).map(Arc::new);
+        let mut known = self.known();
+        if known.values().map(HashMap::len).sum::<usize>() >= ANSWERS_MAX {
+            known.clear();
+        }
+        known.entry(project.to_owned()).or_default().insert(url.clone(), answer.clone());
+        answer
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, HashMap<RepoUrl, Answer>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 // === impl Logins ===
 
 impl Logins {
     /// How an application of a project reaches a repository.
-    pub(crate) fn access(&self, url: &RepoUrl, project: &str) -> Result<Access, GitError> {
-        let credentials = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).credentials);
-        credentials.access(url, project)
+    pub(crate) fn access(&self, url: &RepoUrl, project: &str) -> Result<Arc<Access>, GitError> {
+        let answers = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).answers);
+        answers.access(url, project)
     }
 
     /// An error of a repository, with what we know of its cause.
@@ -77,10 +111,10 @@ impl Logins {
     fn settle(&self) -> bool {
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let credentials = Credentials::new(state.secrets.values().cloned(), &state.trust);
-        if *state.credentials == credentials {
+        if state.answers.credentials == credentials {
             return false;
         }
-        state.credentials = Arc::new(credentials);
+        state.answers = Arc::new(Answers { credentials, known: Mutex::default() });
         true
     }
 }
@@ -248,7 +282,7 @@ async fn config_map(world: Arc<World>, name: &'static str) {
 }
 
 /// The data of a ConfigMap; what is no text is left out.
-fn data_of(json: &[u8]) -> BTreeMap<String, String> {
+pub(crate) fn data_of(json: &[u8]) -> BTreeMap<String, String> {
     let Ok(node) = Node::from_json(json) else { return BTreeMap::new() };
     let data = node.get("data").and_then(Node::as_map);
     let texts = data.into_iter().flat_map(trueup_object::Map::iter);
@@ -259,7 +293,7 @@ fn secret_kind() -> Kind {
     core_kind("Secret", "secrets")
 }
 
-fn config_map_kind() -> Kind {
+pub(crate) fn config_map_kind() -> Kind {
     core_kind("ConfigMap", "configmaps")
 }
 
@@ -313,6 +347,21 @@ mod tests {
             assert_eq!(logins.settle(), news);
         }
         let url = RepoUrl::parse("https://h/a").unwrap();
-        assert_eq!(&*logins.access(&url, "p").unwrap().tls.authorities, "pem");
+        let access = logins.access(&url, "p").unwrap();
+        assert_eq!(&*access.tls.authorities, "pem");
+        assert!(Arc::ptr_eq(&access, &logins.access(&url, "p").unwrap()), "it is made once");
+        logins.change(|state| state.trust.tls_certs = trust("other"));
+        assert!(logins.settle());
+        assert_eq!(&*logins.access(&url, "p").unwrap().tls.authorities, "other");
+    }
+
+    #[test]
+    fn what_is_kept_of_answers_has_a_bound() {
+        let answers = Answers::default();
+        for number in 0..=ANSWERS_MAX {
+            let url = RepoUrl::parse(&format!("https://h/{number}")).unwrap();
+            answers.access(&url, if number % 2 == 0 { "even" } else { "odd" }).unwrap();
+        }
+        assert_eq!(answers.known().values().map(HashMap::len).sum::<usize>(), 1);
     }
 }

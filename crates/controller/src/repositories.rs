@@ -4,6 +4,7 @@
 //! woken when the tip of its revision moved, or when asking began or ceased to fail. Entry point: [`Repositories::tip`].
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,20 +27,31 @@ pub(crate) struct Repositories {
     queue: Queue,
     known: Mutex<HashMap<Key, Arc<Repository>>>,
     /// What each application asked for last.
-    asked: Mutex<HashMap<Arc<str>, Asked>>,
+    asked: Mutex<HashMap<Arc<str>, Arc<Asked>>>,
 }
 
 /// A repository, and how it is reached: what one login may read is never shown to another.
-type Key = (RepoUrl, Access);
+#[derive(Clone, PartialEq, Eq)]
+struct Key {
+    url: RepoUrl,
+    access: Arc<Access>,
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Few logins go to one repository; keys and bundles of certificates are long.
+        self.url.hash(state);
+    }
+}
 
 /// What an application asks for.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 struct Asked {
     url: RepoUrl,
     project: String,
     revision: String,
     /// As it was then.
-    access: Result<Access, GitError>,
+    access: Result<Arc<Access>, GitError>,
 }
 
 struct Repository {
@@ -78,7 +90,7 @@ impl Repositories {
 
     /// What was asked of each server so far, by the repository's URL without credentials.
     pub(crate) fn counters_by_url(&self) -> Vec<(String, trueup_git::Counters)> {
-        lock(&self.known).iter().map(|((url, _), repository)| (url.normalised(), repository.store.counters())).collect()
+        lock(&self.known).iter().map(|(key, repository)| (key.url.normalised(), repository.store.counters())).collect()
     }
 
     /// The store, and the commit that an application's target revision is at. What is known is answered at once, unless a
@@ -111,7 +123,7 @@ impl Repositories {
     pub(crate) fn store(self: &Arc<Self>, spec: &App) -> Result<Arc<Store>, GitError> {
         let url = RepoUrl::parse(&spec.source.repo_url)?;
         let access = self.logins.access(&url, &spec.project)?;
-        Ok(Arc::clone(&self.repository(&mut lock(&self.known), &(url, access))?.store))
+        Ok(Arc::clone(&self.repository(&mut lock(&self.known), &Key { url, access })?.store))
     }
 
     /// The commit that a revision is at now, for once: nobody is woken when it moves.
@@ -130,16 +142,19 @@ impl Repositories {
 
     /// Wakes the applications that reach their repository in another way now.
     pub(crate) fn logins_changed(&self) {
-        for (app, asked) in lock(&self.asked).iter() {
+        // Not under the lock: everybody who works on an application waits for it.
+        let asked: Vec<_> = lock(&self.asked).iter().map(|(app, asked)| (Arc::clone(app), Arc::clone(asked))).collect();
+        for (app, asked) in asked {
             if self.logins.access(&asked.url, &asked.project) != asked.access {
-                self.queue.wake(app);
+                self.queue.wake(&app);
             }
         }
     }
 
     /// Lets go of the clones of all repositories that no application asks for. Blocks.
     pub(crate) fn keep_wanted(&self) {
-        let wanted: Vec<Key> = lock(&self.known).keys().cloned().collect();
+        let known: Vec<Key> = lock(&self.known).keys().cloned().collect();
+        let wanted: Vec<_> = known.into_iter().map(|key| (key.url, Access::clone(&key.access))).collect();
         self.stores.keep_only(&wanted);
     }
 
@@ -156,20 +171,22 @@ impl Repositories {
     fn want(self: &Arc<Self>, app: &str, spec: &App) -> Result<Arc<Repository>, GitError> {
         let url = RepoUrl::parse(&spec.source.repo_url)?;
         let (project, revision) = (spec.project.clone(), spec.source.target_revision.clone());
-        let access = self.logins.access(&url, &project);
-        let wish = Asked { url, project, revision, access };
-        // Held throughout: between the two the poller must not find that nobody wants the repository.
+        // Held throughout: a login that changes after this look finds what was asked, and wakes the application.
         let mut asked = lock(&self.asked);
+        let access = self.logins.access(&url, &project);
+        let wish = Arc::new(Asked { url, project, revision, access });
+        // Both: between the two the poller must not find that nobody wants the repository.
         let mut known = lock(&self.known);
-        let old = asked.get(app).filter(|old| **old != wish).and_then(Asked::key);
+        let old = asked.get(app).filter(|old| **old != wish).and_then(|old| old.key());
         if let Some(other) = old.and_then(|old| known.get(&old)) {
             other.state().unwant(app);
         }
         if asked.get(app) != Some(&wish) {
-            asked.insert(app.into(), wish.clone());
+            asked.insert(app.into(), Arc::clone(&wish));
         }
-        let repository = self.repository(&mut known, &(wish.url, wish.access?))?;
-        repository.state().wanted.entry(wish.revision).or_default().insert(app.into());
+        let key = Key { url: wish.url.clone(), access: wish.access.clone()? };
+        let repository = self.repository(&mut known, &key)?;
+        repository.state().wanted.entry(wish.revision.clone()).or_default().insert(app.into());
         Ok(repository)
     }
 
@@ -181,7 +198,7 @@ impl Repositories {
         if let Some(repository) = known.get(key) {
             return Ok(Arc::clone(repository));
         }
-        let store = self.stores.store(&key.0, &key.1)?;
+        let store = self.stores.store(&key.url, &key.access)?;
         let repository =
             Arc::new(Repository { store, state: Mutex::default(), listing: tokio::sync::Mutex::default() });
         known.insert(key.clone(), Arc::clone(&repository));
@@ -237,7 +254,7 @@ impl Repositories {
 
 impl Asked {
     fn key(&self) -> Option<Key> {
-        Some((self.url.clone(), self.access.clone().ok()?))
+        Some(Key { url: self.url.clone(), access: self.access.clone().ok()? })
     }
 }
 
