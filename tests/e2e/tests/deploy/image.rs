@@ -1,7 +1,8 @@
 //! The Dockerfile: its own command lines, run stage by stage in a copy of what an engine would send to the builder.
 //!
 //! A stage is a directory; `WORKDIR` and the paths of `COPY` lie below it, and so all of its files are relative to its
-//! `WORKDIR` for `RUN`. Only the target directory of cargo is outside, kept from run to run as an engine keeps layers.
+//! `WORKDIR` for `RUN`. Only the target directory of cargo is outside, kept from run to run as an engine keeps layers; what
+//! cargo builds of dependencies is shared with this workspace.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -87,10 +88,14 @@ fn copy(from: &Path, to: &Path) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Where cargo builds: kept, but apart from everything else, since the empty sources have the names of the real ones.
+/// Where this workspace is built, whose dependencies are the image's.
+fn build_directory() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
+/// Where the binary goes: apart from that of this workspace, which has the same name.
 fn target_directory() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
-    target.join("image")
+    build_directory().join("image")
 }
 
 /// Builds all stages with these arguments, and answers them by name; the last is the image.
@@ -169,9 +174,10 @@ fn execute(stage: &Built, line: &str) -> String {
         .current_dir(stage.place("."))
         .envs(&stage.environment)
         .env("CARGO_TARGET_DIR", target_directory())
+        .env("CARGO_BUILD_BUILD_DIR", build_directory())
         // As in the builder's image; a test that is not run by cargo would take whatever is the default here.
         .env("RUSTUP_TOOLCHAIN", toolchain())
-        // Nobody debugs this build.
+        // Nobody debugs this build; and by another profile than this workspace's, the crates in both are files in both.
         .env("CARGO_PROFILE_DEV_DEBUG", "false")
         .output()
         .unwrap();
