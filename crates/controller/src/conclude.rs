@@ -14,6 +14,7 @@ use crate::memory::{Base, Memory};
 use crate::observe::{Notice, View};
 use crate::operation::Run;
 use crate::pace::UntouchedRevisions;
+use crate::past::UNFINISHED;
 use crate::reconcile::{Look, Outcome};
 use crate::writer::{Update, write};
 use crate::{clock, drift, drift_policy, event, heal, status};
@@ -32,7 +33,8 @@ impl Look<'_> {
         let now = clock::now();
         // What a sync that was superseded did.
         let untold = std::mem::take(&mut memory.untold);
-        let drift = self.drift(memory, view, &memory.base, &baseline(old), untold.clone(), &now);
+        let baseline = begun(baseline(old), view.pending);
+        let drift = self.drift(memory, view, &memory.base, &baseline, untold.clone(), &now);
         let mut status = status::seen(&self.application, view, drift, &self.notices(memory, view), &now);
         status.controller_namespace.clone_from(&self.world.namespace);
         status::operated(&mut status, run.state(OperationPhase::Running, String::new()), None, 0);
@@ -64,13 +66,11 @@ impl Look<'_> {
 
     /// The events of what drifted and is there now.
     pub(crate) fn present(&self, memory: &Memory, view: &View, now: &str) -> Vec<Event> {
-        let drifted =
-            view.targets.objects.iter().zip(&view.objects).filter(|(_, judged)| drift::is_drift(judged, view));
-        drifted
-            .flat_map(|(target, judged)| {
-                drift::events_of(judged, now, heal::outcome(&self.application, target, judged, memory))
-            })
-            .collect()
+        let drifted = view.pairs().filter(|(_, judged)| drift::is_drift(judged, view));
+        let events = drifted.flat_map(|(target, judged)| {
+            drift::events_of(judged, now, heal::outcome(&self.application, target, judged, memory))
+        });
+        events.collect()
     }
 
     /// Writes down what was seen and done, at once if somebody waits for it. `base` is what Git had said before.
@@ -217,6 +217,11 @@ fn baseline(status: &Status) -> String {
 
 fn word(state: &OperationState) -> &'static str {
     match state.phase {
+/// The baseline from the start of a sync on. Where nothing was ever synced there is nothing to be half away from.
+fn begun(baseline: String, pending: bool) -> String {
+    if pending && !baseline.is_empty() { UNFINISHED.to_owned() } else { baseline }
+}
+
         OperationPhase::Succeeded => "succeeded",
         OperationPhase::Error => "ended in an error",
         _ => "failed",

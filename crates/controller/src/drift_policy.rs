@@ -58,21 +58,19 @@ fn on_object(target: &Target) -> Option<&str> {
     Some(annotation.as_str().unwrap_or_default())
 }
 
-/// The objects that an automated sync leaves as they are: they drifted, that is only reported, and Git has not touched them
-/// since the last sync.
+/// The objects that an automated sync leaves as they are: they drifted, that is only reported, Git has not touched them
+/// since the last sync, and neither has a sync that did not succeed.
 pub(crate) fn left_alone(application: &Application, view: &View, memory: &Memory) -> HashSet<ObjectKey> {
-    let reported = view.targets.objects.iter().zip(&view.objects).filter(|(target, judged)| {
-        judged.wants_apply() && Policy::of(application, target) == Policy::Report && {
-            let base = memory.base_of(&target.key, &Node::Null);
-            match (&memory.base, &judged.verdict) {
-                (Base::Known(_), _) => base == Some(target.manifest.node()),
+    let reported = view.pairs().filter(|(target, judged)| {
+        judged.wants_apply()
+            && Policy::of(application, target) == Policy::Report
+            && judged.comparison().is_none_or(|comparison| comparison.differences.iter().all(|it| it.drift))
+            && match (&memory.base, &judged.verdict) {
+                (Base::Known(_), _) => memory.base_of(&target.key, &Node::Null) == Some(target.manifest.node()),
                 // What Git said before is not known: who owns the fields tells.
-                (Base::Lost(_), Verdict::Differs(comparison)) => {
-                    comparison.differences.iter().all(|difference| difference.drift)
-                }
+                (Base::Lost(_), Verdict::Differs(_)) => true,
                 _ => false,
             }
-        }
     });
     reported.map(|(target, _)| target.key.clone()).collect()
 }

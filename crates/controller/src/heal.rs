@@ -35,10 +35,9 @@ pub(crate) struct Healed {
 
 /// The drifted objects that may be healed, and what was done about them before.
 pub(crate) fn drifts(application: &Application, view: &View, memory: &Memory) -> Vec<(ObjectKey, Drift)> {
-    let healed =
-        view.targets.objects.iter().zip(&view.objects).filter(|(target, judged)| {
-            drift::is_drift(judged, view) && Policy::of(application, target) == Policy::Heal
-        });
+    let healed = view
+        .pairs()
+        .filter(|(target, judged)| drift::is_drift(judged, view) && Policy::of(application, target) == Policy::Heal);
     let drifts = healed.map(|(_, judged)| {
         let before = memory.heals.get(&(judged.key.clone(), leaves(judged)));
         let drift = before.map_or(Drift { heals: 0, ago: Duration::MAX }, |healing| Drift {

@@ -12,7 +12,7 @@ use trueup_api::{App, Application, Project, condition};
 use trueup_cluster::Kind;
 use trueup_git::CommitId;
 use trueup_object::{Digest, Gvk, ObjectKey};
-use trueup_render::Targets;
+use trueup_render::{Target, Targets};
 
 use crate::extras::{Extra, live};
 use crate::judge::{Frame, Judged, Verdict, judge};
@@ -213,6 +213,11 @@ fn want(world: &World, name: &str, targets: &Targets, memory: &mut Memory) {
 // === impl View ===
 
 impl View {
+    /// Each target with its judgement.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&Target, &Arc<Judged>)> {
+        self.targets.objects.iter().zip(&self.objects)
+    }
+
     /// Whether something of this application could not be read.
     pub(crate) fn has_unreadable(&self) -> bool {
         self.extras.iter().any(|extra| extra.live.is_none())

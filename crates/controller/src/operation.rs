@@ -199,10 +199,7 @@ pub(crate) async fn run(
 
 fn steps(view: &View, prune: bool, options: &SyncOptions, left_alone: &HashSet<ObjectKey>) -> Vec<Step> {
     let applies = view
-        .targets
-        .objects
-        .iter()
-        .zip(&view.objects)
+        .pairs()
         .filter(|(_, judged)| judged.wants_apply() || is_to_come(judged))
         .filter(|(target, _)| !left_alone.contains(&target.key))
         .map(|(target, _)| Item {

@@ -18,6 +18,10 @@ use crate::memory::{Base, Memory};
 use crate::source::{self, Loaded};
 use crate::world::World;
 
+/// What `status.drift.baseline` is while a sync of something else than was synced last has begun and not succeeded. It is no
+/// digest: what the cluster has is a mixture, so nothing that Git may say next is what it was brought in line with.
+pub(crate) const UNFINISHED: &str = "unfinished";
+
 /// Whether Git says something else than at the last successful sync, and whether there never was one.
 pub(crate) fn sync_state(application: &Application, targets: &Targets) -> (bool, bool) {
     let baseline = application.status.drift.as_ref().map(|drift| drift.baseline.as_str()).unwrap_or_default();

@@ -220,7 +220,7 @@ impl Look<'_> {
         let mut asked = false;
         {
             let frame = view.frame(self.world, &self.application);
-            for (target, judged) in view.targets.objects.iter().zip(&view.objects) {
+            for (target, judged) in view.pairs() {
                 let doubtful = judged.comparison().is_some_and(trueup_diff::Comparison::doubtful);
                 let Some(Ok(kind)) = view.kinds.get(&target.gvk).filter(|_| doubtful) else { continue };
                 asked = true;

@@ -17,6 +17,7 @@ mod crd;
 mod deletion;
 mod drift;
 mod drift_fight;
+mod drift_half_done;
 mod drift_history;
 mod drift_metrics;
 mod drift_policy;
