@@ -2,7 +2,8 @@
 //!
 //! Invariants: the gate of the cluster is open only for the working time after a renewal that was done; what is lost ends
 //! this process, so that nothing that it knows from before outlives the work of another. A Lease that cannot be renewed for
-//! a while, and went to nobody, is gone on with. Entry points: [`Election::run`] and [`Leadership`].
+//! a while, and went to nobody, is gone on with, and whoever was kept from writing meanwhile is told so. Entry points:
+//! [`Election::run`] and [`Leadership`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use trueup_cluster::{Cluster, ClusterError, Raw, RawEvent, Writes};
 
@@ -43,8 +44,21 @@ pub(crate) enum Standing {
 }
 
 /// Whether we lead, for those who ask; always, if there is no election.
-#[derive(Clone)]
-pub(crate) struct Leadership(Option<watch::Receiver<Standing>>);
+pub(crate) struct Leadership(Option<Stands>);
+
+struct Stands {
+    standing: watch::Receiver<Standing>,
+    resumed: Arc<Notify>,
+}
+
+/// How the election ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The Lease went to this one; empty if to nobody.
+    Lost(String),
+    /// As was wished.
+    GivenBack,
+}
 
 /// One candidate.
 pub(crate) struct Election {
@@ -54,6 +68,8 @@ pub(crate) struct Election {
     /// Kept as long as we may be holder.
     _identity: Identity,
     standing: watch::Sender<Standing>,
+    /// Told when writes may be under way again after they were not.
+    resumed: Arc<Notify>,
     sight: Sight,
     /// When the last renewal that was done was sent.
     renewed: Option<Instant>,
@@ -73,7 +89,7 @@ impl Leadership {
 
     /// Where we stand; nothing without an election.
     pub(crate) fn standing(&self) -> Option<Standing> {
-        self.0.as_ref().map(|standing| standing.borrow().clone())
+        self.0.as_ref().map(|stands| stands.standing.borrow().clone())
     }
 
     /// Whether we may work now.
@@ -95,28 +111,16 @@ impl Leadership {
         self.reach(|standing| *standing != Standing::Starting).await;
     }
 
-    /// Waits until the work has to stop for a while, and then goes on.
+    /// Waits until writes have been kept back for a time, however short, and may be under way again. For one who waits.
     pub(crate) async fn resumed(&self) {
-        if self.0.is_none() {
-            return std::future::pending().await;
-        }
-        self.reach(|standing| matches!(standing, Standing::Paused(_))).await;
-        self.leading().await;
-    }
-
-    /// Waits until the Lease has gone to another, whom it answers.
-    pub(crate) async fn lost(&self) -> Arc<str> {
-        let Some(mut standing) = self.0.clone() else { return std::future::pending().await };
-        let lost = standing.wait_for(|standing| matches!(standing, Standing::Lost(_))).await;
-        match lost.as_deref() {
-            Ok(Standing::Lost(holder)) => Arc::clone(holder),
-            // The election ended without it: it was given back.
-            _ => std::future::pending().await,
+        match &self.0 {
+            Some(stands) => stands.resumed.notified().await,
+            None => std::future::pending().await,
         }
     }
 
     async fn reach(&self, wanted: impl FnMut(&Standing) -> bool) {
-        let Some(mut standing) = self.0.clone() else { return };
+        let Some(mut standing) = self.0.as_ref().map(|stands| stands.standing.clone()) else { return };
         if standing.wait_for(wanted).await.is_err() {
             std::future::pending::<()>().await;
         }
@@ -130,6 +134,7 @@ impl Election {
     pub(crate) fn new(cluster: Cluster, namespace: &str, identity: Identity, duration: Duration) -> (Self, Leadership) {
         cluster.allow(Writes::Never);
         let (standing, stands) = watch::channel(Standing::Starting);
+        let resumed = Arc::<Notify>::default();
         let candidate = Candidate { identity: identity.text.clone(), duration };
         let election = Self {
             cluster,
@@ -137,20 +142,21 @@ impl Election {
             candidate,
             _identity: identity,
             standing,
-            sight: Sight::Nothing,
+            resumed: Arc::clone(&resumed),
+            sight: Sight::Nothing(None),
             renewed: None,
             told: None,
         };
-        (election, Leadership(Some(stands)))
+        (election, Leadership(Some(Stands { standing: stands, resumed })))
     }
 
     /// Runs until the Lease is lost, or is to be given back.
-    pub(crate) async fn run(mut self, mut release: watch::Receiver<bool>) {
+    pub(crate) async fn run(mut self, mut release: watch::Receiver<bool>) -> Ended {
         let mut news: Option<News> = None;
         while !*release.borrow() {
             let step = next(&self.candidate, &self.sight, self.renewed, Instant::now());
             let done = match step {
-                Step::Lost(holder) => return self.lost(&holder),
+                Step::Lost(holder) => return self.lost(holder),
                 Step::Wait(at) => {
                     let at = if self.renewed.is_some() { at } else { self.stand_by(at) };
                     let watching = self.renewed.is_none().then(|| news.get_or_insert_with(|| self.watch()));
@@ -183,6 +189,7 @@ impl Election {
             let _ = timeout(pause, release.changed()).await;
         }
         self.give_back().await;
+        Ended::GivenBack
     }
 
     async fn read(&mut self) -> Result<(), ClusterError> {
@@ -199,7 +206,12 @@ impl Election {
         self.sight.see(Some(answer), Instant::now());
         let until = sent + working_time(self.candidate.duration);
         self.cluster.allow(Writes::Until(until));
-        if self.renewed.replace(sent).is_none() || matches!(*self.standing.borrow(), Standing::Paused(_)) {
+        // Asked after the gate is open again: no write is kept back from here on.
+        let gap = kept_back(&self.standing.borrow(), Instant::now());
+        if gap {
+            self.resumed.notify_one();
+        }
+        if self.renewed.replace(sent).is_none() || gap {
             tracing::info!(namespace = %self.namespace, lease = NAME, identity = %self.candidate.identity, "this controller holds the Lease: it works");
         }
         self.told = None;
@@ -209,7 +221,7 @@ impl Election {
 
     /// What follows from a failure; answers how long to wait.
     fn failed(&mut self, error: &ClusterError) -> Duration {
-        self.sight = Sight::Nothing;
+        self.sight.forget();
         if matches!(error, ClusterError::Conflict | ClusterError::AlreadyExists | ClusterError::NotFound(_)) {
             return CONFLICT_PAUSE;
         }
@@ -232,12 +244,18 @@ impl Election {
 
     /// Another holds it. Answers until when to wait.
     fn stand_by(&mut self, at: Instant) -> Instant {
-        let Sight::Lease(seen) = &self.sight else { return at };
+        let (seen, is_there) = match &self.sight {
+            Sight::Lease(seen) => (seen, true),
+            Sight::Absent(Some(seen)) => (seen, false),
+            Sight::Absent(None) | Sight::Nothing(_) => return at,
+        };
         let now = Instant::now();
         // A living controller renews more often than it must; one that does not, and whose Lease lasts long, is told of.
         let overdue = seen.since + self.candidate.duration;
-        let (level_is_warning, words) = self.words(seen, now >= overdue, at.saturating_duration_since(now));
-        let key = format!("{} {level_is_warning}", seen.record.holder);
+        let left = at.saturating_duration_since(now);
+        let (level_is_warning, words) =
+            if is_there { self.words(seen, now >= overdue, left) } else { (true, self.words_of_absence(seen, left)) };
+        let key = format!("{} {level_is_warning} {is_there}", seen.record.holder);
         if self.told.as_deref() != Some(&key) {
             if level_is_warning {
                 tracing::warn!("{words}");
@@ -258,10 +276,21 @@ impl Election {
             self.namespace, record.renewed
         );
         if overdue {
-            let remedy = format!("if it is no more, `kubectl delete lease -n {} {NAME}` ends the wait", self.namespace);
+            let remedy = format!(
+                "if it is no more, `kubectl patch lease -n {} {NAME} --type=merge -p '{{\"spec\":{{\"holderIdentity\":null}}}}'` ends the wait",
+                self.namespace
+            );
             return (true, format!("{words}; it does not renew it: {remedy}"));
         }
         (false, words)
+    }
+
+    fn words_of_absence(&self, seen: &Seen, left: Duration) -> String {
+        let (holder, until) = (&seen.record.holder, clock::after(left));
+        format!(
+            "standing by: the Lease {}/{NAME} was deleted; '{holder}', who held it, may work until {until}, and makes it anew if it lives; if it is no more, starting this controller again ends the wait",
+            self.namespace
+        )
     }
 
     fn watch(&self) -> News {
@@ -281,9 +310,10 @@ impl Election {
         }
     }
 
-    fn lost(&mut self, holder: &str) {
+    fn lost(&mut self, holder: String) -> Ended {
         self.cluster.allow(Writes::Never);
-        self.standing.send_replace(Standing::Lost(holder.into()));
+        self.standing.send_replace(Standing::Lost(holder.as_str().into()));
+        Ended::Lost(holder)
     }
 
     /// The next may begin at once: nothing of ours is under way any more.
@@ -304,6 +334,15 @@ impl Election {
     }
 }
 
+/// Whether writes have been kept back after we held the Lease. `now` is when they may be under way again.
+fn kept_back(before: &Standing, now: Instant) -> bool {
+    match before {
+        Standing::Leading(until) => *until <= now,
+        Standing::Paused(_) => true,
+        Standing::Starting | Standing::Standby(_) | Standing::Lost(_) => false,
+    }
+}
+
 /// What failed, and what to do.
 fn remedy(error: &ClusterError) -> String {
     match error {
@@ -311,5 +350,40 @@ fn remedy(error: &ClusterError) -> String {
             format!("{error}: get, list, watch, create and update of leases (coordination.k8s.io) in this namespace")
         }
         error => format!("{error}; it is tried again"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_a_gap_whether_or_not_anybody_noticed_it() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        let rows = [
+            ("renewed in time", Standing::Leading(now + second), false),
+            ("renewed too late", Standing::Leading(now), true),
+            ("stopped for a while and woken", Standing::Leading(now - second), true),
+            ("told that it cannot be renewed", Standing::Paused("why".into()), true),
+            ("taken for the first time", Standing::Starting, false),
+            ("taken over", Standing::Standby("who".into()), false),
+        ];
+        for (what, before, gap) in rows {
+            assert_eq!(kept_back(&before, now), gap, "{what}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_the_end_of_a_gap_hears_of_one_that_was_over_before() {
+        let (standing, stands) = watch::channel(Standing::Starting);
+        let resumed = Arc::<Notify>::default();
+        let leadership = Leadership(Some(Stands { standing: stands, resumed: Arc::clone(&resumed) }));
+        let wait = Duration::from_secs(1);
+        assert!(timeout(wait, leadership.resumed()).await.is_err());
+        standing.send_replace(Standing::Leading(Instant::now() + wait));
+        resumed.notify_one();
+        assert!(timeout(wait, leadership.resumed()).await.is_ok());
+        assert!(timeout(wait, leadership.resumed()).await.is_err(), "a gap is told once");
     }
 }

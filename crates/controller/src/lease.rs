@@ -1,9 +1,9 @@
 //! Who of several controllers works: what is to be done about the Lease, decided from what was seen of it.
 //!
 //! Invariants: nobody's clock is compared with ours. A holder has lost the Lease when we have not seen it change for as long
-//! as it says that it lasts, by our own monotonic clock; and we hold it for so long as [`working_time`] says, from before
-//! we sent the renewal. Every write of the Lease is of the version that was judged, so of two who take it one gets it. Pure;
-//! `election` carries it out. Entry point: [`next`].
+//! as it says that it lasts, by our own monotonic clock, whether it is still there or was deleted meanwhile; and we hold it
+//! for so long as [`working_time`] says, from before we sent the renewal. Every write of the Lease is of the version that was
+//! judged, so of two who take it one gets it. Pure; `election` carries it out. Entry point: [`next`].
 
 use std::time::Duration;
 
@@ -33,10 +33,10 @@ pub(crate) struct Record {
 /// What was seen of the Lease last.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Sight {
-    /// Nothing that can be relied on.
-    Nothing,
-    /// It is not there.
-    Absent,
+    /// Nothing that can be relied on but what was there last, if something was.
+    Nothing(Option<Seen>),
+    /// It is not there. What was there last, if something was: whoever holds it works on, and makes it anew.
+    Absent(Option<Seen>),
     Lease(Seen),
 }
 
@@ -79,10 +79,14 @@ pub(crate) fn working_time(duration: Duration) -> Duration {
 
 /// Decides. `renewed` is when we sent the last write of the Lease that was done, if there was one.
 pub(crate) fn next(candidate: &Candidate, sight: &Sight, renewed: Option<Instant>, now: Instant) -> Step {
-    let seen = match sight {
-        Sight::Nothing => return Step::Read,
-        Sight::Absent => return Step::Write,
-        Sight::Lease(seen) => seen,
+    let seen = match (sight, renewed) {
+        (Sight::Nothing(_), _) => return Step::Read,
+        // Who else may have had it since, and has let it go, nobody can tell.
+        (Sight::Absent(_), Some(renewed)) if now >= renewed + working_time(candidate.duration) => {
+            return Step::Lost(String::new());
+        }
+        (Sight::Absent(_), Some(_)) | (Sight::Absent(None), None) => return Step::Write,
+        (Sight::Absent(Some(seen)) | Sight::Lease(seen), _) => seen,
     };
     let (holder, due) = (&seen.record.holder, |at: Instant| if now >= at { Step::Write } else { Step::Wait(at) });
     match renewed {
@@ -130,7 +134,7 @@ impl Sight {
     /// Takes in the Lease as it was read or watched.
     pub(crate) fn see(&mut self, object: Option<Value>, now: Instant) {
         *self = match object {
-            None => Self::Absent,
+            None => Self::Absent(self.take()),
             Some(object) => {
                 let record = Record::read(&object);
                 let same = match self {
@@ -141,6 +145,18 @@ impl Sight {
             }
         };
     }
+
+    /// What is known of it may be old.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::Nothing(self.take());
+    }
+
+    fn take(&mut self) -> Option<Seen> {
+        match std::mem::replace(self, Self::Nothing(None)) {
+            Self::Lease(seen) => Some(seen),
+            Self::Nothing(last) | Self::Absent(last) => last,
+        }
+    }
 }
 
 // === impl Candidate ===
@@ -150,7 +166,7 @@ impl Candidate {
     pub(crate) fn lease(&self, namespace: &str, name: &str, sight: &Sight, now: &str) -> Value {
         let (mut object, before) = match sight {
             Sight::Lease(seen) => (seen.object.clone(), seen.record.clone()),
-            Sight::Nothing | Sight::Absent => (
+            Sight::Nothing(_) | Sight::Absent(_) => (
                 json!({
                     "apiVersion": "coordination.k8s.io/v1",
                     "kind": "Lease",
@@ -161,7 +177,7 @@ impl Candidate {
         };
         let ours = before.holder == self.identity;
         let acquired = if ours && !before.acquired.is_empty() { before.acquired.as_str() } else { now };
-        let first = matches!(sight, Sight::Nothing | Sight::Absent);
+        let first = matches!(sight, Sight::Nothing(_) | Sight::Absent(_));
         let transitions = before.transitions.saturating_add(i64::from(!ours && !first)).clamp(0, i32::MAX.into());
         object["spec"] = json!({
             "holderIdentity": self.identity,
@@ -203,7 +219,7 @@ mod tests {
     }
 
     fn seen(object: Value, at: Instant) -> Sight {
-        let mut sight = Sight::Nothing;
+        let mut sight = Sight::Nothing(None);
         sight.see(Some(object), at);
         sight
     }
@@ -213,11 +229,28 @@ mod tests {
         let start = Instant::now();
         let at = |seconds: u32| start + SECOND * seconds;
         let held = |holder: &str, seconds: i64| seen(lease(holder, seconds, "t"), at(0));
-        let rows: [(&str, Sight, Option<Instant>, u32, Step); 16] = [
-            ("nothing is known", Sight::Nothing, None, 0, Step::Read),
-            ("nothing is known any more", Sight::Nothing, Some(at(0)), 1, Step::Read),
-            ("none is there", Sight::Absent, None, 0, Step::Write),
-            ("ours was deleted", Sight::Absent, Some(at(0)), 1, Step::Write),
+        let deleted = |holder: &str, seconds: i64| {
+            let mut sight = held(holder, seconds);
+            sight.see(None, at(1));
+            sight
+        };
+        // What is read after a failure says again that it is not there.
+        let mut read_again = deleted("other", 15);
+        read_again.forget();
+        read_again.see(None, at(10));
+        let rows: [(&str, Sight, Option<Instant>, u32, Step); 24] = [
+            ("nothing is known", Sight::Nothing(None), None, 0, Step::Read),
+            ("nothing is known any more", Sight::Nothing(None), Some(at(0)), 1, Step::Read),
+            ("none is there", Sight::Absent(None), None, 0, Step::Write),
+            ("ours was deleted", deleted("me", 15), Some(at(0)), 1, Step::Write),
+            ("ours was deleted a moment before we cease", deleted("me", 15), Some(at(0)), 9, Step::Write),
+            ("ours was deleted while we slept", deleted("me", 15), Some(at(0)), 10, Step::Lost(String::new())),
+            ("ours was deleted before our restart", deleted("me", 15), None, 1, Step::Write),
+            ("another's was deleted, who may work on", deleted("other", 15), None, 14, Step::Wait(at(15))),
+            ("another's was deleted, and read again", read_again, None, 14, Step::Wait(at(15))),
+            ("another's was deleted, and nobody made it anew", deleted("other", 15), None, 15, Step::Write),
+            ("another's that lasts an hour was deleted", deleted("other", 3600), None, 15, Step::Wait(at(3600))),
+            ("nobody's was deleted", deleted("", 15), None, 1, Step::Write),
             ("nobody holds it", held("", 15), None, 0, Step::Write),
             ("we held it before our restart", held("me", 15), None, 1, Step::Write),
             ("another holds it", held("other", 15), None, 14, Step::Wait(at(15))),
@@ -273,7 +306,7 @@ mod tests {
     #[test]
     fn what_is_written() {
         let start = Instant::now();
-        let made = me().lease("argocd", "trueup-controller", &Sight::Absent, "now");
+        let made = me().lease("argocd", "trueup-controller", &Sight::Absent(None), "now");
         assert_eq!(made["metadata"], json!({"namespace": "argocd", "name": "trueup-controller"}));
         let spec = |acquired: &str, transitions: i64| {
             json!({"holderIdentity": "me", "leaseDurationSeconds": 15, "acquireTime": acquired, "renewTime": "now",
@@ -288,6 +321,6 @@ mod tests {
         let released = me().released(&seen(lease("me", 15, "t"), start)).unwrap();
         assert_eq!(released["spec"]["holderIdentity"], "");
         assert_eq!(me().released(&seen(lease("other", 15, "t"), start)), None);
-        assert_eq!(me().released(&Sight::Absent), None);
+        assert_eq!(me().released(&Sight::Absent(None)), None);
     }
 }

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use trueup_cluster::{Cluster, ClusterError, KindError, Writes};
 use trueup_git::{FetchProgram, GitError, Limits, Stores, StoresConfig};
 use trueup_object::Gvk;
 use trueup_render::Renderer;
 
 use crate::applications::Applications;
-use crate::election::{Election, Leadership, NAME};
+use crate::election::{self, Election, Leadership, NAME};
 use crate::holders::Holders;
 use crate::http::{Progress, routes};
 use crate::identity::Identity;
@@ -121,8 +121,8 @@ pub enum RunError {
         /// Who has it now; empty if nobody.
         holder: String,
     },
-    /// A watch of ours ended: a bug of ours.
-    #[error("a watch ended by itself ({0}): start again, and report it")]
+    /// A task of ours that never ends did, a watch or the election: a bug of ours.
+    #[error("a part of this controller ended by itself ({0}): start again, and report it")]
     Blind(String),
     /// The stop came before the start was over.
     #[error("stopped before it began")]
@@ -201,13 +201,11 @@ async fn work(world: &Arc<World>, election: Option<Election>, stopped: watch::Re
     installed(world, stopped.clone()).await?;
     let Some(election) = election else { return lead(world, stopped).await.map(drop) };
     let (release, released) = watch::channel(false);
-    let election = tokio::spawn(election.run(released));
+    let mut election = tokio::spawn(election.run(released));
     let ended = tokio::select! {
         ended = stand_by_and_lead(world, stopped) => ended?,
-        holder = world.leadership.lost() => {
-            let (namespace, holder) = (world.namespace.clone(), holder.to_string());
-            return Err(RunError::LostLease { namespace, holder });
-        }
+        // Without it the gate shuts, and nothing would ever tell.
+        ended = &mut election => return Err(without_election(&world.namespace, ended)),
     };
     match ended {
         Ended::Whole => {
@@ -219,6 +217,14 @@ async fn work(world: &Arc<World>, election: Option<Election>, stopped: watch::Re
         Ended::CutOff => world.cluster.allow(Writes::Never),
     }
     Ok(())
+}
+
+/// What the end of the election means, which nobody wished.
+fn without_election(namespace: &str, ended: Result<election::Ended, JoinError>) -> RunError {
+    match ended {
+        Ok(election::Ended::Lost(holder)) => RunError::LostLease { namespace: namespace.to_owned(), holder },
+        ended => RunError::Blind(format!("the election: {ended:?}")),
+    }
 }
 
 /// How the work ended.
@@ -366,5 +372,23 @@ fn own_kind(kind: &str, plural: &str) -> trueup_cluster::Kind {
         scale: false,
         status: false,
         watchable: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_election_that_ends_ends_the_controller() {
+        let lost = Ok(election::Ended::Lost("other".to_owned()));
+        let error = without_election("argocd", lost);
+        assert!(matches!(&error, RunError::LostLease { holder, .. } if holder == "other"), "{error}");
+        let broke_off = tokio::spawn(std::future::pending());
+        broke_off.abort();
+        for ended in [broke_off.await, Ok(election::Ended::GivenBack)] {
+            let error = without_election("argocd", ended);
+            assert!(matches!(&error, RunError::Blind(what) if what.contains("the election")), "{error}");
+        }
     }
 }
