@@ -61,6 +61,12 @@ pub enum ClusterError {
         /// What failed.
         message: String,
     },
+    /// Nothing may be written now, whatever it is: no answer of the server, and no word about the object.
+    #[error("this controller does not hold the Lease at the moment, so it writes nothing ({done})")]
+    Barred {
+        /// Whether what was to be written may have been.
+        done: &'static str,
+    },
     /// The answer is not what the API promises.
     #[error("the API server gave an answer that cannot be read: {message}")]
     Malformed {

@@ -57,13 +57,13 @@ impl Gate {
     pub(crate) async fn pass<T>(&self, write: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let mut allowed = self.0.subscribe();
         if !allowed.borrow().open() {
-            return Err(refused("nothing was sent"));
+            return Err(barred("nothing was sent"));
         }
         let (mut write, mut shut) = (pin!(write), pin!(shut(allowed.clone())));
         poll_fn(|context| {
             // The clock itself first: the timer of a process that was stopped fires only after others had their turn.
             if !allowed.borrow_and_update().open() || shut.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Err(refused("whether what was under way was done is not known")));
+                return Poll::Ready(Err(barred("whether what was under way was done is not known")));
             }
             write.as_mut().poll(context)
         })
@@ -89,9 +89,8 @@ async fn shut(mut allowed: watch::Receiver<Writes>) {
     }
 }
 
-fn refused(what: &str) -> Failure {
-    let message = format!("this controller does not hold the Lease any more, so it writes nothing ({what})");
-    Failure::here(ClusterError::Unavailable { message })
+fn barred(done: &'static str) -> Failure {
+    Failure::here(ClusterError::Barred { done })
 }
 
 #[cfg(test)]
@@ -116,7 +115,9 @@ mod tests {
         let begun = Instant::now();
         assert!(gate.pass(takes(SECOND * 2)).await.is_err());
         assert_eq!(begun.elapsed(), SECOND);
-        assert!(gate.pass(async { Ok(()) }).await.is_err(), "over is over");
+        let over = gate.pass(async { Ok(()) }).await.map_err(|failure| failure.error);
+        // It says nothing about the object that was to be written.
+        assert_eq!(over, Err(ClusterError::Barred { done: "nothing was sent" }), "over is over");
         gate.set(Writes::Never);
         assert!(gate.pass(async { Ok(()) }).await.is_err());
     }

@@ -222,7 +222,8 @@ async fn delete(world: &Arc<World>, application: &Arc<Application>, doomed: Vec<
     let outcomes: Vec<_> = stream::iter(deletions).buffer_unordered(OBJECTS_AT_ONCE).collect().await;
     for (doomed, outcome) in outcomes {
         match outcome {
-            Ok(()) | Err(ClusterError::NotFound(_) | ClusterError::Conflict) => {}
+            // It is looked at again in any case.
+            Ok(()) | Err(ClusterError::NotFound(_) | ClusterError::Conflict | ClusterError::Barred { .. }) => {}
             Err(error) => failures.push(format!("{}: {error}", doomed.key)),
         }
     }

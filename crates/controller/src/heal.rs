@@ -14,13 +14,14 @@ use trueup_object::{Digest, ObjectKey};
 use trueup_plan::{Drift, heal_due, heal_quiet, heals_before};
 use trueup_render::Target;
 
+use crate::applying::apply_some;
 use crate::clock;
 use crate::drift::{self, events_of, leaves};
 use crate::drift_policy::Policy;
 use crate::judge::{Judged, Verdict};
 use crate::memory::{Healing, Memory};
 use crate::observe::{Notice, View};
-use crate::operation::{Run, apply_some, reasons};
+use crate::operation::{Run, reasons};
 use crate::world::World;
 
 /// So many healings of the same leaves in a row are a fight.
@@ -115,6 +116,11 @@ pub(crate) async fn heal(
         } else if !left.contains(&key) {
             // It was equal all along: the next real drift starts counting anew.
             memory.heals.remove(&key);
+        } else if tally.barred
+            && let Some(healing) = memory.heals.get_mut(&key)
+        {
+            // It was not even tried.
+            healing.attempts = healing.attempts.saturating_sub(1);
         }
         if let Some(healing) = memory.heals.get_mut(&key) {
             healing.refusal = refusal;

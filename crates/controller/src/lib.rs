@@ -5,6 +5,7 @@
 //! from what is desired, live and last synced. Nothing is kept that cannot be made again.
 
 mod applications;
+mod applying;
 mod clock;
 mod conclude;
 mod decide;

@@ -5,25 +5,24 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::stream::{self, StreamExt as _};
 use trueup_api::{
     Application, Operation, OperationInitiator, OperationPhase, OperationState, ResourceResult, ResultCode,
     RevisionHistory, SyncOperation, SyncOptions, SyncResult, condition,
 };
-use trueup_cluster::{Absent, ClusterError, Kind};
-use trueup_object::{GroupKind, Gvk, Node, ObjectKey};
+use trueup_cluster::ClusterError;
+use trueup_object::{GroupKind, Gvk, ObjectKey};
 use trueup_plan::{Item, Step};
 use trueup_render::defines;
 
+use crate::applying::{apply_all, create_namespace, no_namespace};
 use crate::clock;
 use crate::drift_policy::left_alone;
 use crate::extras::{Extra, Fate};
-use crate::judge::{Frame, Judged, Verdict, learn};
+use crate::judge::{Judged, Verdict};
 use crate::memory::{Base, Memory};
 use crate::observe::View;
-use crate::perform::{self, Applied, Change, Order};
+use crate::perform::Change;
 use crate::pruning;
 use crate::world::World;
 
@@ -31,9 +30,8 @@ use crate::world::World;
 pub(crate) const OBJECTS_AT_ONCE: usize = 32;
 /// How many refusals the message of an operation repeats; all of them stand in its result.
 const REASONS_MAX: usize = 3;
-/// How long a sync waits for a kind whose definition it has just applied.
-const KIND_PATIENCE: Duration = Duration::from_secs(30);
-const KIND_PAUSE: Duration = Duration::from_millis(50);
+/// Why an operation is broken off that nothing is wrong with.
+const BARRED: &str = "nothing may be written for the moment: it goes on when that is over";
 
 /// What is to be done.
 pub(crate) struct Run {
@@ -64,6 +62,8 @@ pub(crate) enum BrokenOff {
     Terminated,
     /// Git has something newer.
     Superseded,
+    /// Nothing may be written for the moment: it goes on where it stands when that is over.
+    Barred,
 }
 
 /// What became of the objects.
@@ -75,7 +75,9 @@ pub(crate) struct Tally {
     pub(crate) refused: HashMap<ObjectKey, String>,
     pub(crate) changed: usize,
     pub(crate) changed_keys: HashSet<ObjectKey>,
-    warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
+    /// Something was not written because nothing may be.
+    pub(crate) barred: bool,
 }
 
 // === impl Run ===
@@ -115,6 +117,25 @@ impl Run {
             retry_count: self.retry_count,
             ..OperationState::default()
         }
+    }
+}
+
+// === impl Tally ===
+
+impl Tally {
+    /// Notes that something could not be written, and answers what it is refused with, if it is.
+    pub(crate) fn note_failure(
+        &mut self,
+        error: &ClusterError,
+        said: impl FnOnce(&ClusterError) -> String,
+    ) -> Option<String> {
+        if matches!(error, ClusterError::Barred { .. }) {
+            self.barred = true;
+            return None;
+        }
+        let message = said(error);
+        self.refusals.push(message.clone());
+        Some(message)
     }
 }
 
@@ -162,15 +183,16 @@ pub(crate) async fn run(
     if run.options(view).create_namespace
         && let Err(error) = create_namespace(world, &view.spec.destination.namespace).await
     {
-        let message = format!("namespace '{}' cannot be created: {error}", view.spec.destination.namespace);
-        return end(application, view, run, OperationPhase::Failed, message, tally);
+        return match tally.note_failure(&error, |error| no_namespace(view, error)) {
+            Some(message) => end(application, view, run, OperationPhase::Failed, message, tally),
+            None => broken_off(application, view, run, tally, BrokenOff::Barred, BARRED.to_owned()),
+        };
     }
     let options = run.options(view);
     let left_alone = if run.is_automated() { left_alone(application, view, memory) } else { HashSet::new() };
     for step in steps(view, run.prunes(), &options, &left_alone) {
-        if let Some((broken_off, why)) = interruption(world, application, view, run) {
-            let ended = end(application, view, run, OperationPhase::Failed, why, tally);
-            return Ended { broken_off: Some(broken_off), ..ended };
+        if let Some((cause, why)) = interruption(world, application, view, run) {
+            return broken_off(application, view, run, tally, cause, why);
         }
         match step {
             Step::Apply(keys) => {
@@ -181,6 +203,9 @@ pub(crate) async fn run(
                 pruning::prune(world, application, view, &keys, &mut tally).await;
             }
             Step::Prune(keys) => pruning::skip(view, &keys, &mut tally),
+        }
+        if tally.barred {
+            return broken_off(application, view, run, tally, BrokenOff::Barred, BARRED.to_owned());
         }
     }
     pruning::note_rest(view, run.prunes(), &mut tally);
@@ -197,7 +222,14 @@ pub(crate) async fn run(
     }
 }
 
-fn steps(view: &View, prune: bool, options: &SyncOptions, left_alone: &HashSet<ObjectKey>) -> Vec<Step> {
+/// The operation as it stands when it is broken off.
+fn broken_off(application: &Application, view: &View, run: &Run, tally: Tally, cause: BrokenOff, why: String) -> Ended {
+    let ended = end(application, view, run, OperationPhase::Failed, why, tally);
+    Ended { broken_off: Some(cause), ..ended }
+}
+
+/// What Git has to be applied, and what it no longer has to be pruned, in order.
+pub(crate) fn steps(view: &View, prune: bool, options: &SyncOptions, left_alone: &HashSet<ObjectKey>) -> Vec<Step> {
     let applies = view
         .pairs()
         .filter(|(_, judged)| judged.wants_apply() || is_to_come(judged))
@@ -213,7 +245,7 @@ fn steps(view: &View, prune: bool, options: &SyncOptions, left_alone: &HashSet<O
 }
 
 /// An object whose kind comes into being in this very sync.
-fn is_to_come(judged: &Judged) -> bool {
+pub(crate) fn is_to_come(judged: &Judged) -> bool {
     matches!(judged.verdict, Verdict::Unserved(_))
 }
 
@@ -237,151 +269,6 @@ fn interruption(world: &World, application: &Application, view: &View, run: &Run
     let tip = world.repositories.known_tip(&application.meta.instance, &source.repo_url, &source.target_revision)?;
     (run.is_automated() && application.operation.is_none() && tip != view.commit)
         .then(|| (BrokenOff::Superseded, format!("superseded by revision {tip}")))
-}
-
-/// Applies these objects and nothing else, what others need first.
-pub(crate) async fn apply_some(
-    world: &World,
-    application: &Application,
-    view: &View,
-    memory: &mut Memory,
-    keys: &[ObjectKey],
-) -> Tally {
-    let mut tally = Tally::default();
-    let options = &view.spec.options;
-    if options.create_namespace
-        && let Err(error) = create_namespace(world, &view.spec.destination.namespace).await
-    {
-        tally.refusals.push(format!("namespace '{}' cannot be created: {error}", view.spec.destination.namespace));
-        return tally;
-    }
-    for step in steps(view, false, options, &HashSet::new()) {
-        if let Step::Apply(step) = step {
-            let due: Vec<ObjectKey> = step.into_iter().filter(|key| keys.contains(key)).collect();
-            apply_all(world, application, view, memory, &due, options.validate, &mut tally).await;
-        }
-    }
-    tally
-}
-
-async fn apply_all(
-    world: &World,
-    application: &Application,
-    view: &View,
-    memory: &mut Memory,
-    keys: &[ObjectKey],
-    validate: bool,
-    tally: &mut Tally,
-) {
-    let frame = view.frame(world, application);
-    let by_key: HashMap<&ObjectKey, usize> =
-        view.targets.objects.iter().enumerate().map(|(at, target)| (&target.key, at)).collect();
-    let mut applies = Vec::with_capacity(keys.len());
-    for at in keys.iter().filter_map(|key| by_key.get(key).copied()) {
-        let (frame, memory) = (&frame, &*memory);
-        applies.push(async move { (at, apply_one(frame, view, memory, at, validate).await) });
-    }
-    let mut outcomes: Vec<(usize, Result<Applied, ClusterError>)> =
-        stream::iter(applies).buffer_unordered(OBJECTS_AT_ONCE).collect().await;
-    outcomes.sort_by_key(|(at, _)| *at);
-    for (at, outcome) in outcomes {
-        let target = &view.targets.objects[at];
-        match outcome {
-            Ok(Applied { change: Change::LeftTo(holder), .. }) => {
-                let message = format!("{} is left to application '{holder}', which holds it", named(&target.key));
-                tally.results.push(result(&target.key, &target.gvk, ResultCode::SyncFailed, message));
-            }
-            Ok(applied) => {
-                learn(world, memory, target, &applied.live.node());
-                if applied.change != Change::Unchanged {
-                    tally.changed += 1;
-                    tally.changed_keys.insert(target.key.clone());
-                }
-                if applied.warnings.is_empty() {
-                    memory.warnings.remove(&target.key);
-                } else {
-                    memory.warnings.insert(target.key.clone(), (target.digest, applied.warnings.clone()));
-                }
-                tally.warnings.extend(applied.warnings);
-                tally.results.push(result(
-                    &target.key,
-                    &target.gvk,
-                    ResultCode::Synced,
-                    format!("{} {}", named(&target.key), word(&applied.change)),
-                ));
-            }
-            Err(error) => {
-                let message = format!("{}: {}", named(&target.key), explained(&target.key, &error));
-                tally.refused.insert(target.key.clone(), message.clone());
-                tally.refusals.push(message.clone());
-                tally.results.push(result(&target.key, &target.gvk, ResultCode::SyncFailed, message));
-            }
-        }
-    }
-}
-
-async fn apply_one(
-    frame: &Frame<'_>,
-    view: &View,
-    memory: &Memory,
-    at: usize,
-    validate: bool,
-) -> Result<Applied, ClusterError> {
-    let (target, judged) = (&view.targets.objects[at], &view.objects[at]);
-    let fresh_kind = is_to_come(judged);
-    let kind = match view.kinds.get(&target.gvk) {
-        Some(Ok(kind)) => kind.clone(),
-        _ => fresh(frame.world, &target.gvk).await?,
-    };
-    let nothing = Node::map();
-    let scalers: Vec<&str> = frame.scalers.iter().map(String::as_str).collect();
-    let order = Order {
-        world: frame.world,
-        name: frame.name,
-        target,
-        kind: &kind,
-        base: memory.base_of(&target.key, &nothing),
-        scalers: &scalers,
-        migration_manager: frame.migration_manager.as_deref(),
-        validate: validate && judged.options.validate,
-        removes: judged.comparison().is_some_and(|comparison| {
-            comparison.differences.iter().any(|difference| difference.what == trueup_diff::What::Extra)
-        }),
-        fresh_kind,
-    };
-    perform::apply(&order).await
-}
-
-/// A kind that has just been defined.
-async fn fresh(world: &World, gvk: &Gvk) -> Result<Kind, ClusterError> {
-    let began = tokio::time::Instant::now();
-    loop {
-        match world.cluster.kind(gvk).await {
-            Ok(kind) => return Ok(kind),
-            Err(error) if began.elapsed() >= KIND_PATIENCE => {
-                return Err(ClusterError::Unavailable { message: error.to_string() });
-            }
-            Err(_) => tokio::time::sleep(KIND_PAUSE).await,
-        }
-    }
-}
-
-pub(crate) async fn create_namespace(world: &World, namespace: &str) -> Result<(), ClusterError> {
-    let gvk = Gvk::from_api_version("v1", "Namespace");
-    let kind =
-        world.cluster.kind(&gvk).await.map_err(|error| ClusterError::Unavailable { message: error.to_string() })?;
-    let key = ObjectKey::new("", "Namespace", "", namespace);
-    if namespace.is_empty() || world.cluster.live(&gvk, &key).is_some() || world.cluster.knows_foreign(&gvk, &key) {
-        return Ok(());
-    }
-    let mut body = Node::map();
-    body.set_at(&["apiVersion"], "v1".into());
-    body.set_at(&["kind"], "Namespace".into());
-    body.set_at(&["metadata", "name"], namespace.into());
-    match world.cluster.create(&kind, &body).await {
-        Ok(_) | Err(ClusterError::AlreadyExists) => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 pub(crate) fn end(
@@ -443,27 +330,14 @@ fn note_unchanged(view: &View, tally: &mut Tally) {
     }
 }
 
-/// A refusal with what can be done about it.
-fn explained(key: &ObjectKey, error: &ClusterError) -> String {
-    match error {
-        ClusterError::NotFound(Absent::Namespace) => format!(
-            "namespace '{}' does not exist: create it, add a Namespace manifest, or set the sync option CreateNamespace=true",
-            key.namespace
-        ),
-        ClusterError::Refused { message, .. } if message.contains("field not declared in schema") => {
-            format!("{error}; correct the name of the field, or set the sync option Validate=false to leave it out")
-        }
-        _ => error.to_string(),
-    }
-}
-
 /// As kubectl names an object: `deployment.apps/web`.
 pub(crate) fn named(key: &ObjectKey) -> String {
     let kind = key.kind.to_lowercase();
     if key.group.is_empty() { format!("{kind}/{}", key.name) } else { format!("{kind}.{}/{}", key.group, key.name) }
 }
 
-fn word(change: &Change) -> &'static str {
+/// What an apply did, in kubectl's words.
+pub(crate) fn word(change: &Change) -> &'static str {
     match change {
         Change::Created => "created",
         Change::Configured => "configured",
@@ -478,5 +352,22 @@ pub(crate) fn reasons(all: &[String]) -> String {
     match all.len().saturating_sub(REASONS_MAX) {
         0 => shown,
         more => format!("{shown}; and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_nothing_may_be_written_is_no_refusal_of_an_object() {
+        let mut tally = Tally::default();
+        let barred = ClusterError::Barred { done: "nothing was sent" };
+        assert_eq!(tally.note_failure(&barred, ToString::to_string), None);
+        assert!(tally.barred && tally.refusals.is_empty());
+        let refused = ClusterError::Conflict;
+        let said = tally.note_failure(&refused, |error| format!("a: {error}"));
+        assert_eq!(said, Some(format!("a: {refused}")));
+        assert_eq!(tally.refusals, [format!("a: {refused}")]);
     }
 }

@@ -49,9 +49,10 @@ pub(crate) async fn prune(
             }
             Pruned::Kept(why) => (ResultCode::PruneSkipped, why),
             Pruned::Failed(error) => {
-                let message = format!("{}: {error}", named(&extra.key));
-                tally.refusals.push(message.clone());
-                (ResultCode::SyncFailed, message)
+                match tally.note_failure(&error, |error| format!("{}: {error}", named(&extra.key))) {
+                    Some(message) => (ResultCode::SyncFailed, message),
+                    None => continue,
+                }
             }
         };
         tally.results.push(result(&extra.key, &extra.gvk, code, message));

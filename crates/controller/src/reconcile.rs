@@ -308,9 +308,11 @@ impl Look<'_> {
         let overwritten = drift::overwritten(&drifted, &ended.changed, &clock::now());
         self.world.metrics.syncs.inc();
         tracing::info!(application = %self.name(), revision = %before, operation = %run.started_at, phase = %ended.state.phase, outcome = %ended.state.message, "sync ends");
-        if ended.broken_off == Some(BrokenOff::Superseded) {
-            // The next look goes on with the newer revision: for whoever reads the status it is the same operation.
-            memory.failed = None;
+        if matches!(ended.broken_off, Some(BrokenOff::Superseded | BrokenOff::Barred)) {
+            // The next look goes on, and there is none before writes may be: for whoever reads the status it is the same operation.
+            if ended.broken_off == Some(BrokenOff::Superseded) {
+                memory.failed = None;
+            }
             memory.untold.extend(overwritten);
             self.world.queue.wake(self.name());
             return None;

@@ -49,6 +49,8 @@ pub enum ApiFault {
     Swallow,
     /// The API server does it, and its answer gets lost.
     Withhold,
+    /// It gets to the API server once the proxy behaves again.
+    Hold,
 }
 
 /// A request as it came in.
@@ -78,6 +80,8 @@ pub struct FaultProxy {
 struct Shared {
     client: Client,
     rule: Mutex<Option<Rule>>,
+    /// Whether there is a rule.
+    misbehaves: watch::Sender<bool>,
     /// The requests that met a fault.
     caught: Mutex<Vec<ApiCall>>,
     /// Counts how often all watches have been ended as too old.
@@ -94,6 +98,7 @@ impl FaultProxy {
         let shared = Arc::new(Shared {
             client: Client::try_from(config)?,
             rule: Mutex::default(),
+            misbehaves: watch::Sender::new(false),
             caught: Mutex::default(),
             expired: watch::Sender::new(0),
         });
@@ -123,11 +128,13 @@ impl FaultProxy {
     pub fn misbehave(&self, rule: impl Fn(&ApiCall) -> Option<ApiFault> + Send + Sync + 'static) {
         lock(&self.shared.caught).clear();
         *lock(&self.shared.rule) = Some(Box::new(rule));
+        self.shared.misbehaves.send_replace(true);
     }
 
-    /// Forwards everything again. Who is kept waiting stays so.
+    /// Forwards everything again, and what was held. Who else is kept waiting stays so.
     pub fn behave(&self) {
         *lock(&self.shared.rule) = None;
+        self.shared.misbehaves.send_replace(false);
     }
 
     /// Tells all watches under way that their version is too old (410), and ends them.
@@ -177,6 +184,8 @@ async fn pass(State(shared): State<Arc<Shared>>, request: axum::extract::Request
     match fault {
         Some(ApiFault::Status(code)) => return refusal(code),
         Some(ApiFault::Swallow) => return std::future::pending().await,
+        // The sender is as old as this proxy.
+        Some(ApiFault::Hold) => drop(shared.misbehaves.subscribe().wait_for(|misbehaves| !misbehaves).await),
         Some(ApiFault::Withhold) | None => {}
     }
     // Before the request goes out, so that what expires from here on ends this watch too.

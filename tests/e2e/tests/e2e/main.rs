@@ -25,6 +25,7 @@ mod fail_closed;
 mod fallbacks;
 mod faults_conversion;
 mod faults_disk;
+mod faults_lease;
 mod faults_servers;
 mod faults_steps;
 mod faults_unreachable;
