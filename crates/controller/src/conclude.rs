@@ -192,7 +192,9 @@ impl Look<'_> {
             }
             Ok(None) => false,
             Err(error) => {
-                tracing::warn!(application = %self.name(), %error, "the status cannot be written");
+                if !self.world.is_told_for_all(&error) {
+                    tracing::warn!(application = %self.name(), %error, "the status cannot be written");
+                }
                 self.world.queue.wake_at(self.name(), Instant::now() + WRITE_PAUSE);
                 false
             }

@@ -184,7 +184,7 @@ fn goes(world: &World, name: &str, may: &May, key: &ObjectKey, live: &Live) -> b
     }
     // What another application holds stays, and so does a namespace in which it holds something.
     if world.holders.other(name, key).is_some()
-        || (key.kind == "Namespace" && world.holders.other_in(name, &key.name).is_some())
+        || (key.kind == "Namespace" && (world.unlisted.has_any() || world.holders.other_in(name, &key.name).is_some()))
     {
         return false;
     }
@@ -261,7 +261,9 @@ fn finalizers(key: &ObjectKey, live: &Live) -> Option<String> {
 async fn finish(world: &Arc<World>, application: &Arc<Application>) {
     let update = Update { take_finalizers: CASCADE_FINALIZERS.map(str::to_owned).to_vec(), ..Update::default() };
     if let Err(error) = write(world, application, application, &update).await {
-        tracing::warn!(application = %application.meta.instance, %error, "the finalizer cannot be removed");
+        if !world.is_told_for_all(&error) {
+            tracing::warn!(application = %application.meta.instance, %error, "the finalizer cannot be removed");
+        }
         world.queue.wake_at(&application.meta.instance, Instant::now() + PAUSE);
     }
 }
@@ -273,7 +275,9 @@ async fn report(world: &Arc<World>, application: &Arc<Application>, message: Str
         return;
     }
     let update = Update { status: Some(new), ..Update::default() };
-    if let Err(error) = write(world, application, application, &update).await {
+    if let Err(error) = write(world, application, application, &update).await
+        && !world.is_told_for_all(&error)
+    {
         tracing::warn!(application = %application.meta.instance, %error, "the status cannot be written");
     }
 }

@@ -137,6 +137,11 @@ impl View {
         if let Some(target) = self.targets.objects.iter().find(|target| target.key.namespace == namespace) {
             return Some(format!("{} lives in it", target.key));
         }
+        if world.unlisted.has_any() {
+            return Some(
+                "there are Applications that cannot be listed, and objects of theirs may live in it".to_owned(),
+            );
+        }
         let holder = world.holders.other_in(name, namespace)?;
         Some(format!("objects of application '{holder}' live in it"))
     }

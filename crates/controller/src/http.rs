@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tokio::time::Instant;
 
 use crate::election::Standing;
 use crate::world::World;
@@ -31,17 +32,42 @@ pub(crate) fn routes(world: Arc<World>) -> Router {
         .with_state(world)
 }
 
+/// What is still to be listed before work begins.
+fn not_listed(world: &World) -> Response {
+    let words = ["the first listings are not complete".to_owned()].into_iter().chain(world.unlisted.words());
+    (StatusCode::SERVICE_UNAVAILABLE, lines(words)).into_response()
+}
+
 async fn ready(State(world): State<Arc<World>>) -> Response {
     if !world.progress.started.load(Ordering::Acquire) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the first listings are not complete\n").into_response();
+        return not_listed(&world);
     }
     if !world.cluster.reachable() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the API server cannot be reached\n").into_response();
     }
-    match world.leadership.standing() {
-        Some(Standing::Standby(words)) => format!("ok, {words}\n").into_response(),
-        Some(Standing::Paused(words)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{words}\n")).into_response(),
-        _ => "ok\n".into_response(),
+    match readiness(world.leadership.standing().as_ref(), Instant::now()) {
+        // One namespace that is refused keeps the others from nothing.
+        Ok(words) => lines([words].into_iter().chain(world.unlisted.words())).into_response(),
+        Err(words) => (StatusCode::SERVICE_UNAVAILABLE, format!("{words}\n")).into_response(),
+    }
+}
+
+fn lines(words: impl Iterator<Item = String>) -> String {
+    words.map(|line| line + "\n").collect()
+}
+
+/// Whether this controller works or stands by as it should, and in which words.
+fn readiness(standing: Option<&Standing>, now: Instant) -> Result<String, String> {
+    match standing {
+        None => Ok("ok".to_owned()),
+        Some(Standing::Leading(until)) if now < *until => Ok("ok".to_owned()),
+        Some(Standing::Leading(_)) => {
+            Err("the Lease was not renewed in time: nothing is written until it is".to_owned())
+        }
+        Some(Standing::Standby(words)) => Ok(format!("ok, {words}")),
+        Some(Standing::Paused(words)) => Err(words.to_string()),
+        Some(Standing::Starting) => Err("the Lease has not been read yet".to_owned()),
+        Some(Standing::Lost(holder)) => Err(format!("the Lease went to '{holder}': this controller ends")),
     }
 }
 
@@ -51,5 +77,29 @@ async fn metrics(State(world): State<Arc<World>>) -> Response {
             ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
         }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn who_may_not_write_is_not_ready() {
+        let now = Instant::now();
+        let rows = [
+            ("without an election", None, true),
+            ("leading", Some(Standing::Leading(now + Duration::from_secs(1))), true),
+            ("leading until now", Some(Standing::Leading(now)), false),
+            ("standing by", Some(Standing::Standby("who".into())), true),
+            ("paused", Some(Standing::Paused("why".into())), false),
+            ("starting", Some(Standing::Starting), false),
+            ("lost", Some(Standing::Lost("who".into())), false),
+        ];
+        for (what, standing, ready) in rows {
+            assert_eq!(readiness(standing.as_ref(), now).is_ok(), ready, "{what}");
+        }
     }
 }

@@ -47,6 +47,7 @@ mod sightings;
 mod source;
 mod status;
 mod sweep;
+mod unlisted;
 mod watches;
 mod world;
 mod writer;

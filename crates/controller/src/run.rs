@@ -30,6 +30,7 @@ use crate::reconcile::reconcile;
 use crate::repositories::Repositories;
 use crate::rival::Rival;
 use crate::sweep::{self, Sweep};
+use crate::unlisted::Unlisted;
 use crate::watches;
 use crate::world::World;
 
@@ -185,6 +186,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         progress: Progress::default(),
         metrics: Metrics::new(),
         listed: crate::watches::Listed::default(),
+        unlisted: Unlisted::default(),
         memories: Mutex::default(),
         by_kind: Mutex::default(),
         kind_changes: Mutex::default(),

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::{Duration, Instant, sleep_until};
 use trueup_api::{Application, Meta, Project};
-use trueup_cluster::{Change, Kind, Raw};
+use trueup_cluster::{Change, ClusterError, Kind, Raw};
 use trueup_object::{Gvk, Node};
 
 use crate::applications::News;
@@ -15,11 +16,15 @@ use crate::past::inventory;
 use crate::rival::{LABELS, MANAGER};
 use crate::run::{application_kind, project_kind};
 use crate::sightings::{Gone, Sighting, Sightings};
+use crate::unlisted;
 use crate::world::{LookedAt, Reached, World};
 
 /// Listings that must be complete before work begins, beside those of Applications: projects, two kinds of workloads, and
 /// three for the logins of repositories.
 const LISTINGS: usize = 6;
+/// How long work waits for Applications that are refused, and then begins without them: an API server that has just started,
+/// or a Role that has just been made, takes moments to be known to whoever decides.
+const REFUSED_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Which listings are complete.
 #[derive(Default)]
@@ -64,14 +69,61 @@ pub(crate) async fn first_listings(world: &World) {
 
 /// Watches the Applications of a namespace, or of all that are taken.
 async fn applications(world: Arc<World>, namespace: Option<String>) {
-    let mut sightings = Sightings::of(&world.cluster, &application_kind(), namespace.as_deref(), None);
-    while let Some(sighting) = sightings.next().await {
+    let namespace = namespace.as_deref();
+    let mut sightings = Sightings::of(&world.cluster, &application_kind(), namespace, None);
+    let mut told = Told::default();
+    // Until when work waits for the first listing, although it is refused.
+    let (mut waiting, mut patience) = (true, None);
+    loop {
+        let sighting = tokio::select! {
+            sighting = sightings.next() => sighting,
+            () = sleep_until(patience.unwrap_or_else(Instant::now)), if waiting && patience.is_some() => {
+                waiting = false;
+                world.listed.one_more();
+                continue;
+            }
+        };
         match sighting {
-            Sighting::Here(raw) => saw(&world, &raw, !sightings.complete()),
-            Sighting::Gone(gone) => lost(&world, &gone),
-            Sighting::Complete { first: true } => world.listed.one_more(),
-            Sighting::Complete { .. } => {}
-            Sighting::Failed(error) => tracing::warn!(%error, "the watch of Applications failed: it goes on"),
+            Some(Sighting::Here(raw)) => saw(&world, &raw, !sightings.complete()),
+            Some(Sighting::Gone(gone)) => lost(&world, &gone),
+            Some(Sighting::Complete { .. }) => {
+                told = Told::default();
+                if std::mem::take(&mut waiting) {
+                    world.listed.one_more();
+                }
+                if world.unlisted.forget(namespace) {
+                    tracing::info!(namespace, "the Applications can be listed again");
+                    // Some waited for what these may hold.
+                    wake_all(&world);
+                }
+            }
+            Some(Sighting::Failed(ClusterError::Forbidden { message })) => {
+                patience = patience.or_else(|| Some(Instant::now() + REFUSED_PATIENCE));
+                if world.unlisted.note(namespace, &message) {
+                    tracing::warn!("{}", unlisted::words(namespace, &message));
+                }
+            }
+            Some(Sighting::Failed(error)) => {
+                patience = None;
+                told.failed(&world, &error, "Applications");
+            }
+            None => return,
+        }
+    }
+}
+
+/// What was said last of a watch that fails: the same is said once.
+#[derive(Default)]
+struct Told(Option<String>);
+
+// === impl Told ===
+
+impl Told {
+    fn failed(&mut self, world: &World, error: &ClusterError, what: &str) {
+        let why = error.to_string();
+        if self.0.as_ref() != Some(&why) && !world.is_told_for_all(error) {
+            tracing::warn!(error = why, "the watch of {what} failed: it goes on");
+            self.0 = Some(why);
         }
     }
 }
@@ -119,14 +171,20 @@ fn lost(world: &World, gone: &Gone) {
 
 async fn projects(world: Arc<World>) {
     let mut sightings = Sightings::of(&world.cluster, &project_kind(), Some(&world.namespace), None);
+    let mut told = Told::default();
     while let Some(sighting) = sightings.next().await {
         match sighting {
             Sighting::Here(raw) => saw_project(&world, &raw),
             Sighting::Gone(gone) => world.projects.lost(&gone.name),
-            Sighting::Complete { first: true } => world.listed.one_more(),
-            Sighting::Complete { .. } => continue,
+            Sighting::Complete { first } => {
+                told = Told::default();
+                if !first {
+                    continue;
+                }
+                world.listed.one_more();
+            }
             Sighting::Failed(error) => {
-                tracing::warn!(%error, "the watch of AppProjects failed: it goes on");
+                told.failed(&world, &error, "AppProjects");
                 continue;
             }
         }
@@ -153,6 +211,7 @@ async fn rivals(world: Arc<World>, kind_name: &'static str) {
     let plural = format!("{}s", kind_name.to_lowercase());
     let kind = Kind { gvk, plural, namespaced: true, scale: true, status: true, watchable: true };
     let mut sightings = Sightings::of(&world.cluster, &kind, Some(&world.namespace), Some(LABELS));
+    let mut told = Told::default();
     while let Some(sighting) = sightings.next().await {
         let changed = match sighting {
             Sighting::Here(raw) => match Node::from_json(raw.json.get().as_bytes()) {
@@ -161,13 +220,14 @@ async fn rivals(world: Arc<World>, kind_name: &'static str) {
             },
             Sighting::Gone(gone) => world.rival.lost(kind_name, &gone.name),
             Sighting::Complete { first } => {
+                told = Told::default();
                 if first {
                     world.listed.one_more();
                 }
                 first
             }
             Sighting::Failed(error) => {
-                tracing::warn!(%error, kind = kind_name, "the watch for an Argo CD controller failed: it goes on");
+                told.failed(&world, &error, &format!("Argo CD controllers ({kind_name})"));
                 false
             }
         };

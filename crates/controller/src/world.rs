@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use trueup_cluster::{Cluster, Kind};
+use trueup_cluster::{Cluster, ClusterError, Kind};
 use trueup_git::RepoUrl;
 use trueup_object::Gvk;
 use trueup_render::Renderer;
@@ -24,6 +24,7 @@ use crate::queue::Queue;
 use crate::repositories::Repositories;
 use crate::rival::Rival;
 use crate::sweep::Sweep;
+use crate::unlisted::Unlisted;
 
 /// The address under which Argo CD knows the cluster that it runs in.
 pub(crate) const IN_CLUSTER_SERVER: &str = "https://kubernetes.default.svc";
@@ -54,6 +55,7 @@ pub(crate) struct World {
     pub(crate) progress: Progress,
     pub(crate) metrics: Metrics,
     pub(crate) listed: crate::watches::Listed,
+    pub(crate) unlisted: Unlisted,
     pub(crate) memories: Mutex<HashMap<Arc<str>, Arc<tokio::sync::Mutex<Memory>>>>,
     /// The applications that have objects of a kind.
     pub(crate) by_kind: Mutex<HashMap<Gvk, HashSet<Arc<str>>>>,
@@ -104,6 +106,22 @@ impl World {
                 Some(apps) => drop(apps.insert(app.into())),
                 None => drop(by_kind.insert(gvk.clone(), HashSet::from([app.into()]))),
             }
+        }
+    }
+
+    /// Whether an application, by the name that its objects are tracked by, is of a namespace whose Applications are unknown: it
+    /// may be there, and hold what says that it is its own.
+    pub(crate) fn may_be_there(&self, app: &str) -> bool {
+        let namespace = app.split_once('_').map_or(self.namespace.as_str(), |(namespace, _)| namespace);
+        self.namespaces.take(namespace) && self.unlisted.has(namespace)
+    }
+
+    /// Whether an error needs no word of its own: that nothing can or may be written at all is told once for everybody.
+    pub(crate) fn is_told_for_all(&self, error: &ClusterError) -> bool {
+        match error {
+            ClusterError::Barred { .. } => true,
+            ClusterError::Unavailable { .. } => !self.cluster.reachable(),
+            _ => false,
         }
     }
 

@@ -3,9 +3,12 @@
 use serde_json::Value;
 use serde_json::json;
 use trueup_bed::ControllerOptions;
+use trueup_bed::until;
+use trueup_e2e::SLOW;
 use trueup_e2e::Scene;
 use trueup_e2e::World;
 use trueup_e2e::controller_options;
+use trueup_e2e::kubectl_with_input;
 use trueup_e2e::manifests::config_map;
 use trueup_e2e::objects;
 
@@ -102,4 +105,97 @@ async fn a_project_that_takes_an_application_no_more_stops_its_deletion() {
     own.admin.merge(&path, "somebody", &json!({"spec": {"sourceNamespaces": ["nsy-team"]}})).await;
     app.gone().await;
     team.until_gone("configmaps", "config").await;
+}
+
+/// All that the controller needs, but Applications only where a Role says so.
+const ROLES: &str = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: work}
+rules:
+  - {apiGroups: ['', apps, apiextensions.k8s.io, apiregistration.k8s.io], resources: ['*'], verbs: ['*']}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: work}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: work}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: operators}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: applications}
+rules:
+  - {apiGroups: [argoproj.io], resources: ['*'], verbs: ['*']}
+";
+
+/// The binding of a namespace.
+fn binding(namespace: &str) -> String {
+    format!(
+        "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: applications, namespace: {namespace}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: applications}}
+subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: Group, name: operators}}]
+"
+    )
+}
+
+#[tokio::test]
+async fn a_namespace_without_its_role_keeps_nobody_else_from_work_and_loses_nothing() {
+    let world: &'static World = Box::leak(Box::new(World::start_for(&["first:operators"]).await));
+    let own = Scene::new(world, "nsz-own", "nsz-control").await;
+    project(&own, json!(["nsz-a", "nsz-b"])).await;
+    let a = Scene::new(world, "nsz-in-a", "nsz-a").await;
+    let b = Scene::new(world, "nsz-in-b", "nsz-b").await;
+    let apply = ["apply", "--server-side", "-f", "-"];
+    for roles in [ROLES, &binding("nsz-control"), &binding("nsz-a")] {
+        kubectl_with_input(&world.control_plane, &apply, roles).await;
+    }
+    // What b's application holds, from before: a's render has it too, and so had a render of a's before that.
+    let shop = |scene: &Scene<'_>| scene.application_named("shop").project("teams").automated(true, true).cascade();
+    let there = b.create(shop(&b)).await;
+    let commit_of_b = b.put("app/shared.yaml", &config_map("shared", &[("a", "b")]));
+    b.admin.create(&objects("namespaces", ""), &json!({"metadata": {"name": b.namespace}})).await;
+    let tracking_id = format!("nsz-b_shop:/ConfigMap:{}/shared", b.namespace);
+    let held = json!({
+        "metadata": {"name": "shared", "annotations": {TRACKING_ID: tracking_id}}, "data": {"a": "from before"},
+    });
+    b.admin.create(&objects("configmaps", &b.namespace), &held).await;
+    let greedy = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: shared, namespace: {}}}\ndata: {{a: \"a\"}}\n",
+        b.namespace
+    );
+    let mine = config_map("mine", &[("a", "1")]);
+    a.commit(&[("app/mine.yaml", Some(&mine)), ("app/greedy.yaml", Some(&greedy))]);
+    let works = a.create(shop(&a)).await;
+    let options = ControllerOptions { user: "first".to_owned(), ..options("nsz-control", "nsz-a,nsz-b") };
+    let controller = world.controller(&options).await;
+    works.condition("SharedResourceWarning", &["nsz-b_shop", "nsz-a_shop"]).await;
+    a.until_value("configmaps", "mine", "/data/a", "1").await;
+    let words = ["the Applications of namespace 'nsz-b' cannot be listed", "forbidden", "RoleBinding"];
+    let readiness = controller.readiness().await.unwrap();
+    for said in [&readiness, &controller.log()] {
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+        assert!(!said.contains("namespace 'nsz-a' cannot"), "{said}");
+    }
+    assert_eq!(controller.log().matches(words[0]).count(), 1, "it is said once: {}", controller.log());
+    // Neither taken over nor pruned, when a lets go of it.
+    let shared = b.expect("configmaps", "shared").await;
+    assert_eq!(shared["data"]["a"], "from before");
+    let commit = a.commit(&[("app/greedy.yaml", None)]);
+    works.healthy(&commit).await;
+    let still = b.expect("configmaps", "shared").await;
+    assert_eq!(still["metadata"]["resourceVersion"], shared["metadata"]["resourceVersion"]);
+    assert_eq!(there.get().await["status"], Value::Null);
+    // With its binding it works, without a restart.
+    kubectl_with_input(&world.control_plane, &apply, &binding("nsz-b")).await;
+    there.healthy(&commit_of_b).await;
+    b.until_value("configmaps", "shared", "/data/a", "b").await;
+    until("readiness to say no more of it", SLOW, async || {
+        let words = controller.readiness().await.map_err(|error| error.to_string())?;
+        if words == "ok\n" { Ok(()) } else { Err(words) }
+    })
+    .await
+    .unwrap();
 }
