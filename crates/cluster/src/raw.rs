@@ -162,8 +162,29 @@ impl Cluster {
         name: &str,
         operations: &serde_json::Value,
     ) -> Result<Vec<u8>, ClusterError> {
+        self.send_json_patch(kind, kind.object(namespace, name)?, operations).await
+    }
+
+    /// Asks what would come of the same patch.
+    pub async fn try_json_patch(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        name: &str,
+        operations: &serde_json::Value,
+    ) -> Result<Vec<u8>, ClusterError> {
+        let address = format!("{}?fieldValidation=Strict&dryRun=All", kind.object(namespace, name)?);
+        self.send_json_patch(kind, address, operations).await
+    }
+
+    async fn send_json_patch(
+        &self,
+        kind: &Kind,
+        address: String,
+        operations: &serde_json::Value,
+    ) -> Result<Vec<u8>, ClusterError> {
         // Without a manager the server takes the name from the user agent: `trueup`, or who else connected.
-        let call = Call::new(Verb::Patch, kind, kind.object(namespace, name)?);
+        let call = Call::new(Verb::Patch, kind, address);
         let call = call.with_body(JSON_PATCH, operations.to_string().into_bytes(), kind.is_secret());
         self.requests().send(&call).await
     }
