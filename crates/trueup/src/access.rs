@@ -10,6 +10,9 @@ use crate::command_error::{CommandError, cluster_error, cluster_error_with_messa
 use crate::commands::version::VERSION;
 use crate::complete;
 
+/// The namespace where none is named: Argo CD's.
+pub(crate) const DEFAULT_NAMESPACE: &str = "argocd";
+
 /// The arguments of every command that talks to a cluster.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AccessArgs {
@@ -18,7 +21,7 @@ pub(crate) struct AccessArgs {
         short = 'n',
         long,
         env = "TRUEUP_NAMESPACE",
-        default_value = "argocd",
+        default_value = DEFAULT_NAMESPACE,
         visible_short_alias = 'N',
         visible_alias = "app-namespace",
         help_heading = "Cluster",

@@ -8,8 +8,10 @@ pub(crate) mod crds;
 pub(crate) mod drift;
 pub(crate) mod health;
 pub(crate) mod proj;
+mod projects;
 pub(crate) mod render;
 pub(crate) mod repo;
+mod rival;
 pub(crate) mod version;
 
 use crate::command_error::{CommandError, Outcome, internal_error_with_message};

@@ -4,6 +4,7 @@ use serde_json::Value;
 use serde_json::json;
 use trueup_e2e::App;
 use trueup_e2e::Scene;
+use trueup_e2e::kubectl;
 use trueup_e2e::manifests::config_map;
 
 use crate::command_line::{Said, trueup};
@@ -45,8 +46,12 @@ async fn what_was_synced_before_can_be_gone_back_to() {
     app.synced(&second).await;
 
     trueup(&scene, "app set cli-back --sync-policy automated").await.with(0);
+    trueup(&scene, "app set cli-back --auto-prune --self-heal").await.with(0);
     let refused = trueup(&scene, "app rollback cli-back 0").await;
     refused.fails(2, &["would be undone at once", "--sync-policy none"]);
+    let off = trueup(&scene, "app set cli-back --sync-policy none").await;
+    assert!(off.err.contains("--sync-policy automated --auto-prune --self-heal"), "{}", off.err);
+    off.with(0);
 }
 
 #[tokio::test]
@@ -106,11 +111,18 @@ async fn an_application_is_created_changed_and_deleted() {
     trueup(&scene, &create).await.with(0);
     let other = create.replace("--path app", "--path other");
     trueup(&scene, &other).await.fails(2, &["is there already", "--upsert"]);
-    trueup(&scene, &format!("{create} --sync-policy automated --upsert")).await.with(0);
+    let dry = trueup(&scene, &format!("{other} --set-finalizer --upsert --dry-run -o json")).await;
+    assert!(dry.err.contains("would be changed"), "{}", dry.err);
+    let dry: Value = serde_json::from_str(&dry.with(0)).unwrap();
+    assert_eq!((&dry["spec"]["source"]["path"], &dry["metadata"]["labels"]["team"]), (&json!("other"), &json!("shop")));
+    assert_eq!(dry["metadata"]["finalizers"], json!(["resources-finalizer.argocd.argoproj.io"]), "{dry:#}");
+    assert_eq!(scene.app("cli-made").get().await["spec"]["source"]["path"], "app");
+    trueup(&scene, &format!("{create} --sync-policy automated --set-finalizer --upsert")).await.with(0);
     let app = scene.app("cli-made");
     app.synced(&commit).await;
     let seen = app.get().await;
     assert_eq!(seen["metadata"]["labels"]["team"], "shop");
+    assert_eq!(seen["metadata"]["finalizers"], json!(["resources-finalizer.argocd.argoproj.io"]));
     assert_eq!(seen["spec"]["syncPolicy"], json!({"automated": {}, "syncOptions": ["CreateNamespace=true"]}));
 
     trueup(&scene, "app set cli-made --self-heal --auto-prune=false").await.with(0);
@@ -149,6 +161,43 @@ async fn a_file_is_checked_by_the_server_and_objects_can_be_left() {
     trueup(&scene, "app sync cli-file").await.with(0);
     trueup(&scene, "app delete cli-file --cascade=false -y --wait").await.with(0);
     scene.expect("configmaps", "config").await;
+
+    // What already goes without its objects cannot take them along any more.
+    file["metadata"]["finalizers"] = json!(["test.trueup.dev/stays"]);
+    std::fs::write(&path, file.to_string()).unwrap();
+    trueup(&scene, &create).await.with(0);
+    trueup(&scene, "app delete cli-file --cascade=false -y").await.with(0);
+    trueup(&scene, "app delete cli-file -y").await.fails(2, &["being deleted already, without its objects"]);
+    scene.app("cli-file").patch(&json!({"metadata": {"finalizers": null}})).await;
+    scene.app("cli-file").gone().await;
+}
+
+#[tokio::test]
+async fn an_application_in_another_namespace_is_asked_of_the_controllers_project() {
+    let scene = Scene::shared("cli-other").await;
+    scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
+    let namespace = "t-cli-other-apps";
+    kubectl(&scene.world.control_plane, &format!("create namespace {namespace}")).await;
+    let mut file = scene.application().build();
+    file["metadata"]["namespace"] = json!(namespace);
+    let path = scene.world.control_plane.dir().join("cli-other.json");
+    std::fs::write(&path, file.to_string()).unwrap();
+    let refusal = [namespace, "sourceNamespaces", "--validate=false"];
+    for line in [format!("app create -f {}", path.display()), format!("app create {namespace}/x -f {}", path.display())]
+    {
+        trueup(&scene, &line).await.fails(2, &refusal);
+    }
+    trueup(&scene, &format!("app create -f {} --validate=false", path.display())).await.with(0);
+    trueup(&scene, &format!("app set {namespace}/cli-other --path more")).await.fails(2, &refusal);
+    let diff = trueup(&scene, &format!("app diff {namespace}/cli-other")).await;
+    assert!(diff.err.contains("sourceNamespaces"), "{}", diff.err);
+    diff.with(1);
+
+    // What is printed as a name means the same Application.
+    let names = trueup(&scene, "app ls -A -o name").await.with(0);
+    let name = format!("application.argoproj.io/{namespace}/cli-other");
+    assert!(names.lines().any(|line| line == name), "{names}");
+    trueup(&scene, &format!("app delete {name} --cascade=false -y --wait")).await.with(0);
 }
 
 #[tokio::test]

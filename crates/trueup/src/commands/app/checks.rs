@@ -1,35 +1,66 @@
 //! Whether an Application that somebody writes can be followed. Entry points: [`valid`] for what can be told from it alone,
-//! [`permitted`] for what its project says.
+//! [`Rules::of`] for what its project says.
 
-use trueup_api::{App, Application};
+use trueup_api::{App, Application, Project};
 use trueup_object::Node;
 
 use crate::command_error::{CommandError, user_error, user_error_with_message};
 use crate::commands::app::client::Client;
-use crate::commands::app::diff::project::{self, told};
+use crate::commands::app::diff::project::{self, Seat, told};
+use crate::commands::app::view::View;
 use crate::output::talk;
 
 /// How an error of this kind is overruled.
 const OVERRULE: &str = "write it nevertheless, and correct it later: --validate=false";
 
+/// What the controller permits an Application by.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) project: Project,
+    /// Where the project is, and the controller that governs the Application.
+    pub(crate) controller_namespace: String,
+}
+
 /// Reads an Application as the controller will, and tells what of it has no effect.
 pub(crate) fn valid(node: &Node) -> Result<App, CommandError> {
-    let application =
-        Application::read(&node.to_json()).map_err(|error| user_error_with_message("this is no Application", error))?;
-    let app = application.spec.map_err(|errors| {
-        user_error(format!("the specification is not valid: {errors}")).hinted("see what can be said: --help")
-    })?;
+    let app = read(node)?;
     for unsupported in &app.unsupported {
         talk::warning(&told(unsupported));
     }
     Ok(app)
 }
 
-/// Whether the project, which is governed from `namespace`, permits source and destination.
-pub(crate) async fn permitted(client: &Client, namespace: &str, app: &App) -> Result<(), CommandError> {
-    let project = client.project(namespace, &app.project).await.map_err(|why| user_error(why).hinted(OVERRULE))?;
-    match project::of_application(&project, app).as_slice() {
-        [] => Ok(()),
-        problems => Err(user_error(problems.join("; ")).hinted(OVERRULE)),
+/// Reads an Application as the controller will.
+pub(crate) fn read(node: &Node) -> Result<App, CommandError> {
+    let application =
+        Application::read(&node.to_json()).map_err(|error| user_error_with_message("this is no Application", error))?;
+    application.spec.map_err(|errors| {
+        user_error(format!("the specification is not valid: {errors}")).hinted("see what can be said: --help")
+    })
+}
+
+// === impl Rules ===
+
+impl Rules {
+    /// Reads the project that the Application is to be in.
+    pub(crate) async fn of(client: &Client, app: View<'_>, project: &str) -> Result<Self, CommandError> {
+        let controller_namespace = client.governed_from(app);
+        let project = client.project(controller_namespace, project).await.map_err(|error| error.hinted(OVERRULE))?;
+        Ok(Self { project, controller_namespace: controller_namespace.to_owned() })
+    }
+
+    /// Whether the project permits the Application as it is to be.
+    pub(crate) fn permit(&self, app: View<'_>, checked: &App) -> Result<(), CommandError> {
+        if checked.project != self.project.name {
+            let name = app.qualified_name();
+            return Err(user_error(format!("{name} was moved to project '{}' meanwhile", checked.project))
+                .hinted("try again: that project has not been asked"));
+        }
+        let namespace = app.text(&["metadata", "namespace"]);
+        let seat = Seat { namespace, controller_namespace: &self.controller_namespace };
+        match project::of_application(&self.project, checked, seat).as_slice() {
+            [] => Ok(()),
+            problems => Err(user_error(problems.join("; ")).hinted(OVERRULE)),
+        }
     }
 }

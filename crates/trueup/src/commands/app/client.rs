@@ -1,24 +1,28 @@
 //! Applications as raw objects: read, listed, patched. Entry point: [`Client::connect`].
 
 use serde_json::Value;
-use trueup_api::{DEFAULT_PROJECT, Project, crd};
+use trueup_api::{Project, crd};
 use trueup_cluster::{Cluster, ClusterError, Kind};
 use trueup_object::{Gvk, Node};
 
 use crate::access::{self, AccessArgs};
-use crate::command_error::{CommandError, cluster_error_with_message, user_error};
-use crate::commands::app::view::View;
+use crate::command_error::{CommandError, cluster_error_with_message, user_error, user_error_with_message};
+use crate::commands::app::view::{self, View};
+use crate::commands::projects::Projects;
+use crate::output::style::one_line;
 
 /// How often a patch is tried when somebody else was faster.
 pub(crate) const PATCH_ROUNDS: usize = 3;
 /// What stands before a name where kinds are mixed, as kubectl prints it.
-pub(crate) const NAME_PREFIX: &str = "application.argoproj.io/";
+const NAME_PREFIX: &str = "application.argoproj.io/";
 
 /// The Applications of one namespace.
 pub(crate) struct Client {
     cluster: Cluster,
     kind: Kind,
     namespace: String,
+    /// The namespace that the command line names.
+    controller_namespace: String,
 }
 
 // === impl Client ===
@@ -26,17 +30,22 @@ pub(crate) struct Client {
 impl Client {
     /// Connects, and makes sure that the cluster knows Applications.
     pub(crate) async fn connect(args: &AccessArgs) -> Result<Self, CommandError> {
+        Self::connect_in(args, &args.namespace).await
+    }
+
+    /// The same for the Applications of another namespace than the controller's.
+    pub(crate) async fn connect_in(args: &AccessArgs, namespace: &str) -> Result<Self, CommandError> {
         let cluster = args.connect().await?;
         let gvk = Gvk { group: crd::GROUP.into(), version: crd::VERSION.into(), kind: "Application".into() };
         let kind = cluster.kind(&gvk).await.map_err(access::without_applications)?;
-        Ok(Self { cluster, kind, namespace: args.namespace.clone() })
+        let controller_namespace = args.namespace.clone();
+        Ok(Self { cluster, kind, namespace: namespace.to_owned(), controller_namespace })
     }
 
     /// The same for one Application, given as NAME or NAMESPACE/NAME.
     pub(crate) async fn connect_for(args: &AccessArgs, name: &str) -> Result<(Self, String), CommandError> {
         let (namespace, name) = named(&args.namespace, name)?;
-        let args = AccessArgs { namespace: namespace.to_owned(), ..args.clone() };
-        Ok((Self::connect(&args).await?, name.to_owned()))
+        Ok((Self::connect_in(args, namespace).await?, name.to_owned()))
     }
 
     /// The cluster.
@@ -49,21 +58,20 @@ impl Client {
         &self.kind
     }
 
-    /// The project of this name that Applications governed from `namespace` are in, or why there is none.
-    pub(crate) async fn project(&self, namespace: &str, name: &str) -> Result<Project, String> {
-        let gvk = Gvk { group: crd::GROUP.into(), version: crd::VERSION.into(), kind: "AppProject".into() };
-        let unread = |error: &dyn std::fmt::Display| format!("project '{name}' cannot be read: {error}");
-        let kind = self.cluster.kind(&gvk).await.map_err(|error| unread(&error))?;
-        let found = self.cluster.get_raw(&kind, namespace, name).await.map_err(|error| unread(&error))?;
-        match found {
-            Some(text) => Project::read(&text).map_err(|error| unread(&error)),
-            None if name == DEFAULT_PROJECT => {
-                // It exists without being made for as long as nobody makes a project.
-                let all = self.cluster.list_raw(&kind, Some(namespace), None).await.map_err(|error| unread(&error))?;
-                if all.is_empty() { Ok(Project::default_project()) } else { Err(missing_project(name, namespace)) }
-            }
-            None => Err(missing_project(name, namespace)),
+    /// The project of this name that Applications governed from `namespace` are in.
+    pub(crate) async fn project(&self, namespace: &str, name: &str) -> Result<Project, CommandError> {
+        match Projects::of(self.cluster.clone(), namespace).await?.get(name).await? {
+            Some(project) => Project::read(&project.to_json())
+                .map_err(|error| user_error_with_message(format!("AppProject '{name}' cannot be read"), error)),
+            // It exists without being made for as long as nobody makes a project.
+            None => Ok(Project::default_project()),
         }
+    }
+
+    /// The namespace of the controller that an Application is governed from: as that controller has said, or else the one that
+    /// the command line names, wherever the Application itself is.
+    pub(crate) fn governed_from<'a>(&'a self, app: View<'a>) -> &'a str {
+        view::or(app.text(&["status", "controllerNamespace"]), &self.controller_namespace)
     }
 
     /// Where the Applications are.
@@ -107,6 +115,16 @@ impl Client {
     pub(crate) async fn patch(
         &self,
         name: &str,
+        patch: impl FnMut(View<'_>) -> Result<Vec<Value>, CommandError>,
+    ) -> Result<Node, CommandError> {
+        self.patch_as(name, false, patch).await
+    }
+
+    /// The same, or with `dry_run` only what would come of it.
+    pub(crate) async fn patch_as(
+        &self,
+        name: &str,
+        dry_run: bool,
         mut patch: impl FnMut(View<'_>) -> Result<Vec<Value>, CommandError>,
     ) -> Result<Node, CommandError> {
         let mut round = 1;
@@ -120,7 +138,13 @@ impl Client {
             let version = View(&app).resource_version();
             operations
                 .insert(0, serde_json::json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version}));
-            match self.cluster.patch_json(&self.kind, &self.namespace, name, &Value::Array(operations)).await {
+            let operations = Value::Array(operations);
+            let answer = if dry_run {
+                self.cluster.try_json_patch(&self.kind, &self.namespace, name, &operations).await
+            } else {
+                self.cluster.patch_json(&self.kind, &self.namespace, name, &operations).await
+            };
+            match answer {
                 Ok(answer) => return self.read(&answer),
                 Err(ClusterError::Conflict) if round < PATCH_ROUNDS => round += 1,
                 Err(error) => return Err(access::explained("cannot change the Application", error)),
@@ -165,8 +189,11 @@ pub(crate) fn named<'a>(namespace: &'a str, text: &'a str) -> Result<(&'a str, &
     Ok((namespace, name))
 }
 
-fn missing_project(name: &str, namespace: &str) -> String {
-    format!("there is no AppProject '{name}' in namespace '{namespace}': create it, or name another in spec.project")
+/// The name of an Application as `-o name` prints it, so that a command with the same `--namespace` means the same one.
+pub(crate) fn typed_name(namespace: &str, app: View<'_>) -> String {
+    let name =
+        if app.text(&["metadata", "namespace"]) == namespace { app.name().to_owned() } else { app.qualified_name() };
+    format!("{NAME_PREFIX}{}", one_line(&name))
 }
 
 #[cfg(test)]
@@ -179,8 +206,21 @@ mod tests {
         assert_eq!(read("web").unwrap(), "argocd web");
         assert_eq!(read("team-a/web").unwrap(), "team-a web");
         assert_eq!(read("application.argoproj.io/web").unwrap(), "argocd web");
+        assert_eq!(read("application.argoproj.io/team-a/web").unwrap(), "team-a web");
         for wrong in ["", "/web", "a/", "a/b/c", "application.argoproj.io/"] {
             assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_printed_name_means_the_same_application() {
+        let app = Node::from_json(br#"{"metadata":{"name":"web","namespace":"team-a"}}"#).unwrap();
+        for (namespace, printed) in
+            [("team-a", "application.argoproj.io/web"), ("argocd", "application.argoproj.io/team-a/web")]
+        {
+            let name = typed_name(namespace, View(&app));
+            assert_eq!(name, printed);
+            assert_eq!(named(namespace, &name).unwrap(), ("team-a", "web"));
         }
     }
 }

@@ -9,9 +9,9 @@ use trueup_api::{DEFAULT_PROJECT, crd};
 use trueup_cluster::ClusterError;
 use trueup_object::{Node, yaml};
 
-use crate::access::{self, AccessArgs};
+use crate::access::{self, AccessArgs, DEFAULT_NAMESPACE};
 use crate::command_error::{CommandError, Outcome, internal_error_with_message, user_error, user_error_with_message};
-use crate::commands::app::checks;
+use crate::commands::app::checks::{self, Rules};
 use crate::commands::app::client::{self, Client};
 use crate::commands::app::patch::metadata;
 use crate::commands::app::spec_args::SpecArgs;
@@ -20,8 +20,8 @@ use crate::input;
 use crate::output::{DataFormat, Output, talk};
 
 pub(crate) const ABOUT: &str = "\
-Creates an Application from flags in Argo CD's words, from a file, or from both: flags win. What exists is only changed with \
---upsert. Specification, project and, on the API server, every field are checked before anything is written; whether the \
+Creates an Application from flags in Argo CD's words, from a file, or from both: flags win. Where it is to be in another namespace \
+than the controller's, that is --namespace, and the Application NAMESPACE/NAME. What exists is only changed with --upsert. Specification, project and, on the API server, every field are checked before anything is written; whether the \
 repository can be reached is told by the controller, in the Application's conditions.";
 
 pub(crate) const EXAMPLES: &str = "\
@@ -35,6 +35,7 @@ Examples:
 
 /// Bytes of a file that are read: more than the API server takes of one object.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+const FINALIZERS: &[&str] = &["metadata", "finalizers"];
 /// What of an Application that was read from a cluster does not belong to a new one.
 const NOT_NEW: [&[&str]; 12] = [
     &["status"],
@@ -65,7 +66,7 @@ pub(crate) struct CreateArgs {
     /// Delete the objects of the Application when it is deleted, whoever does that.
     #[arg(long)]
     set_finalizer: bool,
-    /// Change the Application if there is one with another specification.
+    /// Change the Application if there is one that is not the same.
     #[arg(long)]
     upsert: bool,
     /// Refuse what the project does not permit.
@@ -87,14 +88,10 @@ pub(crate) async fn run(args: &CreateArgs) -> Result<Outcome, CommandError> {
     let start = args.file.as_deref().map(read).transpose()?;
     let app = build(args, start)?;
     let view = View(&app);
-    let namespace = view.text(&["metadata", "namespace"]);
     let checked = checks::valid(&app)?;
-    let client = Client::connect(&AccessArgs { namespace: namespace.to_owned(), ..args.access.clone() }).await?;
+    let client = Client::connect_in(&args.access, view.text(&["metadata", "namespace"])).await?;
     if args.validate {
-        // An Application that is named with its namespace is governed from ours.
-        let qualified = args.name.as_deref().is_some_and(|name| name.contains('/'));
-        let governed_from = if qualified { &args.access.namespace } else { namespace };
-        checks::permitted(&client, governed_from, &checked).await?;
+        Rules::of(&client, view, &checked.project).await?.permit(view, &checked)?;
     }
     let (words, mut made) = write(&client, &app, args).await?;
     if args.dry_run {
@@ -124,14 +121,11 @@ async fn write(client: &Client, app: &Node, args: &CreateArgs) -> Result<(&'stat
             }
             if !args.upsert {
                 let qualified = View(app).qualified_name();
-                return Err(user_error(format!("{qualified} is there already, with another specification"))
+                return Err(user_error(format!("{qualified} is there already, and is not the same"))
                     .hinted(format!("change it: --upsert, or trueup app set {qualified}")));
             }
-            if args.dry_run {
-                return Ok(("would be changed", app.clone()));
-            }
-            let changed = client.patch(name, |there| Ok(replace(there, app))).await?;
-            Ok(("changed", changed))
+            let changed = client.patch_as(name, args.dry_run, |there| Ok(replace(there, app))).await?;
+            Ok((if args.dry_run { "would be changed" } else { "changed" }, changed))
         }
         Err(error) => Err(access::explained("cannot create the Application", error)),
     }
@@ -145,12 +139,19 @@ fn build(args: &CreateArgs, start: Option<Node>) -> Result<Node, CommandError> {
     }
     let own = |key: &str| View(&app).text(&["metadata", key]).to_owned();
     let (own_name, own_namespace) = (own("name"), own("namespace"));
-    let default = if own_namespace.is_empty() { &args.access.namespace } else { &own_namespace };
     let text = args.name.as_deref().unwrap_or(&own_name);
     if text.is_empty() {
         return Err(user_error("the Application has no name").hinted("give one before the flags, or in the file"));
     }
+    let default = view::or(&own_namespace, &args.access.namespace);
     let (namespace, name) = client::named(default, text)?;
+    // The namespace that is named may be the controller's, or be meant for the Application.
+    let other = args.access.namespace != DEFAULT_NAMESPACE && args.access.namespace != namespace;
+    if other && !text.contains('/') {
+        let (own, named) = (&own_namespace, &args.access.namespace);
+        return Err(user_error(format!("the file says namespace '{own}', the command line says '{named}'"))
+            .hinted(format!("say where the Application is to be: {own}/{name} or {named}/{name}")));
+    }
     app.set_at(&["apiVersion"], Node::string(format!("{}/{}", crd::GROUP, crd::VERSION)));
     app.set_at(&["kind"], "Application".into());
     app.set_at(&["metadata", "name"], name.into());
@@ -162,11 +163,11 @@ fn build(args: &CreateArgs, start: Option<Node>) -> Result<Node, CommandError> {
         app.set_at(&["metadata", "annotations", key], value.into());
     }
     if args.set_finalizer {
-        let mut finalizers = app.list_at(&["metadata", "finalizers"]).to_vec();
+        let mut finalizers = app.list_at(FINALIZERS).to_vec();
         if !finalizers.iter().any(|finalizer| finalizer.as_str() == Some(RESOURCES_FINALIZER)) {
             finalizers.push(RESOURCES_FINALIZER.into());
         }
-        app.set_at(&["metadata", "finalizers"], Node::List(finalizers));
+        app.set_at(FINALIZERS, Node::List(finalizers));
     }
     let mut spec = app.get("spec").map_or_else(|| json!({}), |spec| json!(spec));
     args.spec.apply(&mut spec)?;
@@ -179,14 +180,24 @@ fn build(args: &CreateArgs, start: Option<Node>) -> Result<Node, CommandError> {
     Ok(app)
 }
 
-/// The patch that takes an Application that is there to the one that is wanted: its specification, and labels and annotations
-/// besides those that it has.
+/// The patch that takes an Application that is there to the one that is wanted: its specification, and labels, annotations and
+/// finalizers besides those that it has.
 fn replace(there: View<'_>, wanted: &Node) -> Vec<Value> {
     let mut patch = Vec::new();
     if there.0.get("spec") != wanted.get("spec") {
         patch.push(json!({"op": "add", "path": "/spec", "value": wanted.get("spec")}));
     }
     patch.extend(metadata(there, texts(wanted, "labels"), texts(wanted, "annotations")));
+    let mut finalizers = there.0.list_at(FINALIZERS).to_vec();
+    let before = finalizers.len();
+    for finalizer in wanted.list_at(FINALIZERS) {
+        if !finalizers.contains(finalizer) {
+            finalizers.push(finalizer.clone());
+        }
+    }
+    if finalizers.len() > before {
+        patch.push(json!({"op": "add", "path": "/metadata/finalizers", "value": finalizers}));
+    }
     patch
 }
 
@@ -269,6 +280,16 @@ mod tests {
     }
 
     #[test]
+    fn two_namespaces_are_a_question() {
+        let error = built("-f x -n staging", Some(FILE)).unwrap_err();
+        assert_eq!(error.lines().join(" "), "the file says namespace 'team-a', the command line says 'staging'");
+        assert!(error.hints[0].contains("team-a/web or staging/web"), "{:?}", error.hints);
+        for (line, name) in [("-f x -n team-a", "team-a/web"), ("team-b/web -f x -n staging", "team-b/web")] {
+            assert_eq!(View(&built(line, Some(FILE)).unwrap()).qualified_name(), name);
+        }
+    }
+
+    #[test]
     fn a_file_holds_one_application() {
         let said = |text: &str| one("x", text.as_bytes()).unwrap_err().error.to_string();
         assert!(said(&format!("{FILE}---\n{FILE}")).contains("2 documents"));
@@ -292,5 +313,18 @@ mod tests {
                 {"op": "add", "path": "/metadata/labels/new", "value": "3"}])
         );
         assert!(replace(View(&there), &there).is_empty());
+    }
+
+    #[test]
+    fn an_upsert_adds_the_finalizers_that_are_missing() {
+        let app = |finalizers: &[&str]| {
+            Node::from_json(json!({"metadata": {"finalizers": finalizers}, "spec": {}}).to_string().as_bytes()).unwrap()
+        };
+        let patch = |there: &[&str], wanted: &[&str]| replace(View(&app(there)), &app(wanted));
+        assert_eq!(
+            patch(&["other"], &[RESOURCES_FINALIZER]),
+            [json!({"op": "add", "path": "/metadata/finalizers", "value": ["other", RESOURCES_FINALIZER]})]
+        );
+        assert!(patch(&["other", RESOURCES_FINALIZER], &[RESOURCES_FINALIZER]).is_empty());
     }
 }

@@ -117,7 +117,7 @@ async fn from_git(
     let app = diff::valid(name, application)?;
     let revision = args.revision.as_deref().unwrap_or(&app.source.target_revision);
     let revision = View(node).full_commit(revision).unwrap_or(revision);
-    let controller_namespace = view::or(&application.status.controller_namespace, client.namespace());
+    let controller_namespace = client.governed_from(View(node));
     let logins = Logins { cluster: client.cluster(), namespace: controller_namespace };
     let rendered = diff::wanted::at_revision(logins, app, args.cache_dir.as_ref(), revision).await?;
     let mut kinds = HashMap::new();

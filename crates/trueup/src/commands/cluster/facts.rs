@@ -6,6 +6,8 @@ use trueup_api::crd;
 use trueup_cluster::{Cluster, ClusterError, Kind};
 use trueup_object::{Gvk, Node};
 
+use crate::commands::rival::rival;
+
 /// The first minor version of Kubernetes 1 whose server-side apply is not a preview.
 const APPLY_SINCE_MINOR: u32 = 22;
 
@@ -105,33 +107,14 @@ fn keeps_drift(definition: &[u8]) -> bool {
 
 async fn argo_cd(cluster: &Cluster, namespace: &str) -> Fact {
     let fact = |state, message: String| Fact { name: "Argo CD", state, message };
-    for (name, plural) in [("StatefulSet", "statefulsets"), ("Deployment", "deployments")] {
-        let kind = Kind {
-            gvk: Gvk::from_api_version("apps/v1", name),
-            plural: plural.to_owned(),
-            namespaced: true,
-            scale: true,
-            status: true,
-            watchable: true,
-        };
-        let listed = cluster.list_raw(&kind, Some(namespace), Some(trueup_controller::RIVAL_LABELS)).await;
-        let listed = match listed {
-            Ok(listed) => listed,
-            Err(error) => return fact(State::Notable, format!("cannot be looked for: {error}")),
-        };
-        let runs = listed.iter().find(|raw| {
-            let node = Node::from_json(raw.json.get().as_bytes());
-            node.is_ok_and(|node| node.i64_at(&["spec", "replicas"]).unwrap_or(1) > 0)
-        });
-        if let Some(raw) = runs {
-            let message = format!(
-                "{name} '{}' runs its application controller: Trueup only compares until it is scaled to 0",
-                raw.name
-            );
-            return fact(State::Notable, message);
-        }
+    match rival(cluster, namespace).await {
+        Ok(None) => fact(State::Good, format!("no application controller of it runs in namespace '{namespace}'")),
+        Ok(Some(rival)) => fact(
+            State::Notable,
+            format!("{rival} runs its application controller: Trueup only compares until it is scaled to 0"),
+        ),
+        Err(error) => fact(State::Notable, format!("cannot be looked for: {error}")),
     }
-    fact(State::Good, format!("no application controller of it runs in namespace '{namespace}'"))
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use trueup_object::Node;
 
 use crate::access::AccessArgs;
 use crate::command_error::{CommandError, Outcome};
-use crate::commands::proj::projects::Projects;
 use crate::commands::proj::view::{NONE, View};
+use crate::commands::projects::Projects;
 use crate::output::style::{Paint, Palette, one_line};
 use crate::output::table::{Cell, Table};
 use crate::output::{DataFormat, Output, talk};

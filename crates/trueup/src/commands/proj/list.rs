@@ -5,8 +5,8 @@ use trueup_object::Node;
 
 use crate::access::AccessArgs;
 use crate::command_error::{CommandError, Outcome};
-use crate::commands::proj::projects::Projects;
 use crate::commands::proj::view::{NONE, View, counted};
+use crate::commands::projects::Projects;
 use crate::output::style::Paint;
 use crate::output::table::{Cell, Table};
 use crate::output::{DataFormat, ListFormat, Output, talk};
@@ -38,7 +38,7 @@ const NAME_PREFIX: &str = "appproject.argoproj.io/";
 pub(crate) struct ListArgs {
     #[command(flatten)]
     access: AccessArgs,
-    /// How to print the list.
+    /// How to print the list; 'json' and 'yaml' print whole objects.
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
     output: ListFormat,
 }

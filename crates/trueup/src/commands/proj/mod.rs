@@ -2,7 +2,6 @@
 
 mod get;
 mod list;
-mod projects;
 mod view;
 
 use clap::Subcommand;

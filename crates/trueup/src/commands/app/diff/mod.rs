@@ -24,8 +24,8 @@ use crate::commands::app::client::Client;
 use crate::commands::app::diff::base::{At, Base, synced};
 use crate::commands::app::diff::judge::{Change, Frame};
 use crate::commands::app::diff::placed::placed;
-use crate::commands::app::diff::project::{problems, told};
-use crate::commands::app::view::{self, View};
+use crate::commands::app::diff::project::{Seat, problems, told};
+use crate::commands::app::view::View;
 use crate::complete;
 use crate::credentials::Logins;
 use crate::output::{Output, talk, unified};
@@ -83,7 +83,8 @@ impl DiffArgs {
 pub(crate) async fn run(args: &DiffArgs) -> Result<Outcome, CommandError> {
     let (client, name) = Client::connect_for(&args.access, &args.name).await?;
     let text = client.get_text(&name).await?;
-    let args = &args.with_full_revision(View(&client.read(&text)?));
+    let node = client.read(&text)?;
+    let args = &args.with_full_revision(View(&node));
     let application = Application::read(&text)
         .map_err(|error| user_error_with_message(format!("Application '{name}' cannot be read"), error))?;
     let app = valid(&name, &application)?;
@@ -91,7 +92,7 @@ pub(crate) async fn run(args: &DiffArgs) -> Result<Outcome, CommandError> {
     for unsupported in &app.unsupported {
         talk::warning(&told(unsupported));
     }
-    let controller_namespace = view::or(&application.status.controller_namespace, client.namespace());
+    let controller_namespace = client.governed_from(View(&node));
     let logins = Logins { cluster: client.cluster(), namespace: controller_namespace };
     let wanted = wanted::load(logins, app, args).await?;
     let mut kinds = HashMap::new();
@@ -103,11 +104,12 @@ pub(crate) async fn run(args: &DiffArgs) -> Result<Outcome, CommandError> {
     complain(&targets)?;
     match client.project(controller_namespace, &app.project).await {
         Ok(project) => {
-            for problem in problems(&project, app, &targets, &kinds) {
+            let seat = Seat { namespace: client.namespace(), controller_namespace };
+            for problem in problems(&project, app, seat, &targets, &kinds) {
                 talk::warning(&problem);
             }
         }
-        Err(problem) => talk::warning(&problem),
+        Err(error) => talk::warning(&format!("the project is not known: {}", error.lines().join(": "))),
     }
     let synced = synced(&application.status, &targets.digest.to_string());
     let base = base(&client, logins, app, args, &synced.at, &tracking_name, &mut kinds).await;

@@ -13,11 +13,24 @@ use crate::commands::app::view;
 /// How it is said of something that nothing is synced because of it.
 const STOPS: &str = "the controller syncs nothing because of it";
 
+/// Where an Application lies, and where it is governed from.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::commands::app) struct Seat<'a> {
+    pub(in crate::commands::app) namespace: &'a str,
+    pub(in crate::commands::app) controller_namespace: &'a str,
+}
+
 /// What stands against a sync, each in one sentence.
-pub(super) fn problems(project: &Project, app: &App, targets: &Targets, kinds: &HashMap<Gvk, Kind>) -> Vec<String> {
+pub(super) fn problems(
+    project: &Project,
+    app: &App,
+    seat: Seat<'_>,
+    targets: &Targets,
+    kinds: &HashMap<Gvk, Kind>,
+) -> Vec<String> {
     let name = &app.project;
     let [server, cluster] = IN_CLUSTER;
-    let mut problems = of_application(project, app);
+    let mut problems = of_application(project, app, seat);
     let mut objects = BTreeSet::new();
     for target in &targets.objects {
         let key = &target.key;
@@ -37,10 +50,16 @@ pub(super) fn problems(project: &Project, app: &App, targets: &Targets, kinds: &
 }
 
 /// What stands against any sync of the Application, whatever its objects are.
-pub(in crate::commands::app) fn of_application(project: &Project, app: &App) -> Vec<String> {
+pub(in crate::commands::app) fn of_application(project: &Project, app: &App, seat: Seat<'_>) -> Vec<String> {
     let name = &app.project;
     let (server, cluster) = address(app);
     let mut problems = Vec::new();
+    if !project.permits_application_namespace(seat.namespace, seat.controller_namespace) {
+        problems.push(format!(
+            "project '{name}' does not take Applications of the namespace '{}' ({STOPS}): add it to sourceNamespaces",
+            seat.namespace
+        ));
+    }
     if !project.permits_source(&app.source.repo_url) {
         let url = view::redacted_url(&app.source.repo_url);
         problems
@@ -103,14 +122,21 @@ mod tests {
         let targets = placed(&rendered, app, "shop", &HashMap::new());
         let said = |spec: &str| {
             let text = format!(r#"{{"metadata":{{"name":"team"}},"spec":{spec}}}"#);
-            problems(&Project::read(text.as_bytes()).unwrap(), app, &targets, &HashMap::new()).join("\n")
+            let seat = Seat { namespace: "team-a", controller_namespace: "argocd" };
+            problems(&Project::read(text.as_bytes()).unwrap(), app, seat, &targets, &HashMap::new()).join("\n")
         };
         let none = said(r#"{"sourceRepos":[],"destinations":[]}"#);
-        for part in ["the repository https://git.example/a", "the namespace 'shop'", "ConfigMap elsewhere/a"] {
+        for part in [
+            "the repository https://git.example/a",
+            "the namespace 'shop'",
+            "ConfigMap elsewhere/a",
+            "Applications of the namespace 'team-a'",
+        ] {
             assert!(none.contains(part), "{part}: {none}");
         }
         assert!(!none.contains("hunter2"), "{none}");
-        let all = r#""sourceRepos":["*"],"destinations":[{"server":"*","namespace":"*"}]"#;
+        let all =
+            r#""sourceNamespaces":["team-*"],"sourceRepos":["*"],"destinations":[{"server":"*","namespace":"*"}]"#;
         assert_eq!(said(&format!("{{{all}}}")), "");
         let kind = said(&format!(r#"{{{all},"namespaceResourceBlacklist":[{{"group":"","kind":"ConfigMap"}}]}}"#));
         assert!(kind.contains("its kind is not allowed"), "{kind}");

@@ -1,4 +1,4 @@
-//! AppProjects as raw objects. Entry point: [`Projects::connect`].
+//! AppProjects as raw objects. Entry points: [`Projects::connect`], [`Projects::of`].
 
 use trueup_api::{DEFAULT_PROJECT, crd};
 use trueup_cluster::{Cluster, Kind};
@@ -8,7 +8,7 @@ use crate::access::{self, AccessArgs};
 use crate::command_error::{CommandError, cluster_error_with_message, user_error};
 
 /// The AppProjects of one namespace.
-pub(super) struct Projects {
+pub(crate) struct Projects {
     cluster: Cluster,
     kind: Kind,
     namespace: String,
@@ -18,20 +18,24 @@ pub(super) struct Projects {
 
 impl Projects {
     /// Connects, and makes sure that the cluster knows AppProjects.
-    pub(super) async fn connect(args: &AccessArgs) -> Result<Self, CommandError> {
-        let cluster = args.connect().await?;
+    pub(crate) async fn connect(args: &AccessArgs) -> Result<Self, CommandError> {
+        Self::of(args.connect().await?, &args.namespace).await
+    }
+
+    /// Those of a namespace of a cluster that is connected already.
+    pub(crate) async fn of(cluster: Cluster, namespace: &str) -> Result<Self, CommandError> {
         let gvk = Gvk { group: crd::GROUP.into(), version: crd::VERSION.into(), kind: "AppProject".into() };
         let kind = cluster.kind(&gvk).await.map_err(access::without_applications)?;
-        Ok(Self { cluster, kind, namespace: args.namespace.clone() })
+        Ok(Self { cluster, kind, namespace: namespace.to_owned() })
     }
 
     /// Where they are.
-    pub(super) fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         &self.namespace
     }
 
     /// All of them, by name.
-    pub(super) async fn list(&self) -> Result<Vec<Node>, CommandError> {
+    pub(crate) async fn list(&self) -> Result<Vec<Node>, CommandError> {
         let listed = self.cluster.list_raw(&self.kind, Some(&self.namespace), None).await;
         let mut listed = listed.map_err(|error| access::explained("cannot list AppProjects", error))?;
         listed.sort_by(|one, other| one.name.cmp(&other.name));
@@ -39,7 +43,7 @@ impl Projects {
     }
 
     /// One of them; nothing for the project `default` where nobody has made any project.
-    pub(super) async fn get(&self, name: &str) -> Result<Option<Node>, CommandError> {
+    pub(crate) async fn get(&self, name: &str) -> Result<Option<Node>, CommandError> {
         let found = self.cluster.get_raw(&self.kind, &self.namespace, name).await;
         if let Some(text) = found.map_err(|error| access::explained("cannot read the AppProject", error))? {
             return self.read(&text).map(Some);
