@@ -36,9 +36,9 @@ pub(crate) enum ListFormat {
     Wide,
     /// Kind and name alone, one a line, as kubectl prints them.
     Name,
-    /// A JSON array of the whole objects.
+    /// A JSON array.
     Json,
-    /// A YAML list of the whole objects.
+    /// A YAML list.
     Yaml,
 }
 

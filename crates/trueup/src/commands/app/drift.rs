@@ -36,7 +36,7 @@ pub(crate) struct DriftArgs {
     /// Of what is over, only what was seen in this time; as 90m or 24h.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     since: Option<Duration>,
-    /// How to print the list; 'name' prints the Application if it drifts now.
+    /// How to print the events; 'name' prints the Application if it drifts now.
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
     output: ListFormat,
 }
@@ -61,7 +61,7 @@ pub(crate) async fn run(args: &DriftArgs) -> Result<Outcome, CommandError> {
     let now = drifts(app);
     let drifting: Vec<View<'_>> = now.then_some(app).into_iter().collect();
     let mut output = Output::stdout();
-    print(&mut output, &told, &drifting, args.output, false)?;
+    print(&mut output, &told, &drifting, &args.access.namespace, args.output, false)?;
     if let Some(text) = cut(app) {
         talk::note(&text);
     }

@@ -15,7 +15,7 @@ use crate::commands::drift::{self, Columns, Told};
 use crate::complete;
 use crate::output::style::{self, Palette, one_line};
 use crate::output::table::{Cell, Table};
-use crate::output::{DataFormat, Output};
+use crate::output::{DataFormat, Output, talk};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -51,6 +51,9 @@ pub(crate) async fn run(args: &GetArgs) -> Result<Outcome, CommandError> {
         output.text(&text)?;
     }
     output.finish()?;
+    if args.output.is_some() {
+        view::left_out(&app).into_iter().for_each(talk::note);
+    }
     Ok(Outcome::Done)
 }
 

@@ -5,9 +5,9 @@ use trueup_object::Node;
 
 use crate::access::AccessArgs;
 use crate::command_error::{CommandError, Outcome};
-use crate::commands::app::client::{Client, NAME_PREFIX};
+use crate::commands::app::client::{Client, typed_name};
 use crate::commands::app::view::{self, View};
-use crate::output::style::{Paint, one_line};
+use crate::output::style::Paint;
 use crate::output::table::{Cell, Table};
 use crate::output::{DataFormat, ListFormat, Output, talk};
 
@@ -34,7 +34,7 @@ pub(crate) struct ListArgs {
     /// Applications of all namespaces.
     #[arg(short = 'A', long)]
     all_namespaces: bool,
-    /// How to print the list.
+    /// How to print the list; 'json' and 'yaml' print whole objects.
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
     output: ListFormat,
 }
@@ -57,13 +57,16 @@ pub(crate) async fn run(args: &ListArgs) -> Result<Outcome, CommandError> {
         }
         ListFormat::Name => {
             for app in &apps {
-                output.line(&format!("{NAME_PREFIX}{}", one_line(View(app).name())))?;
+                output.line(&typed_name(client.namespace(), View(app)))?;
             }
         }
         ListFormat::Json => output.data(&whole(&apps), DataFormat::Json)?,
         ListFormat::Yaml => output.yaml(&whole(&apps))?,
     }
     output.finish()?;
+    if matches!(args.output, ListFormat::Json | ListFormat::Yaml) {
+        apps.iter().find_map(view::left_out).into_iter().for_each(talk::note);
+    }
     Ok(Outcome::Done)
 }
 

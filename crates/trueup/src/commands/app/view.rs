@@ -224,6 +224,28 @@ pub(crate) fn printable(node: &Node) -> Node {
     node
 }
 
+/// What [`printable`] leaves out that somebody who puts it into a cluster again would miss.
+pub(crate) fn left_out(node: &Node) -> Option<&'static str> {
+    has_login(node).then_some(
+        "logins in repoURL are left out: what is made of this needs a Secret of the repository, or --repo with the login",
+    )
+}
+
+fn has_login(node: &Node) -> bool {
+    let login = |url: &str| {
+        let authority = url.split_once("://")?.1.split('/').next()?;
+        Some(authority.rsplit_once('@')?.0.to_owned())
+    };
+    match node {
+        Node::Map(map) => map.iter().any(|(key, value)| match value.as_str() {
+            Some(url) => key == "repoURL" && login(url).is_some_and(|own| login(&redacted_url(url)) != Some(own)),
+            None => has_login(value),
+        }),
+        Node::List(items) => items.iter().any(has_login),
+        _ => false,
+    }
+}
+
 fn redact(node: &mut Node) {
     match node {
         Node::Map(map) => redact_map(map),
@@ -292,6 +314,14 @@ mod tests {
             "spec":{"sources":[{"repoURL":"http://u:hunter2@h/a"}]},"status":{"history":[{"source":{"repoURL":"http://u:hunter2@h/a"}}]}}"#;
         let shown = printable(&node(app)).to_string();
         assert!(!shown.contains("hunter2") && !shown.contains("managedFields"), "{shown}");
+        assert!(left_out(&node(app)).is_some() && left_out(&printable(&node(app))).is_none());
+        for whole in ["https://HOST/a", "ssh://git@h.example:22/a", "git@h:a", "http://h/a@b"] {
+            assert_eq!(
+                left_out(&node(&format!(r#"{{"spec":{{"source":{{"repoURL":"{whole}"}}}}}}"#))),
+                None,
+                "{whole}"
+            );
+        }
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(crate) struct DriftArgs {
     /// Also what is over, if it was seen in this time; as 90m or 24h.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     since: Option<std::time::Duration>,
-    /// How to print the list; 'name' prints the Applications that drift now.
+    /// How to print the events; 'name' prints the Applications that drift now.
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
     output: ListFormat,
 }
@@ -75,7 +75,7 @@ async fn show(args: &DriftArgs) -> Result<Outcome, CommandError> {
     newest_first(&mut told);
     let drifting: Vec<View<'_>> = apps.iter().copied().filter(|app| drifts(*app)).collect();
     let mut output = Output::stdout();
-    print(&mut output, &told, &drifting, args.output, true)?;
+    print(&mut output, &told, &drifting, client.namespace(), args.output, true)?;
     if let Some(text) = unknown(&apps) {
         talk::warning(&text);
     }

@@ -8,9 +8,9 @@ use trueup_diff::drift::Outcome;
 use trueup_object::{Node, ObjectKey};
 
 use crate::command_error::CommandError;
-use crate::commands::app::client::NAME_PREFIX;
+use crate::commands::app::client::typed_name;
 use crate::commands::app::view::{self, View};
-use crate::output::style::{Paint, one_line};
+use crate::output::style::Paint;
 use crate::output::table::{Cell, Table};
 use crate::output::{DataFormat, ListFormat, Output};
 
@@ -82,11 +82,12 @@ pub(crate) fn newest_first(told: &mut [Told<'_>]) {
     told.sort_by_key(|told| Reverse(told.text("lastDetectedAt")));
 }
 
-/// Prints events; by `name`, the Applications that drift.
+/// Prints events; by `name`, the Applications that drift, for commands with this `--namespace`.
 pub(crate) fn print(
     output: &mut Output,
     told: &[Told<'_>],
     drifting: &[View<'_>],
+    namespace: &str,
     format: ListFormat,
     application: bool,
 ) -> Result<(), CommandError> {
@@ -98,9 +99,7 @@ pub(crate) fn print(
             let text = table(told, columns).print(output.palette);
             output.text(&text)
         }
-        ListFormat::Name => {
-            drifting.iter().try_for_each(|app| output.line(&format!("{NAME_PREFIX}{}", one_line(app.name()))))
-        }
+        ListFormat::Name => drifting.iter().try_for_each(|app| output.line(&typed_name(namespace, *app))),
         ListFormat::Json => output.data(&data(), DataFormat::Json),
         ListFormat::Yaml => output.yaml(&data()),
     }
