@@ -26,6 +26,9 @@ pub(crate) enum Policy {
 /// Words that are cut from a value that is not understood, in characters: it may be a whole file.
 const SHOWN_MAX: usize = 40;
 
+/// The most objects that a warning names: a label that hundreds inherit is one mistake.
+const NAMED_MAX: usize = 3;
+
 // === impl Policy ===
 
 impl Policy {
@@ -75,24 +78,31 @@ pub(crate) fn left_alone(application: &Application, view: &View, memory: &Memory
     reported.map(|(target, _)| target.key.clone()).collect()
 }
 
-/// What is not understood.
+/// What is not understood: once for the Application, and once for all of its objects.
 pub(crate) fn notices(application: &Application, view: &View) -> Vec<Notice> {
-    let own = on_application(application).and_then(|word| unknown("", word));
-    let objects =
-        view.targets.objects.iter().filter_map(|target| unknown(&format!("{}: ", target.key), on_object(target)?));
-    own.into_iter().chain(objects).collect()
+    let own = on_application(application).filter(|word| Policy::read(word).is_none()).map(|word| unknown("", word));
+    own.into_iter().chain(unknown_on_objects(&view.targets.objects)).collect()
 }
 
-fn unknown(whose: &str, word: &str) -> Option<Notice> {
-    if Policy::read(word).is_some() {
-        return None;
-    }
+fn unknown_on_objects(targets: &[Target]) -> Option<Notice> {
+    let of = |target| on_object(target).filter(|word| Policy::read(word).is_none());
+    let found: Vec<(&Target, &str)> = targets.iter().filter_map(|target| Some((target, of(target)?))).collect();
+    let (_, word) = found.first()?;
+    let named: Vec<String> = found.iter().take(NAMED_MAX).map(|(target, _)| target.key.to_string()).collect();
+    let more = match found.len().saturating_sub(NAMED_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(unknown(&format!("{}{more}: ", named.join(", ")), word))
+}
+
+fn unknown(whose: &str, word: &str) -> Notice {
     let shown: String = word.chars().take(SHOWN_MAX).collect();
     let message = format!(
         "{whose}{}: '{shown}' is not known, so drift is reported and not healed: write 'report' or 'heal', or remove it",
         annotations::DRIFT_POLICY
     );
-    Some(Notice { kind: condition::COMPARISON_WARNING, message })
+    Notice { kind: condition::COMPARISON_WARNING, message }
 }
 
 #[cfg(test)]
@@ -147,9 +157,15 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_said_and_cut() {
-        assert_eq!(unknown("", "report"), None);
-        let said = unknown("ConfigMap ns/c: ", &"x".repeat(500)).unwrap();
-        assert!(said.message.starts_with("ConfigMap ns/c: trueup.dev/drift-policy: 'xxx"), "{}", said.message);
-        assert!(said.message.len() < 250, "{}", said.message);
+        let said = |policies: &[&str]| {
+            let targets: Vec<Target> = policies.iter().map(|policy| target(Some(policy))).collect();
+            unknown_on_objects(&targets).map(|notice| notice.message)
+        };
+        assert_eq!(said(&["report", "heal"]), None);
+        let one = said(&["report", &"x".repeat(500)]).unwrap();
+        assert!(one.starts_with("ConfigMap ns/c: trueup.dev/drift-policy: 'xxx"), "{one}");
+        assert!(one.len() < 250, "{one}");
+        let many = said(&["of"; 800]).unwrap();
+        assert!(many.starts_with("ConfigMap ns/c, ConfigMap ns/c, ConfigMap ns/c and 797 more: "), "{many}");
     }
 }
