@@ -170,6 +170,31 @@ async fn what_else_is_not_as_it_should_be_is_told() {
 }
 
 #[tokio::test]
+async fn who_may_not_watch_does_not_wait_for_ever() {
+    let scene = limited("unwatched").await;
+    let control = scene.control.as_str();
+    let control_plane = &scene.world.control_plane;
+    scene.admin.create(&objects("applications", control), &scene.application().build()).await;
+    let role = format!("create role {ACCOUNT} -n {control} --verb=get,patch --resource=applications.argoproj.io");
+    kubectl(control_plane, &role).await;
+    let binding =
+        format!("create rolebinding {ACCOUNT} -n {control} --role={ACCOUNT} --serviceaccount={control}:{ACCOUNT}");
+    kubectl(control_plane, &binding).await;
+    let token = kubectl(control_plane, &format!("create token {ACCOUNT} -n {control}")).await;
+    let own =
+        kubeconfig(&scene, "unwatched", |config| config["users"][0]["user"] = json!({"token": token.trim()})).await;
+    let said = trueup_bed::until("the role to count", trueup_e2e::SLOW, async || {
+        let said = trueup(&own, control, "app wait unwatched").await;
+        if said.err.contains("cannot read the Application") { Err(said.err) } else { Ok(said) }
+    })
+    .await
+    .unwrap();
+    assert!(said.err.contains("cannot watch the Application") && said.err.contains("forbidden"), "{}", said.err);
+    assert!(said.err.contains("trueup app get"), "{}", said.err);
+    said.with(2);
+}
+
+#[tokio::test]
 async fn projects_are_listed_and_shown() {
     let scene = limited("proj").await;
     let control = scene.control.as_str();

@@ -72,8 +72,9 @@ pub(crate) async fn run(args: &DeleteArgs) -> Result<Outcome, CommandError> {
     let mut marked = Vec::new();
     for name in &args.names {
         let (client, name) = Client::connect_for(&args.access, name).await?;
-        // A slip in a name should not be found out after half of them are gone.
+        // A slip in a name, or what is not possible, should not be found out after half of them are gone.
         let app = client.get(&name).await?;
+        drop(request(View(&app), args.cascade, args.propagation_policy)?);
         marked.push((client, name, app));
     }
     if !args.yes {
@@ -131,7 +132,7 @@ async fn delete(client: &Client, name: &str, seen: &Node, args: &DeleteArgs) -> 
                         app.qualified_name()
                     )));
                 }
-                Ok(request(app, args.cascade, args.propagation_policy))
+                request(app, args.cascade, args.propagation_policy)
             })
             .await?;
         let view = View(&app);
@@ -146,8 +147,8 @@ async fn delete(client: &Client, name: &str, seen: &Node, args: &DeleteArgs) -> 
     }
 }
 
-/// The patch after which a deletion does what is wanted.
-fn request(app: View<'_>, cascade: bool, policy: Policy) -> Vec<Value> {
+/// The patch after which a deletion does what is wanted, or why it cannot.
+fn request(app: View<'_>, cascade: bool, policy: Policy) -> Result<Vec<Value>, CommandError> {
     let before: Vec<&str> = app.0.list_at(&["metadata", "finalizers"]).iter().filter_map(Node::as_str).collect();
     let wanted = match policy {
         Policy::Foreground => RESOURCES_FINALIZER,
@@ -160,17 +161,25 @@ fn request(app: View<'_>, cascade: bool, policy: Policy) -> Vec<Value> {
     let is_cascading = |finalizer: &&str| CASCADING.contains(finalizer);
     let there: Vec<&str> = before.iter().copied().filter(is_cascading).collect();
     if (cascade && there.len() == 1 && same(there[0])) || (!cascade && there.is_empty()) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     // Once it is being deleted, the API server takes no further finalizers.
+    if cascade && app.is_deleting() {
+        if !there.is_empty() {
+            return Ok(Vec::new());
+        }
+        let name = app.qualified_name();
+        return Err(user_error(format!(
+            "{name} is being deleted already, without its objects: that cannot be changed any more"
+        ))
+        .hinted(format!("see which objects it has, and delete them yourself: trueup app resources {name} -o name"))
+        .hinted("or leave them: --cascade=false"));
+    }
     let mut after: Vec<&str> = before.into_iter().filter(|finalizer| !is_cascading(finalizer)).collect();
     if cascade {
-        if app.is_deleting() {
-            return Vec::new();
-        }
         after.push(wanted);
     }
-    vec![json!({"op": "add", "path": "/metadata/finalizers", "value": after})]
+    Ok(vec![json!({"op": "add", "path": "/metadata/finalizers", "value": after})])
 }
 
 async fn wait(client: &Client, name: &str, app: &Node, args: &DeleteArgs) -> Result<(), CommandError> {
@@ -205,7 +214,7 @@ mod tests {
 
     fn finalizers(before: &str, cascade: bool, policy: Policy) -> Option<String> {
         let app = Node::from_json(format!(r#"{{"metadata":{{"finalizers":{before}}}}}"#).as_bytes()).unwrap();
-        request(View(&app), cascade, policy).first().map(|operation| operation["value"].to_string())
+        request(View(&app), cascade, policy).unwrap().first().map(|operation| operation["value"].to_string())
     }
 
     #[test]
@@ -226,6 +235,23 @@ mod tests {
         for (before, cascade, policy, after) in cases {
             assert_eq!(finalizers(&before, cascade, policy), after, "{before} {cascade} {policy:?}");
         }
+    }
+
+    #[test]
+    fn what_goes_without_its_objects_cannot_take_them_along_any_more() {
+        let app = |finalizers: &[&str]| {
+            let metadata = json!({"name": "a", "namespace": "n", "deletionTimestamp": "x", "finalizers": finalizers});
+            Node::from_json(json!({"metadata": metadata}).to_string().as_bytes()).unwrap()
+        };
+        let asked = |finalizers: &[&str], cascade| request(View(&app(finalizers)), cascade, Policy::Foreground);
+        let refused = asked(&["other"], true).unwrap_err();
+        assert_eq!(
+            refused.error.to_string(),
+            "n/a is being deleted already, without its objects: that cannot be changed any more"
+        );
+        assert!(asked(&["other"], false).unwrap().is_empty());
+        assert!(asked(&[BACKGROUND_FINALIZER], true).unwrap().is_empty());
+        assert_eq!(asked(&[RESOURCES_FINALIZER, "other"], false).unwrap()[0]["value"], json!(["other"]));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use trueup_cluster::{ClusterError, RawEvent};
 use trueup_object::Node;
 
+use crate::access;
 use crate::command_error::{CommandError, unmet};
 use crate::commands::app::client::Client;
 use crate::commands::app::silence;
@@ -104,6 +105,12 @@ pub(crate) async fn follow_to_end<T>(
             Told::Gone => {
                 progress.end();
                 return at_end();
+            }
+            Told::Failed(error @ ClusterError::Forbidden { .. }) => {
+                progress.end();
+                // Nobody grants it by waiting.
+                return Err(access::explained("cannot watch the Application", error)
+                    .hinted(format!("what was asked for goes on; look at it: trueup app get {qualified}")));
             }
             Told::Failed(error) => {
                 progress.say(|| talk::warning(&format!("cannot watch the Application, trying again: {error}")));
