@@ -34,6 +34,10 @@ impl Applications {
         self.0.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
+    pub(crate) fn all(&self) -> Vec<Arc<Application>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
     pub(crate) fn names(&self) -> Vec<Arc<str>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }

@@ -146,7 +146,7 @@ impl Metrics {
 
 fn drifted_objects(world: &World) -> Family<Labels, Gauge> {
     let family = Family::<Labels, Gauge>::default();
-    for application in world.applications.names().iter().filter_map(|name| world.applications.get(name)) {
+    for application in world.applications.all() {
         let Some(drift) = &application.status.drift else { continue };
         let meta = &application.meta;
         let labels = vec![("namespace", meta.namespace.clone()), ("name", meta.name.clone())];

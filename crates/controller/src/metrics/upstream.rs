@@ -26,6 +26,9 @@ const RECONCILE_BUCKETS: [f64; 7] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 /// The queue that upstream's `workqueue_depth` calls so.
 const QUEUE: &str = "app_reconciliation_queue";
 
+/// How `argocd_app_reconcile` calls every destination but our own cluster.
+const OTHER_SERVER: &str = "other";
+
 type Counters<N = u64, A = std::sync::atomic::AtomicU64> = Family<Labels, Counter<N, A>>;
 type Gauges = Family<Labels, Gauge>;
 type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
@@ -74,7 +77,9 @@ impl Upstream {
 
     /// Counts a comparison of an application, and how long it took.
     pub(crate) fn compared(&self, application: &Application, took: Duration) {
-        let labels = vec![("namespace", application.meta.namespace.clone()), ("dest_server", server(application))];
+        // It counts on after its applications, so what users write as their server must not make series.
+        let server = if server(application) == IN_CLUSTER_SERVER { IN_CLUSTER_SERVER } else { OTHER_SERVER };
+        let labels = vec![("namespace", application.meta.namespace.clone()), ("dest_server", server.to_owned())];
         self.reconciles.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
@@ -134,7 +139,7 @@ impl Upstream {
 /// What the Applications say.
 fn applications(registry: &mut Registry, world: &World) {
     let (info, conditions) = (Gauges::default(), Gauges::default());
-    for application in world.applications.names().iter().filter_map(|name| world.applications.get(name)) {
+    for application in world.applications.all() {
         info.get_or_create(&with(&names(&application), facts(&application))).set(1);
         for condition in &application.status.conditions {
             let labels = with(&names(&application), [("condition", condition.kind.clone())]);
@@ -292,6 +297,23 @@ mod tests {
             ]
         );
         assert_eq!(repository("nonsense with hunter2"), "");
+    }
+
+    #[test]
+    fn what_users_write_as_their_server_makes_no_series() {
+        let upstream = Upstream::new();
+        for server in ["https://kubernetes.default.svc", "https://a", "https://b", ""] {
+            let application = application(&json!({"server": server}), "https://git.example/a");
+            upstream.compared(&application, Duration::from_millis(1));
+        }
+        let (mut registry, mut text) = (Registry::default(), String::new());
+        registry.register("argocd_app_reconcile", "", upstream.reconciles.clone());
+        encode(&mut text, &registry).unwrap();
+        let counts: Vec<&str> = text.lines().filter(|line| line.starts_with("argocd_app_reconcile_count")).collect();
+        assert_eq!(counts.len(), 2, "{text}");
+        for line in [r#"dest_server="https://kubernetes.default.svc"} 1"#, r#"dest_server="other"} 3"#] {
+            assert!(counts.iter().any(|count| count.ends_with(line)), "{line}\n{text}");
+        }
     }
 
     #[test]
