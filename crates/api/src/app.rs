@@ -117,6 +117,15 @@ pub struct IgnoreRule {
     globs: Option<(Glob, Glob)>,
 }
 
+/// What never counts at one object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ignored<'a> {
+    /// Fields, as JSON pointers.
+    pub pointers: Vec<&'a str>,
+    /// Field managers.
+    pub managers: Vec<&'a str>,
+}
+
 /// What is wrong with a specification; there is at least one error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct SpecErrors(pub Vec<SpecError>);
@@ -176,6 +185,15 @@ impl App {
                 ignore_differences: spec.ignore_differences.clone(),
             },
         })
+    }
+
+    /// What never counts at an object.
+    pub fn ignored(&self, key: &ObjectKey) -> Ignored<'_> {
+        let rules = || self.ignore.iter().filter(|rule| rule.matches(key));
+        Ignored {
+            pointers: rules().flat_map(|rule| &rule.pointers).map(String::as_str).collect(),
+            managers: rules().flat_map(|rule| &rule.managers).map(String::as_str).collect(),
+        }
     }
 }
 

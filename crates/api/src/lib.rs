@@ -30,7 +30,8 @@ mod type_check;
 pub mod unsupported;
 
 pub use app::{
-    App, Automated, DEFAULT_PROJECT, Destination, Directory, FIELD_MANAGER, IgnoreRule, Source, SpecError, SpecErrors,
+    App, Automated, DEFAULT_PROJECT, Destination, Directory, FIELD_MANAGER, IgnoreRule, Ignored, Source, SpecError,
+    SpecErrors,
 };
 pub use application::{Application, Cascade, Manager, Meta, ReadError, Refresh};
 pub use drift::{Drift, DriftEvent, DriftField};

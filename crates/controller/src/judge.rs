@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use trueup_api::{App, ObjectOptions, object_options};
 use trueup_cluster::{Apply, ClusterError, Kind, Live};
-use trueup_diff::{Comparison, Input, Note, Projection, Schema, compare};
+use trueup_diff::{Comparison, Input, Note, Projection, Schema, compare, is_built_in};
 use trueup_health::Health;
 use trueup_object::{Digest, Gvk, Node, ObjectKey};
 use trueup_render::Target;
@@ -178,9 +178,7 @@ async fn contrast(frame: &Frame<'_>, memory: &Memory, target: &Target, live: &No
     let base = memory.base_of(&target.key, &empty);
     let projection =
         memory.projections.get(&target.key).filter(|(of, ..)| *of == target.digest).map(|(.., projection)| projection);
-    let rules = || frame.spec.ignore.iter().filter(|rule| rule.matches(&target.key));
-    let ignore: Vec<&str> = rules().flat_map(|rule| &rule.pointers).map(String::as_str).collect();
-    let ignore_managers: Vec<&str> = rules().flat_map(|rule| &rule.managers).map(String::as_str).collect();
+    let ignored = frame.spec.ignored(&target.key);
     let scalers: Vec<&str> = frame.scalers.iter().map(String::as_str).collect();
     let unknown = Schema::unknown();
     let input = Input {
@@ -189,8 +187,8 @@ async fn contrast(frame: &Frame<'_>, memory: &Memory, target: &Target, live: &No
         base,
         schema: &unknown,
         projection: projection.map(AsRef::as_ref),
-        ignore: &ignore,
-        ignore_managers: &ignore_managers,
+        ignore: &ignored.pointers,
+        ignore_managers: &ignored.managers,
         scalers: &scalers,
         migration_manager: frame.migration_manager.as_deref(),
         built_in: is_built_in(&target.gvk.group),
@@ -293,11 +291,6 @@ pub(crate) fn leaves(comparison: &Comparison) -> Digest {
     Digest::of_parts(comparison.differences.iter().map(|difference| difference.path.to_string()))
 }
 
-/// Whether a group's kinds are the API server's own: theirs are the quantities that it stores in one form.
-pub(crate) fn is_built_in(group: &str) -> bool {
-    !group.contains('.') || group.ends_with(".k8s.io")
-}
-
 /// What a note is worth a condition for; what was given up or is never compared needs nobody's attention.
 fn said(key: &ObjectKey, note: &Note) -> Option<String> {
     match note {
@@ -342,4 +335,12 @@ fn cause(
         frame.scalers.join(",").as_bytes(),
         frame.migration_manager.as_deref().unwrap_or_default().as_bytes(),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_manager_that_no_rule_may_name_is_ours() {
+        assert_eq!(trueup_api::FIELD_MANAGER, trueup_diff::MANAGER);
+    }
 }

@@ -129,6 +129,11 @@ pub enum Note {
     Aggregated,
 }
 
+/// Whether a group's kinds are the API server's own: theirs are the quantities that it stores in one form.
+pub fn is_built_in(group: &str) -> bool {
+    !group.contains('.') || group.ends_with(".k8s.io")
+}
+
 /// Compares one object.
 pub fn compare(input: &Input) -> Comparison {
     let owners = Owners::of(input.live);

@@ -17,7 +17,7 @@ pub mod schema;
 pub mod takeover;
 mod value;
 
-pub use compare::{Comparison, Difference, Input, Note, Owner, What, compare};
+pub use compare::{Comparison, Difference, Input, Note, Owner, What, compare, is_built_in};
 pub use mask::{masked, masked_pair};
 pub use owners::{MANAGER, only_managed_fields_differ};
 pub use projection::Projection;

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use trueup_api::{App, Application, annotations, object_options, prunes_explicitly};
 use trueup_cluster::{Apply, Kind, Live};
 use trueup_diff::{
-    Comparison, Difference, Input, Note, Projection, Schema, What, compare, masked, masked_pair, to_send,
+    Comparison, Difference, Input, Note, Projection, Schema, What, compare, is_built_in, masked, masked_pair, to_send,
     without_duplicates,
 };
 use trueup_object::{Gvk, Node, ObjectKey, yaml};
@@ -169,9 +169,7 @@ impl<'a> Frame<'a> {
 
     /// The controller's comparison: with the kind's schema where lists want it, with the server's word where there is doubt.
     async fn compare(&self, kind: &Kind, target: &Target, live: &Node) -> Comparison {
-        let rules = || self.app.ignore.iter().filter(|rule| rule.matches(&target.key));
-        let ignore: Vec<&str> = rules().flat_map(|rule| &rule.pointers).map(String::as_str).collect();
-        let ignore_managers: Vec<&str> = rules().flat_map(|rule| &rule.managers).map(String::as_str).collect();
+        let ignored = self.app.ignored(&target.key);
         let unknown = Schema::unknown();
         let mut known = None;
         let (desired, nothing) = (target.manifest.node(), Node::map());
@@ -181,8 +179,8 @@ impl<'a> Frame<'a> {
             base: self.base.of(&target.key, desired, &nothing),
             schema: &unknown,
             projection: None,
-            ignore: &ignore,
-            ignore_managers: &ignore_managers,
+            ignore: &ignored.pointers,
+            ignore_managers: &ignored.managers,
             scalers: &self.scalers,
             migration_manager: self.migration_manager,
             built_in: is_built_in(&target.gvk.group),
@@ -224,11 +222,6 @@ impl<'a> Frame<'a> {
 fn added(target: &Target) -> Change {
     let node = masked(kind_of(&target.gvk), target.manifest.node());
     Change { object: target.key.clone(), remarks: Vec::new(), live: String::new(), wanted: text(node) }
-}
-
-/// Whether a group's kinds are the API server's own: theirs are the quantities that it stores in one form.
-fn is_built_in(group: &str) -> bool {
-    !group.contains('.') || group.ends_with(".k8s.io")
 }
 
 /// The kind as the masks want it: another group's Secret is no Secret.
