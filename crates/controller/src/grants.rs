@@ -67,7 +67,7 @@ pub const GRANTS: &[Grant] = &[
         place: Place::Namespace,
         group: "",
         resources: &["secrets"],
-        verbs: &["get", "list", "watch"],
+        verbs: &["list", "watch"],
         why: "reads the credentials of repositories; Secrets of other namespaces are read only where Git has such",
         only_for: Some("private repositories"),
     },
