@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::json;
-use tokio::time::Instant;
+use trueup_bed::Audit;
 use trueup_bed::until;
 use trueup_e2e::App;
 use trueup_e2e::Scene;
@@ -14,15 +14,12 @@ use trueup_object::yaml;
 /// After three heals the next waits are 18 and 54 s: for so long it must be quiet.
 const PEACE: Duration = Duration::from_mins(2);
 
-/// Changes the colour again and again, as often as it makes a fight, and answers when each heal came.
-async fn fight(scene: &Scene<'_>) -> Vec<Instant> {
-    let mut healed = Vec::new();
+/// Changes the colour again and again, as often as it makes a fight.
+async fn fight(scene: &Scene<'_>) {
     for _ in 0..3 {
         scene.edit("configmaps", "config", &json!({"data": {"colour": "red"}})).await;
         scene.until_value("configmaps", "config", "/data/colour", "blue").await;
-        healed.push(Instant::now());
     }
-    healed
 }
 
 async fn fought_over(scene: &Scene<'_>) -> App {
@@ -43,11 +40,15 @@ fn message(app: &Value) -> String {
 async fn it_backs_off_and_the_entry_that_it_prints_ends_it() {
     let scene = Scene::shared("drift-fight").await;
     let app = fought_over(&scene).await;
-    let healed = fight(&scene).await;
-    // A heal is seen some milliseconds after it came.
-    let slack = Duration::from_millis(300);
-    assert!(healed[1] - healed[0] + slack >= Duration::from_secs(2), "{healed:?}");
-    assert!(healed[2] - healed[1] + slack >= Duration::from_secs(6), "{healed:?}");
+    let audit = Audit::of(&scene.world.control_plane).await.unwrap();
+    let mark = audit.mark().await.unwrap();
+    fight(&scene).await;
+    let requests = audit.since(mark).await.unwrap().by("trueup").writes();
+    let heals = requests.filtered(|request| request.namespace == scene.namespace && request.resource == "configmaps");
+    let healed: Vec<i64> = heals.iter().map(|heal| heal.at.unwrap().as_millisecond()).collect();
+    assert_eq!(healed.len(), 3, "{heals:?}");
+    // The wait counts from before the request is made: what it takes to arrive is let off, not the wait.
+    assert!(healed[1] - healed[0] >= 1_000 && healed[2] - healed[1] >= 5_000, "{healed:?}");
     let words = ["ignoreDifferences", "'kubectl-edit'", "/data/colour", "kind: ConfigMap"];
     let seen = app.condition("ComparisonWarning", &words).await;
     let message = message(&seen);
