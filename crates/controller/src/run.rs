@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use trueup_cluster::{Cluster, ClusterError, KindError, Writes};
-use trueup_git::{FetchProgram, GitError, Limits, Stores, StoresConfig};
+use trueup_git::{FetchProgram, GitError, Limits, Proxies, Stores, StoresConfig};
 use trueup_object::Gvk;
 use trueup_render::Renderer;
 
@@ -140,6 +140,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         cache_dir: config.cache_dir.join("git"),
         fetch_program: config.fetch_program.clone(),
         limits: Limits::default(),
+        proxies: Proxies::from_env(),
     });
     let stores = stores.map_err(|source| RunError::Cache { path: config.cache_dir.clone(), source })?;
     let (stop, stopped) = watch::channel(false);

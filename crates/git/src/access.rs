@@ -29,6 +29,11 @@ pub struct Access {
 }
 
 impl Access {
+    /// Who we are: what a server may show us depends on this alone.
+    pub(crate) fn who(&self) -> (&Login, Option<&ClientCertificate>) {
+        (&self.login, self.tls.client.as_ref())
+    }
+
     /// What of it matters at a URL: what does not must not make two stores of one.
     pub(crate) fn relevant_to(&self, url: &RepoUrl) -> Self {
         if url.file_path().is_some() {
@@ -66,7 +71,7 @@ pub enum Login {
 }
 
 /// An installed GitHub App.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GitHubApp {
     /// The id of the App.
     pub id: u64,
@@ -81,7 +86,7 @@ pub struct GitHubApp {
 /// Certificates, in PEM.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tls {
-    /// Authorities that are trusted beside those of the system.
+    /// Authorities that are trusted, in place of those of the system; without any it is those.
     pub authorities: Arc<str>,
     /// What we show to a server that asks for a certificate.
     pub client: Option<ClientCertificate>,
@@ -106,6 +111,16 @@ impl fmt::Debug for Login {
             Self::Key(_) => "Key(…)",
             Self::GitHubApp(_) => "GitHubApp(…)",
         })
+    }
+}
+
+impl fmt::Debug for GitHubApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the URL: a login in it is refused, but only when it is used.
+        f.debug_struct("GitHubApp")
+            .field("id", &self.id)
+            .field("installation", &self.installation)
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,19 +5,22 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead as _, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::http::Discovered;
-use crate::http_client;
+use crate::http_client::Settings;
 use crate::local::Local;
 use crate::pack::{Incoming, Packs};
+use crate::private::keep_memory_private;
+use crate::process::REQUEST_BYTES;
 use crate::protocol::{self, Capabilities, Fetched, Want};
 use crate::remote::Remote;
 use crate::server::Server;
-use crate::{Access, CommitId, GitError, Limits, RepoUrl};
+use crate::{Access, CommitId, GitError, Limits, Proxies, RepoUrl};
 
 /// The longest request, in bytes: some hundreds of commit ids, and certificates and known hosts, each of a ConfigMap that has
 /// 1 MiB at most.
@@ -31,6 +34,7 @@ pub(crate) struct Request {
     /// The URL with its credentials.
     pub(crate) url: String,
     pub(crate) access: Access,
+    pub(crate) proxies: Proxies,
     pub(crate) store: PathBuf,
     pub(crate) cache_dir: PathBuf,
     pub(crate) limits: Limits,
@@ -72,6 +76,7 @@ pub(crate) type Reply = Result<Done, GitError>;
 ///
 /// It takes no arguments and needs no environment. The exit code is a failure only if there is no answer.
 pub fn fetch_main() -> ExitCode {
+    keep_memory_private();
     let Some(request) = read_request() else { return ExitCode::FAILURE };
     std::thread::spawn(end_with_parent);
     let reply = work(&request);
@@ -84,7 +89,7 @@ pub fn fetch_main() -> ExitCode {
 /// One line of JSON; what follows it is nothing until the parent ends.
 fn read_request() -> Option<Request> {
     // Byte by byte from the locked, buffered stdin: nobody else reads it before the watcher does.
-    let mut line = String::new();
+    let mut line = Zeroizing::new(String::with_capacity(REQUEST_BYTES));
     std::io::stdin().lock().take(REQUEST_BYTES_MAX).read_line(&mut line).ok()?;
     serde_json::from_str(&line).ok()
 }
@@ -110,7 +115,7 @@ fn work(request: &Request) -> Reply {
             let runtime = runtime.map_err(|error| process_failed(&remote, &error.to_string()))?;
             let packs = if *suspect { distrust(packs, commits)? } else { packs };
             runtime.block_on(async {
-                let origin = Origin::open(&remote, discovered.as_ref(), &request.cache_dir, &request.limits).await?;
+                let origin = Origin::open(&remote, discovered.as_ref(), request).await?;
                 let bring = Bring { origin, packs, remote: &remote, limits: &request.limits, searched };
                 bring.all(commits, used).await
             })
@@ -136,17 +141,18 @@ enum Origin<'a> {
 }
 
 impl<'a> Origin<'a> {
-    async fn open(
-        remote: &'a Remote,
-        discovered: Option<&'a Discovered>,
-        cache_dir: &Path,
-        limits: &Limits,
-    ) -> Result<Self, GitError> {
+    async fn open(remote: &'a Remote, discovered: Option<&'a Discovered>, request: &Request) -> Result<Self, GitError> {
         if remote.url.file_path().is_some() {
-            return Ok(Self::Disk(Local::open(&remote.url, cache_dir)?));
+            return Ok(Self::Disk(Local::open(&remote.url, &request.cache_dir)?));
         }
-        let client = || http_client::client(remote, limits);
-        let (server, capabilities) = Server::open(remote, discovered, client, limits).await?;
+        let over_http = match discovered {
+            None => None,
+            Some(discovered) => {
+                let client = Settings::of(&remote.access).client(&request.proxies, &request.limits);
+                Some((client.map_err(|detail| Settings::unusable(remote, &detail))?, discovered))
+            }
+        };
+        let (server, capabilities) = Server::open(remote, over_http, &request.limits).await?;
         Ok(Self::Server(Box::new(server), capabilities))
     }
 }

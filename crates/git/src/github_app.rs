@@ -1,8 +1,11 @@
 //! The tokens of a GitHub App: a signed claim buys one for an hour, which then is the password of an ordinary login.
 //!
-//! Kept: one token per store, until shortly before it ends. Invariant: the App's key signs here and goes nowhere, not even to
+//! Kept: one token per installation of an App, until shortly before it ends. Invariant: the App's key signs here and goes nowhere, not even to
 //! the fetch process; nothing that the server says is repeated. Entry point: [`Tokens::login`].
 
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::SystemRandom;
@@ -18,7 +21,9 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use crate::{GitError, GitHubApp, Login, RepoUrl, Secret};
+use crate::http_client::Settings;
+use crate::store::lock;
+use crate::{Access, GitError, GitHubApp, Login, RepoUrl, Secret, Tls};
 
 /// The API where no other is named.
 const GITHUB_API: &str = "https://api.github.com";
@@ -37,9 +42,20 @@ const TOKEN_LIFE_MAX: Duration = Duration::from_hours(1);
 /// A token is replaced so long before its end: longer than any fetch that begins with it.
 const RENEW_BEFORE: Duration = Duration::from_mins(10);
 
-/// The token of one store.
+/// The tokens of all Apps.
 #[derive(Debug, Default)]
-pub(crate) struct Tokens(Mutex<Option<Token>>);
+pub(crate) struct Tokens(std::sync::Mutex<HashMap<Holder, Held>>);
+
+/// Nothing before the first was bought. Locked while one is bought.
+type Held = Arc<Mutex<Option<Token>>>;
+
+/// Whose token it is. The App's key belongs to it: who has another one must not get what this one bought.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Holder {
+    app: GitHubApp,
+    /// Whose repositories they are, where the installation is looked up by them.
+    owner: Option<String>,
+}
 
 #[derive(Debug)]
 struct Token {
@@ -73,7 +89,8 @@ struct Asking<'a> {
 impl Tokens {
     /// The login that the App stands for at a repository. Who comes while a token is being bought shares it.
     pub(crate) async fn login(&self, app: &GitHubApp, url: &RepoUrl, client: &Client) -> Result<Login, GitError> {
-        let mut token = self.0.lock().await;
+        let held = self.held(app, url);
+        let mut token = held.lock().await;
         let secret = match &*token {
             Some(token) if Instant::now() < token.renew_at => token.secret.clone(),
             _ => {
@@ -84,17 +101,73 @@ impl Tokens {
         Ok(Login::Basic { username: TOKEN_USER.to_owned(), password: secret })
     }
 
-    /// The server refused the token before its time: the next login buys another.
-    pub(crate) async fn refused(&self) {
-        *self.0.lock().await = None;
+    /// A server refused a token before its time: the next login buys another, unless somebody has already.
+    pub(crate) async fn refused(&self, app: &GitHubApp, url: &RepoUrl, refused: &Secret) {
+        let held = self.held(app, url);
+        let mut token = held.lock().await;
+        if token.as_ref().is_some_and(|token| token.secret == *refused) {
+            *token = None;
+        }
+    }
+
+    fn held(&self, app: &GitHubApp, url: &RepoUrl) -> Held {
+        let owner = match app.installation {
+            Some(_) => None,
+            None => owner_and_name(url).map(|(owner, _)| owner.to_lowercase()),
+        };
+        let mut all = lock(&self.0);
+        let holder = Holder { app: app.clone(), owner };
+        if let Some(held) = all.get(&holder) {
+            return Arc::clone(held);
+        }
+        // Those of Apps that are gone: nobody holds them, and they have ended.
+        let now = Instant::now();
+        let is_good =
+            |held: &Held| held.try_lock().is_ok_and(|held| held.as_ref().is_some_and(|own| now < own.renew_at));
+        all.retain(|_, held| Arc::strong_count(held) > 1 || is_good(held));
+        Arc::clone(all.entry(holder).or_default())
     }
 }
 
-async fn buy(app: &GitHubApp, url: &RepoUrl, client: &Client) -> Result<Token, GitError> {
+/// How the API is reached: by the repository's proxy, and always with its certificate checked. What the repository's server is
+/// shown, and what it is allowed, is nobody else's.
+pub(crate) fn settings(app: &GitHubApp, url: &RepoUrl, access: &Access) -> Settings {
+    let host = |url: Url| url.host_str().map(str::to_owned);
+    let named = app.enterprise_url.as_deref().and_then(|api| Url::parse(api).ok()).and_then(host);
+    let same_host = named.is_some() && named == url.http_base().and_then(host);
+    let authorities = if same_host { Arc::clone(&access.tls.authorities) } else { Arc::default() };
+    let tls = Tls { authorities, client: None };
+    Settings { tls, insecure: false, ..Settings::of(access) }
+}
+
+/// The API's URL, if the claim can go there.
+fn api(app: &GitHubApp) -> Result<Url, &'static str> {
     let api = app.enterprise_url.as_deref().unwrap_or(GITHUB_API);
-    let usable = |api: &Url| matches!(api.scheme(), "https" | "http") && api.has_host();
-    let api = Url::parse(api.trim_end_matches('/')).ok().filter(usable);
-    let api = api.ok_or_else(|| wrong(url, "githubAppEnterpriseBaseUrl is not a URL: write https://HOST/api/v3"))?;
+    let api = Url::parse(api.trim_end_matches('/')).ok().filter(Url::has_host);
+    let api = api.ok_or("githubAppEnterpriseBaseUrl is not a URL: write https://HOST/api/v3")?;
+    if !api.username().is_empty() || api.password().is_some() {
+        return Err("githubAppEnterpriseBaseUrl has a user name or password in it: take it out, the App is the login");
+    }
+    let on_this_machine = api
+        .host_str()
+        .is_some_and(|host| host.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback()));
+    match api.scheme() {
+        "https" => Ok(api),
+        "http" if on_this_machine => Ok(api),
+        _ => Err("githubAppEnterpriseBaseUrl is not https: the token would be readable on its way"),
+    }
+}
+
+/// Whose repository it is, and what it is called.
+fn owner_and_name(url: &RepoUrl) -> Option<(String, String)> {
+    let path = url.http_base()?.path().to_owned();
+    let path = path.trim_matches('/');
+    let path = path.strip_suffix(".git").unwrap_or(path);
+    path.rsplit_once('/').map(|(owner, name)| (owner.to_owned(), name.to_owned()))
+}
+
+async fn buy(app: &GitHubApp, url: &RepoUrl, client: &Client) -> Result<Token, GitError> {
+    let api = api(app).map_err(|why| wrong(url, why))?;
     let claim = claim(app, SystemTime::now()).map_err(|why| wrong(url, why))?;
     let asking = Asking { app, url, client, api, claim };
     let issued = timeout(ASK_TIMEOUT, asking.token()).await.map_err(|_| GitError::Deadline {
@@ -122,15 +195,11 @@ impl Asking<'_> {
 
     /// The installation that may read this repository.
     async fn installation(&self) -> Result<u64, GitError> {
-        let display = self.url.to_string();
-        let path = Url::parse(&display).map(|url| url.path().to_owned()).unwrap_or_default();
-        let path = path.trim_matches('/');
-        let path = path.strip_suffix(".git").unwrap_or(path);
-        let Some((owner, name)) = path.rsplit_once('/') else {
+        let Some((owner, name)) = owner_and_name(self.url) else {
             return Err(wrong(self.url, "the URL names no owner and repository: set githubAppInstallationID"));
         };
         let missing = "the App is not installed for this repository: install it there, or set githubAppInstallationID";
-        let found: Installation = self.ask(Method::GET, &["repos", owner, name, "installation"], missing).await?;
+        let found: Installation = self.ask(Method::GET, &["repos", &owner, &name, "installation"], missing).await?;
         Ok(found.id)
     }
 

@@ -1,6 +1,6 @@
-//! The HTTP client of a repository: whom it trusts, what it shows, which way it takes; and what its errors mean.
+//! An HTTP client: whom it trusts, what it shows, which way it takes; and what its errors mean.
 //!
-//! Entry points: [`client`] and [`failed`].
+//! Entry points: [`Settings::client`] and [`failed`].
 
 use std::error::Error;
 use std::time::Duration;
@@ -13,58 +13,75 @@ use zeroize::Zeroizing;
 use crate::certificate_problem::CertificateProblem;
 use crate::protocol::AGENT;
 use crate::remote::Remote;
-use crate::{Access, GitError, Limits, Tls};
+use crate::{Access, GitError, Limits, Proxies, Secret, Tls};
 
 /// How long a connection may take to come up: several lost packets, not a dead host.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the client says when a proxy answers 407 to a tunnel; it has no type for it.
 const TUNNEL_REFUSED: &str = "proxy authorization required";
 
-/// Whether a repository can share the client that knows of nothing but the system.
-pub(crate) fn is_plain(access: &Access) -> bool {
-    access.tls == Tls::default() && access.proxy.is_none() && !access.insecure
+/// What makes two clients one: whom it trusts, what it shows, which way it takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Settings {
+    pub(crate) tls: Tls,
+    /// In place of the proxies of the environment.
+    pub(crate) proxy: Option<Secret>,
+    pub(crate) no_proxy: String,
+    /// Any certificate is taken.
+    pub(crate) insecure: bool,
 }
 
-/// The client for all repositories that need nothing of their own. Cheap to clone, connections are shared.
-pub(crate) fn shared(limits: &Limits) -> Result<Client, String> {
-    builder(limits).build().map_err(|error| words(&error))
-}
+impl Settings {
+    /// Those of a repository.
+    pub(crate) fn of(access: &Access) -> Self {
+        let Access { tls, proxy, insecure, .. } = access;
+        // Without a proxy of its own it says nothing: the environment has its own list.
+        let no_proxy = if proxy.is_some() { access.no_proxy.clone() } else { String::new() };
+        Self { tls: tls.clone(), proxy: proxy.clone(), no_proxy, insecure: *insecure }
+    }
 
-/// The client of one repository.
-pub(crate) fn client(remote: &Remote, limits: &Limits) -> Result<Client, GitError> {
-    let Access { tls, proxy, no_proxy, insecure, .. } = &remote.access;
-    let unusable = |detail: &str| GitError::Settings { repository: remote.to_string(), detail: detail.to_owned() };
-    let mut builder = builder(limits);
-    if !tls.authorities.is_empty() {
-        let authorities = Certificate::from_pem_bundle(tls.authorities.as_bytes()).unwrap_or_default();
-        if authorities.is_empty() {
-            return Err(unusable(
-                "what stands under the host's name in argocd-tls-certs-cm is no certificate in PEM: correct or remove it",
-            ));
+    /// The error that says why no client can be made.
+    pub(crate) fn unusable(remote: &Remote, detail: &str) -> GitError {
+        GitError::Settings { repository: remote.to_string(), detail: remote.scrub(detail) }
+    }
+
+    /// Makes the client; or says why that cannot be. Reads the system's certificates where it is to trust them.
+    pub(crate) fn client(&self, proxies: &Proxies, limits: &Limits) -> Result<Client, String> {
+        let Self { tls, proxy, no_proxy, insecure } = self;
+        let mut builder = builder(limits);
+        if !tls.authorities.is_empty() {
+            let authorities = Certificate::from_pem_bundle(tls.authorities.as_bytes()).unwrap_or_default();
+            if authorities.is_empty() {
+                let why = "what stands under the host's name in argocd-tls-certs-cm is no certificate in PEM: correct or remove it";
+                return Err(why.to_owned());
+            }
+            // Not beside the system's: who names the authority of a host wants no other one to speak for it.
+            builder = builder.tls_certs_only(authorities);
         }
-        builder = builder.tls_certs_merge(authorities);
+        if let Some(own) = &tls.client {
+            let pem = Zeroizing::new(format!("{}\n{}\n", own.certificate, own.key.reveal()));
+            // The error may quote what it could not read.
+            let identity = Identity::from_pem(pem.as_bytes()).map_err(|_| {
+                "tlsClientCertData and tlsClientCertKey must be a certificate and its unencrypted private key, both in PEM"
+            })?;
+            builder = builder.identity(identity);
+        }
+        if *insecure {
+            builder = builder.tls_danger_accept_invalid_certs(true);
+        }
+        builder = match proxy {
+            None => proxies.apply(builder),
+            Some(url) => {
+                let usable = Url::parse(url.reveal()).ok();
+                let usable = usable.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+                let proxy = usable.and_then(|url| Proxy::all(url).ok());
+                let proxy = proxy.ok_or("the proxy must be a URL with http:// or https://")?;
+                builder.proxy(proxy.no_proxy(NoProxy::from_string(no_proxy)))
+            }
+        };
+        // What is left to fail is the certificates: that they do not fit each other, or hold none after all.
+        builder.build().map_err(|error| words(&error))
     }
-    if let Some(own) = &tls.client {
-        let pem = Zeroizing::new(format!("{}\n{}\n", own.certificate, own.key.reveal()));
-        let identity = Identity::from_pem(pem.as_bytes());
-        // The error may quote what it could not read.
-        builder = builder.identity(identity.map_err(|_| {
-            unusable("tlsClientCertData and tlsClientCertKey must be a certificate and its unencrypted private key, both in PEM")
-        })?);
-    }
-    if *insecure {
-        builder = builder.tls_danger_accept_invalid_certs(true);
-    }
-    if let Some(url) = proxy {
-        let usable =
-            Url::parse(url.reveal()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let proxy = usable.and_then(|url| Proxy::all(url).ok());
-        let proxy = proxy.ok_or_else(|| unusable("the proxy must be a URL with http:// or https://"))?;
-        // A proxy of its own takes the place of those of the environment.
-        builder = builder.proxy(proxy.no_proxy(NoProxy::from_string(no_proxy)));
-    }
-    // What is left to fail is the certificates: that they do not fit each other, or hold none after all.
-    builder.build().map_err(|error| unusable(&remote.scrub(&words(&error))))
 }
 
 fn builder(limits: &Limits) -> ClientBuilder {
@@ -76,6 +93,8 @@ fn builder(limits: &Limits) -> ClientBuilder {
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(limits.idle)
         .referer(false)
+        // Those of the environment are ours to name: the fetch process has none.
+        .no_proxy()
 }
 
 /// What a failed request means for people.

@@ -8,7 +8,9 @@
 
 mod access;
 mod certificate_problem;
+mod clients;
 mod credentials;
+mod disk;
 mod error;
 mod fetch;
 mod github_app;
@@ -24,6 +26,7 @@ mod pkt;
 mod private;
 mod process;
 mod protocol;
+mod proxies;
 mod range;
 mod read;
 mod remote;
@@ -48,7 +51,9 @@ pub use fetch::fetch_main;
 pub use id::{BlobId, CommitId, IdError, TreeId};
 pub use limits::Limits;
 pub use near::near;
+pub use private::keep_memory_private;
 pub use process::FetchProgram;
+pub use proxies::Proxies;
 pub use read::{Commit, Entry, EntryKind};
 pub use repository_secret::{REPOSITORY_SECRETS, RepositorySecret};
 pub use secret::Secret;

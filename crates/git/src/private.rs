@@ -1,6 +1,7 @@
 //! Directories and files that nobody else on the machine may read: stores hold private code, and manifests that may be Secrets.
 //!
-//! Entry points: [`directory`], [`write`] and [`close`].
+//! So does the memory of a process that reads them. Entry points: [`directory`], [`write`], [`close`] and
+//! [`keep_memory_private`].
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -58,6 +59,22 @@ pub(crate) fn close(path: &Path) {
     let _ = path;
 }
 
+/// Keeps the memory of this process, where keys are, to itself: a crash writes none of it to disk, and no other process of the same
+/// user may look into it. For the first line of `main`.
+///
+/// Where the system refuses, the process goes on: it may be one on which this cannot be had.
+pub fn keep_memory_private() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    }
+    // The limit alone does not count where the system hands cores to a program.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
 #[cfg(unix)]
 #[cfg(test)]
 mod tests {
@@ -67,6 +84,16 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_crash_writes_nothing_to_disk() {
+        use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+
+        keep_memory_private();
+        assert_eq!(getrlimit(Resource::Core).current, Some(0));
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
     }
 
     #[test]

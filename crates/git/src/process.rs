@@ -15,22 +15,12 @@ use crate::remote::Remote;
 /// The longest answer, in bytes: some hundreds of errors.
 const REPLY_BYTES_MAX: u64 = 1024 * 1024;
 /// What a request usually has, in bytes: a URL, a login, some hundreds of commit ids.
-const REQUEST_BYTES: usize = 64 * 1024;
+pub(crate) const REQUEST_BYTES: usize = 64 * 1024;
 /// How much of what a crashing process wrote to stderr is kept, in bytes.
 const STDERR_BYTES_MAX: u64 = 4 * 1024;
-/// Variables that the process may see: where certificates are, and which way leads out. Nothing else of ours concerns it.
-const VARIABLES: [&str; 10] = [
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "no_proxy",
-];
+/// Variables that the process may see: where certificates are. Nothing else of ours concerns it; proxies may hold a password, and
+/// an environment can be read by others, so they go the way of the logins.
+const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// The program that runs [`crate::fetch_main`]: the own binary with its hidden subcommand.
 #[derive(Debug, Clone, PartialEq, Eq)]

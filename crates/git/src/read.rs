@@ -192,14 +192,14 @@ impl Store {
 
     /// Runs a read with a handle; once more with a fresh one if the store failed, because a rewrite replaces packs.
     fn read<T>(&self, work: impl Fn(&Repository) -> Result<T, Failure>) -> Result<T, GitError> {
-        let waiting = lock(&self.handles).pop();
+        let waiting = lock(&self.disk.handles).pop();
         if let Some(repository) = waiting {
             match work(&repository) {
                 Err(Failure::Store(_)) => {}
                 done => return self.done(repository, done),
             }
         }
-        match Repository::open_bare(&self.dir) {
+        match Repository::open_bare(&self.disk.dir) {
             Ok(repository) => {
                 let done = work(&repository);
                 self.done(repository, done)
@@ -212,7 +212,7 @@ impl Store {
 
     fn done<T>(&self, repository: Repository, done: Result<T, Failure>) -> Result<T, GitError> {
         if !matches!(done, Err(Failure::Store(_))) {
-            let mut handles = lock(&self.handles);
+            let mut handles = lock(&self.disk.handles);
             if handles.len() < HANDLES_MAX {
                 handles.push(repository);
             }
@@ -221,7 +221,7 @@ impl Store {
             Failure::Answer(error) => error,
             Failure::Store(error) => {
                 // The next fetch looks whether what should be here is here.
-                self.suspect.store(true, Ordering::Release);
+                self.disk.suspect.store(true, Ordering::Release);
                 self.failed(error.message())
             }
         })

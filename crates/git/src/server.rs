@@ -27,12 +27,11 @@ impl<'a> Server<'a> {
     /// What was found out over HTTP serves every connection; over SSH each one says itself what the server can do.
     pub(crate) async fn open(
         remote: &'a Remote,
-        discovered: Option<&Discovered>,
-        client: impl FnOnce() -> Result<Client, GitError>,
+        over_http: Option<(Client, &Discovered)>,
         limits: &Limits,
     ) -> Result<(Self, Capabilities), GitError> {
-        if let Some(discovered) = discovered {
-            let wire = Http::new(client()?, remote, discovered)?;
+        if let Some((client, discovered)) = over_http {
+            let wire = Http::new(client, remote, discovered)?;
             return Ok((Self::Http(wire), discovered.capabilities.clone()));
         }
         let (wire, capabilities) = Ssh::open(remote, limits).await?;

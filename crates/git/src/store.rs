@@ -4,18 +4,17 @@
 //! however often. What is read from a store is in `read.rs`.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use git2::Repository;
 use tokio::sync::OwnedMutexGuard;
 
+use crate::disk::{Disk, Flight};
 use crate::fetch::{Done, Request, Work};
-use crate::github_app::Tokens;
+use crate::github_app;
 use crate::http::{self, Discovered};
-use crate::http_client;
+use crate::http_client::Settings;
 use crate::local::Local;
 use crate::pack::kept_path;
 use crate::protocol::{self, Ref};
@@ -23,72 +22,44 @@ use crate::remote::Remote;
 use crate::revision::{self, Revision};
 use crate::server::Server;
 use crate::stores::{Counters, Counts, Shared};
-use crate::used::Used;
 use crate::{Access, CommitId, GitError, Limits, Login, RepoUrl};
 
 /// How long a commit that no branch and no tag has is not searched for again: the search fetches all history.
 const SEARCH_PAUSE: Duration = Duration::from_hours(6);
 /// Vain searches that are remembered per store; more wrong commit ids than that nobody has.
 const SEARCHES_MAX: usize = 1000;
+
 /// The local store of one repository. Asking the server is `async`; reading blocks for as long as a disk takes.
 pub struct Store {
     pub(crate) url: RepoUrl,
     access: Access,
-    /// Of a GitHub App: the password that it has just now.
-    tokens: Tokens,
-    /// A client of its own, made when it is first needed.
-    client: OnceLock<reqwest::Client>,
-    pub(crate) dir: PathBuf,
+    /// Shared with the stores that have the same login and go another way.
+    pub(crate) disk: Arc<Disk>,
     shared: Arc<Shared>,
     /// For what goes on after a fetch has answered.
     me: Weak<Self>,
     /// What the server can do, once it has said so.
     discovered: Mutex<Option<Discovered>>,
-    /// One fetch at a time.
-    flight: Arc<tokio::sync::Mutex<Flight>>,
     /// How many fetches have ended.
     landed: AtomicU64,
-    /// When commits were last asked for.
-    used: Mutex<Used>,
-    /// Set by a reader that missed an object which should be here.
-    pub(crate) suspect: AtomicBool,
-    /// Open handles that nobody uses just now.
-    pub(crate) handles: Mutex<Vec<Repository>>,
-    counts: Counts,
-}
-
-/// What the last fetch leaves to the next.
-#[derive(Debug, Default)]
-struct Flight {
     /// The commits and the error of the last fetch, if it failed.
-    failed: Option<(Vec<CommitId>, GitError)>,
-    searched: HashMap<CommitId, Instant>,
-    /// The number of packs that starts a rewrite; grows when rewriting fails.
-    packs_max: usize,
-    /// The bytes of packs that start a rewrite; grows when rewriting does not help.
-    bytes_max: u64,
+    failed: Mutex<Option<(Vec<CommitId>, GitError)>>,
+    counts: Counts,
 }
 
 // === impl Store ===
 
 impl Store {
-    pub(crate) fn new(url: &RepoUrl, access: &Access, dir: PathBuf, shared: &Arc<Shared>) -> Arc<Self> {
-        let Limits { packs: packs_max, store_bytes: bytes_max, .. } = shared.config.limits;
-        let flight = Flight { packs_max, bytes_max, ..Flight::default() };
+    pub(crate) fn new(url: &RepoUrl, access: &Access, disk: Arc<Disk>, shared: &Arc<Shared>) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             url: url.clone(),
             access: access.clone(),
-            tokens: Tokens::default(),
-            client: OnceLock::new(),
-            dir,
+            disk,
             shared: Arc::clone(shared),
             me: me.clone(),
             discovered: Mutex::default(),
-            flight: Arc::new(tokio::sync::Mutex::new(flight)),
             landed: AtomicU64::new(0),
-            used: Mutex::default(),
-            suspect: AtomicBool::new(false),
-            handles: Mutex::default(),
+            failed: Mutex::default(),
             counts: Counts::default(),
         })
     }
@@ -151,23 +122,28 @@ impl Store {
     async fn list(&self, names: &[String]) -> Result<HashMap<String, CommitId>, GitError> {
         let remote = self.remote().await?;
         let listed = self.list_at(&remote, names).await;
-        self.learn_from(listed.as_ref().err()).await;
+        self.learn_from(&remote, listed.as_ref().err()).await;
         Ok(listed?.into_iter().map(|found| (found.name, found.id)).collect())
     }
 
     async fn list_at(&self, remote: &Remote, names: &[String]) -> Result<Vec<Ref>, GitError> {
         let discovered = self.discover(remote).await?;
-        let client = || self.client(remote);
-        let (server, capabilities) = Server::open(remote, discovered.as_ref(), client, self.limits()).await?;
+        let over_http = match &discovered {
+            Some(discovered) => Some((self.client(remote).await?, discovered)),
+            None => None,
+        };
+        let (server, capabilities) = Server::open(remote, over_http, self.limits()).await?;
         protocol::list(&server, &capabilities, names, self.limits()).await
     }
 
     /// What a failure says about what we thought to know.
-    async fn learn_from(&self, error: Option<&GitError>) {
+    async fn learn_from(&self, remote: &Remote, error: Option<&GitError>) {
         let Some(error) = error else { return };
         *lock(&self.discovered) = None;
-        if matches!(error, GitError::Unauthorized { .. }) {
-            self.tokens.refused().await;
+        if let GitError::Unauthorized { .. } = error
+            && let (Login::GitHubApp(app), Login::Basic { password, .. }) = (&self.access.login, &remote.access.login)
+        {
+            self.shared.tokens.refused(app, &self.url, password).await;
         }
     }
 
@@ -180,7 +156,7 @@ impl Store {
         if known.is_some() {
             return Ok(known);
         }
-        let discovered = http::discover(&self.client(remote)?, remote, self.limits()).await?;
+        let discovered = http::discover(&self.client(remote).await?, remote, self.limits()).await?;
         *lock(&self.discovered) = Some(discovered.clone());
         Ok(Some(discovered))
     }
@@ -189,20 +165,15 @@ impl Store {
     async fn remote(&self) -> Result<Remote, GitError> {
         let mut remote = Remote { url: self.url.clone(), access: self.access.clone() };
         if let Login::GitHubApp(app) = &self.access.login {
-            remote.access.login = self.tokens.login(app, &self.url, &self.client(&remote)?).await?;
+            let settings = github_app::settings(app, &self.url, &self.access);
+            let client = self.shared.clients.client(settings, &remote, &self.shared.config).await?;
+            remote.access.login = self.shared.tokens.login(app, &self.url, &client).await?;
         }
         Ok(remote)
     }
 
-    fn client(&self, remote: &Remote) -> Result<reqwest::Client, GitError> {
-        if http_client::is_plain(&remote.access) {
-            return Ok(self.shared.client.clone());
-        }
-        if let Some(client) = self.client.get() {
-            return Ok(client.clone());
-        }
-        let client = http_client::client(remote, self.limits())?;
-        Ok(self.client.get_or_init(|| client).clone())
+    async fn client(&self, remote: &Remote) -> Result<reqwest::Client, GitError> {
+        self.shared.clients.client(Settings::of(&remote.access), remote, &self.shared.config).await
     }
 
     async fn resolve_on_disk(
@@ -233,26 +204,26 @@ impl Store {
 
     /// Whether the commit is here, with all its files.
     pub fn has(&self, commit: &CommitId) -> bool {
-        kept_path(&self.dir, *commit).is_file()
+        kept_path(&self.disk.dir, *commit).is_file()
     }
 
     /// Makes commits present: nothing to do if they are, else one fetch, however many wait for it.
     ///
     /// Commits that can be had are here afterwards even if others cannot; the error is then about the first of these.
     pub async fn fetch(&self, commits: &[CommitId]) -> Result<(), GitError> {
-        lock(&self.used).note(commits, self.limits().kept_commits);
+        lock(&self.disk.used).note(commits, self.limits().kept_commits);
         if self.missing(commits).is_empty() {
             return Ok(());
         }
         let landed = self.landed.load(Ordering::Acquire);
-        let mut flight = Arc::clone(&self.flight).lock_owned().await;
+        let mut flight = Arc::clone(&self.disk.flight).lock_owned().await;
         let missing = self.missing(commits);
         if missing.is_empty() {
             return Ok(());
         }
         // A fetch ended while we waited: if it failed for a reason that is ours too, asking again at once helps nobody.
         if self.landed.load(Ordering::Acquire) != landed
-            && let Some((tried, error)) = &flight.failed
+            && let Some((tried, error)) = &*lock(&self.failed)
             && (error.is_about_repository() || missing.iter().all(|id| tried.contains(id)))
         {
             return Err(error.clone());
@@ -266,7 +237,7 @@ impl Store {
             }
             Err(error) => (Some(error), false),
         };
-        flight.failed = first.clone().map(|error| (missing, error));
+        *lock(&self.failed) = first.clone().map(|error| (missing, error));
         if is_large {
             self.rewrite(flight);
         }
@@ -282,15 +253,15 @@ impl Store {
         let found = async {
             let remote = self.remote().await?;
             let discovered = self.discover(&remote).await;
-            self.learn_from(discovered.as_ref().err()).await;
+            self.learn_from(&remote, discovered.as_ref().err()).await;
             Ok((remote, discovered?))
         };
         let (remote, discovered) = self.within_listing_deadline(found).await?;
         flight.searched.retain(|_, at| at.elapsed() < SEARCH_PAUSE);
-        let suspect = self.suspect.swap(false, Ordering::AcqRel);
+        let suspect = self.disk.suspect.swap(false, Ordering::AcqRel);
         let work = Work::Fetch {
             commits: missing.to_vec(),
-            used: lock(&self.used).last(self.limits().kept_commits),
+            used: lock(&self.disk.used).last(self.limits().kept_commits),
             searched: missing.iter().filter(|id| flight.searched.contains_key(id)).copied().collect(),
             suspect,
             discovered,
@@ -298,7 +269,7 @@ impl Store {
         let left = deadline.saturating_duration_since(Instant::now());
         let request = self.request(&remote, work);
         let reply = self.shared.config.fetch_program.run(&request, &remote, left, "fetch").await;
-        self.learn_from(reply.as_ref().err()).await;
+        self.learn_from(&remote, reply.as_ref().err()).await;
         if let Ok(done) = &reply {
             for (id, error) in &done.missing {
                 if matches!(error, GitError::CommitNotFound { .. }) && flight.searched.len() < SEARCHES_MAX {
@@ -307,10 +278,10 @@ impl Store {
             }
         } else {
             // What was doubted is not cleared by a fetch that failed.
-            self.suspect.fetch_or(suspect, Ordering::AcqRel);
+            self.disk.suspect.fetch_or(suspect, Ordering::AcqRel);
         }
         if suspect {
-            lock(&self.handles).clear();
+            lock(&self.disk.handles).clear();
         }
         reply.map_err(|error| self.with_whole_deadline(error))
     }
@@ -339,19 +310,19 @@ impl Store {
                 }
             }
             // Open handles know the packs that are gone.
-            lock(&me.handles).clear();
+            lock(&me.disk.handles).clear();
         });
     }
 
     fn request(&self, remote: &Remote, work: Work) -> Request {
         let config = &self.shared.config;
-        let (url, access) = (remote.url.revealed(), remote.access.clone());
-        let (store, cache_dir) = (self.dir.clone(), config.cache_dir.clone());
-        Request { url, access, store, cache_dir, limits: config.limits, work }
+        let (url, access, proxies) = (remote.url.revealed(), remote.access.clone(), config.proxies.clone());
+        let (store, cache_dir) = (self.disk.dir.clone(), config.cache_dir.clone());
+        Request { url, access, proxies, store, cache_dir, limits: config.limits, work }
     }
 
     fn missing(&self, commits: &[CommitId]) -> Vec<CommitId> {
-        let suspect = self.suspect.load(Ordering::Acquire);
+        let suspect = self.disk.suspect.load(Ordering::Acquire);
         let mut missing: Vec<CommitId> = commits.iter().filter(|id| suspect || !self.has(id)).copied().collect();
         missing.sort_unstable();
         missing.dedup();
@@ -375,7 +346,7 @@ impl Store {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("url", &self.url).field("dir", &self.dir).finish_non_exhaustive()
+        f.debug_struct("Store").field("url", &self.url).field("dir", &self.disk.dir).finish_non_exhaustive()
     }
 }
 

@@ -1,9 +1,11 @@
-//! All stores of a process: one per repository and login, in one cache directory.
+//! All stores of a process, in one cache directory: one store per repository and way to reach it, one directory per repository and
+//! login.
 //!
 //! Invariant: what one login fetched is never found by another. Entry point: [`Stores::store`].
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,16 +14,22 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use crate::clients::Clients;
+use crate::disk::Disk;
+use crate::github_app::Tokens;
 use crate::limits::set_libgit2_limits;
 use crate::pack::LOCK;
 use crate::process::FetchProgram;
 use crate::store::{Store, lock};
-use crate::{Access, GitError, Limits, RepoUrl, http_client, local, private};
+use crate::{Access, GitError, Limits, Proxies, RepoUrl, local, private};
 
 /// Random bytes that make the names of directories say nothing about credentials.
 const SALT_BYTES: usize = 32;
 /// Bytes of a hash that name a directory: 128 bits are beyond accident and attack alike, as the salt is secret.
 const NAME_BYTES: usize = 16;
+
+/// The ending of a directory that is to be deleted: one that a process left behind in the middle of it is deleted by the next.
+const GONE: &str = ".gone";
 
 /// How the stores are kept.
 #[derive(Debug, Clone)]
@@ -32,6 +40,8 @@ pub struct StoresConfig {
     pub fetch_program: FetchProgram,
     /// What a repository may cost.
     pub limits: Limits,
+    /// The way out, for repositories that name none of their own.
+    pub proxies: Proxies,
 }
 
 /// What was asked of servers since the start.
@@ -58,7 +68,8 @@ type Identity = (RepoUrl, Access);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: StoresConfig,
-    pub(crate) client: reqwest::Client,
+    pub(crate) clients: Clients,
+    pub(crate) tokens: Tokens,
     /// One permit for each fetch process that may run.
     pub(crate) slots: Semaphore,
     pub(crate) counts: Counts,
@@ -81,10 +92,10 @@ impl Stores {
         private::directory(&config.cache_dir).map_err(|error| failed(error.to_string()))?;
         let cache_dir = config.cache_dir.canonicalize().map_err(|error| failed(error.to_string()))?;
         let salt = salt(&cache_dir).map_err(|error| failed(error.to_string()))?;
-        let client = http_client::shared(&config.limits).map_err(failed)?;
         let config = StoresConfig { cache_dir, ..config };
         let slots = Semaphore::new(config.limits.fetches.max(1));
-        let shared = Shared { config, client, slots, counts: Counts::default() };
+        let shared =
+            Shared { config, slots, clients: Clients::default(), tokens: Tokens::default(), counts: Counts::default() };
         Ok(Self { shared: Arc::new(shared), salt, known: Mutex::default() })
     }
 
@@ -103,7 +114,9 @@ impl Stores {
             return Ok(Arc::clone(store));
         }
         let dir = self.shared.config.cache_dir.join(self.directory(&identity)?);
-        let store = Store::new(&identity.0, &identity.1, dir, &self.shared);
+        let disk = known.values().map(|store| &store.disk).find(|disk| disk.dir == dir).cloned();
+        let disk = disk.unwrap_or_else(|| Arc::new(Disk::new(dir, &self.shared.config.limits)));
+        let store = Store::new(&identity.0, &identity.1, disk, &self.shared);
         known.insert(identity, Arc::clone(&store));
         Ok(store)
     }
@@ -117,6 +130,25 @@ impl Stores {
     ///
     /// A store that somebody still holds, or that a fetch is writing to, is left for the next time.
     pub fn keep_only(&self, repositories: &[(RepoUrl, Access)]) {
+        self.shared.clients.clear();
+        self.set_aside(repositories);
+        for (name, path) in self.entries() {
+            if !name.ends_with(GONE) {
+                continue;
+            }
+            match fs::remove_dir_all(&path) {
+                // Somebody else does the same.
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    tracing::warn!(store = %path.display(), %error, "cannot remove the store of a repository that is not used");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes the directories that nobody wants out of the way, where no store looks. Deleting them takes long, and others wait
+    /// for this lock.
+    fn set_aside(&self, repositories: &[(RepoUrl, Access)]) {
         let wanted: HashSet<Identity> = repositories.iter().map(|(url, access)| identity(url, access)).collect();
         let mut known = lock(&self.known);
         known.retain(|identity, store| wanted.contains(identity) || Arc::strong_count(store) > 1);
@@ -129,30 +161,35 @@ impl Stores {
                 return;
             }
         };
-        // Nobody can make a store anew while this lock is held.
-        let cache_dir = &self.shared.config.cache_dir;
-        for entry in fs::read_dir(cache_dir).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let is_store = name.to_str().is_some_and(|name| {
-                name.len() == 2 * NAME_BYTES && name.bytes().all(|b| b.is_ascii_hexdigit()) && !kept.contains(name)
-            });
-            if is_store && let Err(error) = remove(&entry.path()) {
-                tracing::warn!(store = %entry.path().display(), %error, "cannot remove the store of a repository that is not used");
+        for (name, path) in self.entries() {
+            let is_store = name.len() == 2 * NAME_BYTES && name.bytes().all(|b| b.is_ascii_hexdigit());
+            if is_store
+                && !kept.contains(&name)
+                && let Err(error) = set_aside(&path)
+            {
+                tracing::warn!(store = %path.display(), %error, "cannot remove the store of a repository that is not used");
             }
         }
     }
 
-    /// Another login has another directory, so that it never finds what this one fetched.
+    /// What is in the cache directory.
+    fn entries(&self) -> Vec<(String, PathBuf)> {
+        let entries = fs::read_dir(&self.shared.config.cache_dir).into_iter().flatten().flatten();
+        entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path()))).collect()
+    }
+
+    /// Another login has another directory, so that it never finds what this one fetched. The key of a GitHub App belongs to it:
+    /// its number alone anybody knows.
     fn directory(&self, (url, access): &Identity) -> Result<String, GitError> {
         let mut hash = Sha256::new();
         let (username, password) = url.credentials().unwrap_or_default();
-        let access = serde_json::to_vec(access).map(Zeroizing::new).map_err(|error| GitError::Store {
+        let who = serde_json::to_vec(&access.who()).map(Zeroizing::new).map_err(|error| GitError::Store {
             repository: url.to_string(),
             // Where the error is, not what stands there.
             detail: format!("its access cannot be written down ({:?})", error.classify()),
         })?;
         let (identity, password) = (url.identity(), password.unwrap_or_default().as_bytes());
-        for part in [&self.salt, identity.as_bytes(), username.as_bytes(), password, &access] {
+        for part in [&self.salt, identity.as_bytes(), username.as_bytes(), password, &who] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
@@ -164,11 +201,18 @@ fn identity(url: &RepoUrl, access: &Access) -> Identity {
     (url.clone(), access.relevant_to(url))
 }
 
-/// Removes a store, unless a process writes to it.
-fn remove(dir: &Path) -> std::io::Result<()> {
+/// Renames a store, unless a process writes to it.
+fn set_aside(dir: &Path) -> std::io::Result<()> {
     // Without the file there was no fetch yet, or it is no store of ours.
     let Ok(lock) = File::open(dir.join(LOCK)) else { return Ok(()) };
-    if lock.try_lock().is_err() { Ok(()) } else { fs::remove_dir_all(dir) }
+    if lock.try_lock().is_err() {
+        return Ok(());
+    }
+    match fs::rename(dir, dir.with_extension(&GONE[1..])) {
+        // One of that name is left from before: it goes now, and this one the next time.
+        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
+        renamed => renamed,
+    }
 }
 
 /// The salt of a cache directory, made at its first use.

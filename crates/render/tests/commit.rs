@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use trueup_git::{Access, CommitId, FetchProgram, GitError, Limits, RepoUrl, Store, Stores, StoresConfig};
+use trueup_git::{Access, CommitId, FetchProgram, GitError, Limits, Proxies, RepoUrl, Store, Stores, StoresConfig};
 use trueup_render::{Counters, DirectoryOptions, RenderError, Rendered, Renderer};
 
 const FETCH: &str = "fetch";
@@ -53,7 +53,12 @@ impl Bench {
         fs::create_dir(&repository).unwrap();
         let exe = std::env::current_exe().unwrap();
         let fetch_program = FetchProgram { exe, args: vec![FETCH.to_owned()] };
-        let config = StoresConfig { cache_dir: dir.path().join("git"), fetch_program, limits: Limits::default() };
+        let config = StoresConfig {
+            cache_dir: dir.path().join("git"),
+            fetch_program,
+            limits: Limits::default(),
+            proxies: Proxies::default(),
+        };
         let url = RepoUrl::parse(&format!("file://{}", repository.display())).unwrap();
         let store = Stores::new(config).unwrap().store(&url, &Access::default()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

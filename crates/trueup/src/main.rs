@@ -25,6 +25,8 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == cli::GIT_FETCH) {
         return trueup_git::fetch_main();
     }
+    // Not only the controller holds keys.
+    trueup_git::keep_memory_private();
     // The one TLS stack; that it is chosen already can only be by ourselves.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     complete::answer(Cli::command);

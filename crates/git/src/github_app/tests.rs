@@ -122,7 +122,7 @@ fn url() -> RepoUrl {
 }
 
 fn client() -> Client {
-    crate::http_client::shared(&crate::Limits::default()).unwrap()
+    Settings::default().client(&crate::Proxies::default(), &crate::Limits::default()).unwrap()
 }
 
 async fn refusal(app: &GitHubApp) -> String {
@@ -139,9 +139,78 @@ async fn a_token_is_bought_once_and_used_as_a_password() {
         assert_eq!(login, expected);
     }
     assert_eq!(github.asked(), ["POST /api/v3/app/installations/42/access_tokens"]);
-    tokens.refused().await;
+    // One that was replaced since is no reason to buy another.
+    tokens.refused(&app, &url(), &Secret::new("ghs_0")).await;
+    tokens.login(&app, &url(), &client()).await.unwrap();
+    assert_eq!(github.asked().len(), 1);
+    tokens.refused(&app, &url(), &Secret::new("ghs_1")).await;
     let login = tokens.login(&app, &url(), &client()).await.unwrap();
     assert!(matches!(login, Login::Basic { password, .. } if password.reveal() == "ghs_2"));
+}
+
+#[tokio::test]
+async fn repositories_of_one_installation_share_a_token_and_those_of_another_key_do_not() {
+    let github = GitHub::start(Manner::Issue(Duration::from_hours(1))).await;
+    let tokens = Tokens::default();
+    let at = |text: &str| RepoUrl::parse(text).unwrap();
+    let (one, two) = (at("https://git.example.com/org/repo"), at("https://git.example.com/Org/other.git"));
+    let (app, found, client) = (github.app(Some(42)), github.app(None), client());
+    let all = [tokens.login(&app, &one, &client), tokens.login(&app, &two, &client), tokens.login(&app, &one, &client)];
+    for login in futures::future::join_all(all).await {
+        assert!(matches!(login.unwrap(), Login::Basic { password, .. } if password.reveal() == "ghs_1"));
+    }
+    assert_eq!(github.asked().len(), 1);
+    // Looked up by the owner: once for all its repositories.
+    tokens.login(&found, &one, &client).await.unwrap();
+    tokens.login(&found, &two, &client).await.unwrap();
+    assert_eq!(github.asked().len(), 3);
+    let stranger = GitHub::start(Manner::Hang).await;
+    let other_key = GitHubApp { key: stranger.key.clone(), ..app };
+    tokens.login(&other_key, &one, &client).await.unwrap_err();
+}
+
+#[test]
+fn what_the_repository_is_shown_and_allowed_is_not_githubs() {
+    let client = Some(crate::ClientCertificate { certificate: "c".to_owned(), key: Secret::new("k") });
+    let tls = Tls { authorities: "pem".into(), client };
+    let proxy = Some(Secret::new("http://proxy"));
+    let access = Access { tls, proxy: proxy.clone(), no_proxy: "x".to_owned(), insecure: true, ..Access::default() };
+    let app = |enterprise_url: Option<&str>| {
+        let enterprise_url = enterprise_url.map(str::to_owned);
+        GitHubApp { id: APP, installation: None, key: Secret::default(), enterprise_url }
+    };
+    let of = |enterprise_url| settings(&app(enterprise_url), &url(), &access);
+    let expected = Settings { proxy, no_proxy: "x".to_owned(), ..Settings::default() };
+    for elsewhere in [None, Some("https://api.example.com/api/v3"), Some("hunter2")] {
+        assert_eq!(of(elsewhere), expected);
+    }
+    let tls = Tls { authorities: "pem".into(), client: None };
+    assert_eq!(of(Some("https://git.example.com:8443/api/v3")), Settings { tls, ..expected });
+}
+
+#[test]
+fn the_claim_goes_over_tls_only() {
+    let at = |url: &str| {
+        let app =
+            GitHubApp { id: APP, installation: None, key: Secret::default(), enterprise_url: Some(url.to_owned()) };
+        let said = format!("{app:?} {:?}", api(&app));
+        assert!(!said.contains("hunter2"), "{said}");
+        api(&app)
+    };
+    for fine in ["https://ghe.example.com/api/v3", "http://127.0.0.1:8080/api/v3", "http://[::1]/"] {
+        at(fine).unwrap();
+    }
+    for (bad, why) in [
+        ("http://ghe.example.com/api/v3", "is not https"),
+        ("http://localhost/api/v3", "is not https"),
+        ("http://127.0.0.1.example.com/", "is not https"),
+        ("ftp://127.0.0.1/", "is not https"),
+        ("https://hunter2@ghe.example.com/api/v3", "has a user name or password"),
+        ("https://me:hunter2@ghe.example.com/api/v3", "has a user name or password"),
+        ("mailto:me", "is not a URL"),
+    ] {
+        assert!(at(bad).unwrap_err().contains(why), "{bad}");
+    }
 }
 
 #[tokio::test]

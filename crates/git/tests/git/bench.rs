@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use trueup_bed::{GitServer, Repository};
-use trueup_git::{Access, CommitId, FetchProgram, GitError, Limits, RepoUrl, Store, Stores, StoresConfig};
+use trueup_git::{Access, CommitId, FetchProgram, GitError, Limits, Proxies, RepoUrl, Store, Stores, StoresConfig};
 
 pub(crate) struct Bench {
     pub(crate) server: GitServer,
@@ -21,9 +21,28 @@ pub(crate) fn fetch_exe() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_trueup-git-fetch"))
 }
 
+/// The fetch processes that this one has started, by their directory in `/proc`. What they run is read from what everybody may
+/// read: they keep the rest to themselves.
+pub(crate) fn fetch_children() -> Vec<PathBuf> {
+    let parent = format!("PPid:\t{}\n", std::process::id());
+    let read = |path: PathBuf| String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    processes
+        .filter(|process| {
+            Path::new(read(process.join("cmdline")).split('\0').next().unwrap_or_default()) == fetch_exe()
+        })
+        .filter(|process| read(process.join("status")).contains(&parent))
+        .collect()
+}
+
 pub(crate) fn stores(cache: &Path, limits: Limits) -> Stores {
+    // Whatever the environment of whoever runs the tests says.
+    stores_behind(cache, limits, Proxies::default())
+}
+
+pub(crate) fn stores_behind(cache: &Path, limits: Limits, proxies: Proxies) -> Stores {
     let fetch_program = FetchProgram { exe: fetch_exe(), args: Vec::new() };
-    Stores::new(StoresConfig { cache_dir: cache.to_owned(), fetch_program, limits }).unwrap()
+    Stores::new(StoresConfig { cache_dir: cache.to_owned(), fetch_program, limits, proxies }).unwrap()
 }
 
 pub(crate) fn url(text: &str) -> RepoUrl {

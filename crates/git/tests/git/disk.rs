@@ -50,17 +50,7 @@ async fn the_cache_is_out_of_bounds_by_whatever_way() {
     let worktree = outside.path().join("worktree");
     std::fs::create_dir(&worktree).unwrap();
     std::fs::write(worktree.join(".git"), format!("gitdir: {}\n", store.display())).unwrap();
-    let ways = [
-        store.clone(),
-        store.join("../").join(store.file_name().unwrap()),
-        outside.path().join("link"),
-        alternates,
-        twice,
-        objects,
-        packs,
-        files,
-        worktree,
-    ];
+    let ways = [store.clone(), outside.path().join("link"), alternates, twice, objects, packs, files, worktree];
     for way in ways {
         for outcome in outcome(&bench, &way, secret).await {
             let error = outcome.unwrap_err();

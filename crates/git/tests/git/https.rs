@@ -1,14 +1,16 @@
 //! Repositories over HTTPS: whose certificate is trusted, what is shown to whom, and which way it goes.
 
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use trueup_bed::{Asked, Authority, Fault, GitServer, GitServerOptions, HttpProxy, Repository};
 use trueup_git::{
-    Access, CertificateProblem, ClientCertificate, CommitId, GitError, Limits, Login, Secret, Store, Stores, Tls,
+    Access, CertificateProblem, ClientCertificate, CommitId, GitError, Limits, Login, Proxies, Secret, Store, Stores,
+    Tls,
 };
 
-use crate::bench::{id, resolve, stores, text, url};
+use crate::bench::{fetch_exe, id, resolve, stores, text, url};
 
 /// A server, a repository with a commit, and a cache.
 struct Https {
@@ -41,8 +43,10 @@ impl Https {
         assert_eq!(text(&store, self.commit, "a").unwrap(), "1");
     }
 
+    /// Lists and fetches into an empty cache, neither of which may succeed.
     async fn refused(&self, access: &Access) -> GitError {
-        let store = self.store(access);
+        let cache = tempfile::tempdir().unwrap();
+        let store = stores(cache.path(), Limits::default()).store(&url(self.repository.url()), access).unwrap();
         let error = resolve(&store, "main").await.unwrap_err();
         assert_eq!(store.fetch(&[self.commit]).await, Err(error.clone()));
         assert!(error.is_about_repository());
@@ -78,6 +82,57 @@ async fn an_authority_of_ones_own_is_trusted_and_no_other() {
     let garbage = Tls { authorities: "hunter2".into(), client: None };
     let error = https.refused(&Access { tls: garbage, ..Access::default() }).await;
     assert!(matches!(&error, GitError::Settings { detail, .. } if !detail.contains("hunter2")), "{error}");
+}
+
+/// Fetches by a fetch process whose system trusts this authority, and says what came of it.
+fn fetch_on_a_system(https: &Https, trusted: &Path, access: &Access) -> Result<serde_json::Value, GitError> {
+    let cache = tempfile::tempdir().unwrap();
+    let capabilities = serde_json::json!({"shallow": true, "object_format": true});
+    let request = serde_json::json!({
+        "url": https.repository.url(),
+        "access": access,
+        "proxies": Proxies::default(),
+        "store": cache.path().join("store"),
+        "cache_dir": cache.path(),
+        "limits": Limits::default(),
+        "work": {"Fetch": {
+            "commits": [https.commit],
+            "used": [],
+            "searched": [],
+            "suspect": false,
+            "discovered": {"base": https.repository.url(), "capabilities": capabilities},
+        }},
+    });
+    let mut child = std::process::Command::new(fetch_exe())
+        .env_clear()
+        .env("SSL_CERT_FILE", trusted)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Kept open: the process ends with whoever asked it.
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "{request}").unwrap();
+    let mut answer = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut answer).unwrap();
+    assert!(child.wait().unwrap().success());
+    serde_json::from_str(&answer).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_of_ones_own_takes_the_place_of_the_systems() {
+    let (system, own) = (Authority::new("the system's").unwrap(), Authority::new("ours").unwrap());
+    let trusted = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&trusted, system.pem()).unwrap();
+    let by_system = GitServerOptions { tls: Some(system.certify(&["localhost"]).unwrap()), clients: None };
+    let https = Https::new(by_system).await;
+    fetch_on_a_system(&https, trusted.path(), &Access::default()).unwrap();
+    // Whoever got a certificate for this host from another authority is not who was named.
+    let error = fetch_on_a_system(&https, trusted.path(), &trusting(&own)).unwrap_err();
+    assert_eq!(problem(&error), &CertificateProblem::UnknownAuthority);
+    let by_own = GitServerOptions { tls: Some(own.certify(&["localhost"]).unwrap()), clients: None };
+    let https = Https::new(by_own).await;
+    fetch_on_a_system(&https, trusted.path(), &trusting(&own)).unwrap();
 }
 
 #[tokio::test]
@@ -209,12 +264,36 @@ async fn access_is_part_of_what_a_store_is() {
     };
     https.repository.require_login("bot", "right");
     https.works(&login("right")).await;
-    let wrong = https.store(&login("wrong"));
-    assert!(!wrong.has(&https.commit));
+    let client = Some(ClientCertificate { certificate: "c".to_owned(), key: Secret::new("k") });
+    let shown = Access { tls: Tls { client, ..Tls::default() }, ..login("right") };
+    for other in [login("wrong"), shown, Access::default()] {
+        assert!(!https.store(&other).has(&https.commit));
+    }
     assert!(Arc::ptr_eq(&https.store(&login("right")), &https.store(&login("right"))));
     // What does not matter over HTTP does not make another store.
     let known_hosts = "h ssh-ed25519 AAAA".into();
     assert!(Arc::ptr_eq(&https.store(&login("right")), &https.store(&Access { known_hosts, ..login("right") })));
+    // Another way to the same server with the same login is another store, and finds what is here.
+    let authority = Authority::new("ours").unwrap();
+    let proxy = Some(Secret::new("http://127.0.0.1:1"));
+    let ways = [
+        Access { insecure: true, ..login("right") },
+        Access { tls: trusting(&authority).tls, ..login("right") },
+        Access { proxy, no_proxy: "example.com".to_owned(), ..login("right") },
+    ];
+    let first = https.store(&login("right"));
+    for way in &ways {
+        let store = https.store(way);
+        assert!(!Arc::ptr_eq(&store, &first));
+        store.fetch(&[https.commit]).await.unwrap();
+        assert_eq!(text(&store, https.commit, "a").unwrap(), "1");
+    }
+    assert!(matches!(resolve(&https.store(&ways[2]), "main").await, Err(GitError::Unreachable { .. })));
+    // The directory stays as long as one of them is wanted.
+    drop(first);
+    https.stores.keep_only(&[(url(https.repository.url()), ways[0].clone())]);
+    assert!(https.store(&ways[0]).has(&https.commit));
+    https.works(&login("right")).await;
     let place = url(&format!("file://{}", Path::new(https.repository.dir()).display()));
     let on_disk = |access: &Access| https.stores.store(&place, access).unwrap();
     assert!(Arc::ptr_eq(&on_disk(&login("right")), &on_disk(&Access::default())));

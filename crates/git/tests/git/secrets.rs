@@ -8,9 +8,9 @@ use trueup_bed::{
     Asked, Authority, Deadline, Fault, GitServer, GitServerOptions, HttpProxy, SshKey, SshServer, SshServerOptions,
     until,
 };
-use trueup_git::{Access, ClientCertificate, GitError, Limits, Login, Secret, Store, Tls};
+use trueup_git::{Access, ClientCertificate, GitError, Limits, Login, Proxies, Secret, Store, Tls};
 
-use crate::bench::{fetch_exe, id, resolve, stores, url};
+use crate::bench::{fetch_children, id, resolve, stores, stores_behind, url};
 
 const PASSWORD: &str = "hunter2-password";
 const TOKEN: &str = "hunter2-token";
@@ -91,14 +91,21 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 
 /// What anybody on the machine can see of the fetch processes that this one has started just now.
 fn shown_by_processes() -> Vec<String> {
-    let parent = format!("PPid:\t{}\n", std::process::id());
     let read = |path: PathBuf| String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned();
-    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
-    processes
-        .filter(|process| std::fs::read_link(process.join("exe")).unwrap_or_default() == fetch_exe())
-        .filter(|process| read(process.join("status")).contains(&parent))
-        .map(|process| read(process.join("cmdline")) + &read(process.join("environ")))
-        .collect()
+    let show = |process: PathBuf| {
+        let limits = read(process.join("limits"));
+        let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size"));
+        assert!(
+            core.is_some_and(|limit| limit.trim_start().starts_with("0 ")),
+            "a crash would write keys to disk: {limits}"
+        );
+        let environment = read(process.join("environ"));
+        for variable in environment.split_terminator('\0') {
+            assert!(variable.starts_with("SSL_CERT_"), "the process sees {variable}");
+        }
+        read(process.join("cmdline")) + &environment
+    };
+    fetch_children().into_iter().map(show).collect()
 }
 
 /// Fetches from a server that hangs, and hands out what the process shows meanwhile.
@@ -127,25 +134,31 @@ async fn no_secret_of_https_comes_out_anywhere() {
     let proxy = HttpProxy::start(Some(("me", PROXY_PASSWORD))).await.unwrap();
     let basic = Login::Basic { username: "bot".to_owned(), password: Secret::new(PASSWORD) };
     let client = Some(ClientCertificate { certificate: own.certificate, key: Secret::new(own.key) });
-    let access = |login: Login| Access {
+    let proxy_url = Secret::new(format!("http://me:{PROXY_PASSWORD}@{}", proxy.address()));
+    // Once it is the repository's own, once the environment's.
+    let access = |login: Login, own_proxy: bool| Access {
         login,
         tls: Tls { authorities: authority.pem().into(), client: client.clone() },
-        proxy: Some(Secret::new(format!("http://me:{PROXY_PASSWORD}@{}", proxy.address()))),
+        proxy: own_proxy.then(|| proxy_url.clone()),
         ..Access::default()
     };
+    let proxies = Proxies { https: Some(proxy_url.clone()), ..Proxies::default() };
     let cache = tempfile::tempdir().unwrap();
     let short = std::time::Duration::from_secs(5);
-    let stores = stores(cache.path(), Limits { listing_deadline: short, fetch_deadline: short, ..Limits::default() });
+    let limits = Limits { listing_deadline: short, fetch_deadline: short, ..Limits::default() };
+    let stores = stores_behind(cache.path(), limits, proxies);
     for (login, token) in [(basic, None), (Login::Bearer(Secret::new(TOKEN)), Some(TOKEN))] {
         match token {
             None => repository.require_login("bot", PASSWORD),
             Some(token) => repository.require_bearer(token),
         }
         repository.behave();
-        let access = access(login);
+        let access = access(login, token.is_none());
+        let seen = proxy.heads().len();
         let store = stores.store(&url(repository.url()), &access).unwrap();
         assert_eq!(resolve(&store, "main").await, Ok(first));
         store.fetch(&[first]).await.unwrap();
+        assert!(proxy.heads().len() >= seen + 2, "both processes go through the proxy");
         assert_clean("Debug", &format!("{access:?} {store:?} {stores:?}"), &needles);
         let second = id(&repository.commit(&[("a", Some("2"))], "two").unwrap());
         repository.branch("main", &first.to_string()).unwrap();

@@ -3,7 +3,9 @@
 use clap::Args;
 use trueup_api::DEFAULT_PROJECT;
 use trueup_controller::credentials;
-use trueup_git::{Credentials, FetchProgram, GitError, Limits, RepoUrl, RepositorySecret, Stores, StoresConfig};
+use trueup_git::{
+    Credentials, FetchProgram, GitError, Limits, Proxies, RepoUrl, RepositorySecret, Stores, StoresConfig,
+};
 
 use crate::access::{self, AccessArgs};
 use crate::cache::CacheDir;
@@ -62,7 +64,12 @@ pub(crate) async fn run(args: &CheckArgs) -> Result<Outcome, CommandError> {
     let exe = std::env::current_exe()
         .map_err(|error| internal_error_with_message("cannot find the program's own file", error))?;
     let fetch_program = FetchProgram { exe, args: vec![GIT_FETCH.to_owned()] };
-    let config = StoresConfig { cache_dir: cache.path.join("git"), fetch_program, limits: Limits::default() };
+    let config = StoresConfig {
+        cache_dir: cache.path.join("git"),
+        fetch_program,
+        limits: Limits::default(),
+        proxies: Proxies::from_env(),
+    };
     let store = Stores::new(config).and_then(|stores| stores.store(&question.url, &reach.access));
     let store = store.map_err(|error| reach.failed(error))?;
     let answer = store.resolve(&["HEAD".to_owned()]).await.map_err(|error| reach.failed(error))?;

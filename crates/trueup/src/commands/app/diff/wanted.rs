@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use trueup_api::App;
-use trueup_git::{CommitId, FetchProgram, Limits, RepoUrl, Stores, StoresConfig};
+use trueup_git::{CommitId, FetchProgram, Limits, Proxies, RepoUrl, Stores, StoresConfig};
 use trueup_render::{DirectoryOptions, Rendered, Renderer, render_directory};
 
 use crate::cache::CacheDir;
@@ -112,7 +112,12 @@ async fn fetched(
     let exe = std::env::current_exe()
         .map_err(|error| internal_error_with_message("cannot find the program's own file", error))?;
     let fetch_program = FetchProgram { exe, args: vec![GIT_FETCH.to_owned()] };
-    let config = StoresConfig { cache_dir: cache.path.join("git"), fetch_program, limits: Limits::default() };
+    let config = StoresConfig {
+        cache_dir: cache.path.join("git"),
+        fetch_program,
+        limits: Limits::default(),
+        proxies: Proxies::from_env(),
+    };
     let failed = |error| reach.failed(error);
     let store = Stores::new(config).and_then(|stores| stores.store(&url, &reach.access)).map_err(failed)?;
     let resolved = store.resolve(&[revision.to_owned()]).await.map_err(failed)?;
