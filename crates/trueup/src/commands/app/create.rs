@@ -20,8 +20,8 @@ use crate::input;
 use crate::output::{DataFormat, Output, talk};
 
 pub(crate) const ABOUT: &str = "\
-Creates an Application from flags in Argo CD's words, from a file, or from both: flags win. Where it is to be in another namespace \
-than the controller's, that is --namespace, and the Application NAMESPACE/NAME. What exists is only changed with --upsert. Specification, project and, on the API server, every field are checked before anything is written; whether the \
+Creates an Application from flags in Argo CD's words, from a file, or from both: flags win. --namespace is where the \
+controller and the project are; an Application that is to be elsewhere is NAMESPACE/NAME, or its file says so. What exists is only changed with --upsert. Specification, project and, on the API server, every field are checked before anything is written; whether the \
 repository can be reached is told by the controller, in the Application's conditions.";
 
 pub(crate) const EXAMPLES: &str = "\
@@ -105,6 +105,9 @@ pub(crate) async fn run(args: &CreateArgs) -> Result<Outcome, CommandError> {
         output.data(&view::printable(&made), format)?;
     }
     output.finish()?;
+    if args.output.is_some() {
+        view::left_out(&made).into_iter().for_each(talk::note);
+    }
     talk::note(&format!("{}: {words}", view.qualified_name()));
     Ok(Outcome::Done)
 }
