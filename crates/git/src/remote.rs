@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::url::percent_decoded;
-use crate::{Access, Login, RepoUrl, Secret};
+use crate::{Access, GitError, Login, RepoUrl, Secret};
 
 /// How much of a server's own words is kept for people: one paragraph, in characters.
 const SERVER_WORDS_MAX: usize = 400;
@@ -46,6 +46,17 @@ impl Remote {
             }
         }
         one_line(&text)
+    }
+
+    /// An error of somebody else than the repository's server, fit to be shown.
+    pub(crate) fn scrubbed(&self, error: GitError) -> GitError {
+        match error {
+            GitError::Unreachable { repository, detail } => {
+                GitError::Unreachable { repository, detail: self.scrub(&detail) }
+            }
+            GitError::Server { repository, message } => GitError::Server { repository, message: self.scrub(&message) },
+            error => error,
+        }
     }
 
     fn secrets(&self) -> Vec<Zeroizing<String>> {
@@ -192,6 +203,9 @@ mod tests {
         let remote = Remote { url: RepoUrl::parse("https://host/a").unwrap(), access };
         assert_eq!(remote.scrub("pr@xy pr%40xy MIIkey"), "… … …");
         assert_eq!(remote.scrub("Basic bWU6cHJAeHk="), "Basic …=");
+        let (repository, detail) = ("https://host/a".to_owned(), "the proxy says pr@xy".to_owned());
+        let told = remote.scrubbed(GitError::Unreachable { repository, detail }).to_string();
+        assert!(told.ends_with("the proxy says …"), "{told}");
     }
 
     #[test]

@@ -167,7 +167,8 @@ impl Store {
         if let Login::GitHubApp(app) = &self.access.login {
             let settings = github_app::settings(app, &self.url, &self.access);
             let client = self.shared.clients.client(settings, &remote, &self.shared.config).await?;
-            remote.access.login = self.shared.tokens.login(app, &self.url, &client).await?;
+            let login = self.shared.tokens.login(app, &self.url, &client).await;
+            remote.access.login = login.map_err(|error| remote.scrubbed(error))?;
         }
         Ok(remote)
     }
