@@ -24,6 +24,7 @@ mod recorder;
 mod repository;
 mod request;
 mod ssh_server;
+mod sshd_directory;
 mod tools;
 mod wait;
 

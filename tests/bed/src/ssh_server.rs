@@ -19,11 +19,10 @@ use tokio::task::JoinHandle;
 use crate::Error;
 use crate::Repository;
 use crate::Result;
+use crate::sshd_directory::SshdDirectory;
 
 /// Where `sshd` is looked for beside the path: where Debian and most others put it.
 const SSHD: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
-/// Where it wants to lock itself up when root starts it.
-const EMPTY_DIR: &str = "/run/sshd";
 
 /// A pair of keys for SSH.
 #[derive(Clone)]
@@ -81,6 +80,7 @@ pub struct SshServer {
     connections: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
     task: JoinHandle<()>,
+    _sshd_directory: Option<SshdDirectory>,
 }
 
 impl SshServer {
@@ -96,9 +96,7 @@ impl SshServer {
         let sshd = SSHD.iter().map(Path::new).find(|path| path.exists());
         let sshd = sshd.ok_or_else(|| Error::NotBuilt(PathBuf::from(SSHD[0])))?.to_owned();
         let user = run(Command::new("id").arg("-un"))?.trim().to_owned();
-        if user == "root" {
-            fs::create_dir_all(EMPTY_DIR).map_err(Error::file(EMPTY_DIR))?;
-        }
+        let sshd_directory = if user == "root" { Some(SshdDirectory::hold()?) } else { None };
         let mut host_keys = Vec::new();
         let mut config = format!(
             "AuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
@@ -132,7 +130,7 @@ impl SshServer {
                 }
             }
         });
-        Ok(Self { dir, port, user, host_keys, connections, open, task })
+        Ok(Self { dir, port, user, host_keys, connections, open, task, _sshd_directory: sshd_directory })
     }
 
     /// Makes an empty repository; the name may contain slashes and whatever else a path may.
