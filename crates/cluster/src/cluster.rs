@@ -12,7 +12,7 @@ use crate::change::{Change, Outbox};
 use crate::connect::{Config, client};
 use crate::counters::{Counters, Verb};
 use crate::definitions::{self, Definitions};
-use crate::discovery::Discovery;
+use crate::discovery::{Discovery, Kinds};
 use crate::error::{Absent, ClusterError};
 use crate::gate::Writes;
 use crate::head::Head;
@@ -130,8 +130,19 @@ impl Cluster {
         self.shared().discovery.known(gvk)
     }
 
-    /// Every kind that is known by now, each at every version that is served. Reads them first if none is known.
-    pub async fn kinds(&self) -> Result<Vec<Kind>, ClusterError> {
+    /// The id of our installation; empty if it has none.
+    pub fn installation(&self) -> Arc<str> {
+        self.shared().index().installation()
+    }
+
+    /// Sets the id of our installation: from now on only objects with the same one are claimed by applications.
+    pub fn set_installation(&self, id: &str) {
+        self.shared().index().set_installation(id);
+    }
+
+    /// Every kind that is known by now, each at every version that is served, and what could not be read. Reads them first
+    /// if none is known, and again what could not be read.
+    pub async fn kinds(&self) -> Result<Kinds, ClusterError> {
         self.shared().kinds().await
     }
 

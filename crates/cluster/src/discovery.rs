@@ -43,10 +43,21 @@ struct Known {
     groups: HashMap<CompactString, Group>,
 }
 
+/// The kinds of an API server.
+#[derive(Clone, Debug, Default)]
+pub struct Kinds {
+    /// What is served, as far as it is known.
+    pub served: Vec<Kind>,
+    /// The groups, or versions of groups, that could not be read, and why: their kinds are missing, or may be out of date.
+    pub unread: BTreeMap<String, String>,
+}
+
 /// What is known of one group.
 #[derive(Default)]
 struct Group {
     versions: BTreeMap<CompactString, VersionKinds>,
+    /// Why the last reading failed; the versions are then those of the reading before.
+    failed: Option<String>,
     /// When it was last read by itself.
     read: Option<Instant>,
     /// Held while it is read.
@@ -59,6 +70,17 @@ struct VersionKinds {
     kinds: Vec<Kind>,
     /// Why the last reading failed; the kinds are then those of the reading before.
     failed: Option<String>,
+}
+
+// === impl Group ===
+
+impl Group {
+    /// Whether another reading may tell more: it was never read, or not wholly.
+    fn is_unread(&self) -> bool {
+        (self.versions.is_empty() && self.read.is_none())
+            || self.failed.is_some()
+            || self.versions.values().any(|version| version.failed.is_some())
+    }
 }
 
 // === impl Discovery ===
@@ -122,22 +144,30 @@ impl Shared {
         self.discovery.known(gvk).ok_or_else(|| self.discovery.why_not(gvk))
     }
 
-    pub(crate) async fn kinds(&self) -> Result<Vec<Kind>, ClusterError> {
+    pub(crate) async fn kinds(&self) -> Result<Kinds, ClusterError> {
         self.load().await?;
         let unread: Vec<CompactString> = {
             let known = lock(&self.discovery.known);
-            let empty = |group: &Group| group.versions.is_empty() && group.read.is_none();
-            known.groups.iter().filter(|(_, group)| empty(group)).map(|(name, _)| name.clone()).collect()
+            let unread = known.groups.iter().filter(|(_, group)| group.is_unread());
+            unread.map(|(name, _)| name.clone()).collect()
         };
-        for group in unread {
-            // One that cannot be read costs its own kinds only.
-            if let Err(error) = self.read_group(&group).await {
-                tracing::debug!(%group, %error, "group cannot be read");
+        // One that cannot be read costs its own kinds only, and one that hangs keeps no other waiting.
+        futures::future::join_all(unread.iter().map(|group| self.read_group(group))).await;
+        let known = lock(&self.discovery.known);
+        let mut kinds = Kinds::default();
+        for (name, group) in &known.groups {
+            let name = if name.is_empty() { "core" } else { name };
+            if let Some(why) = &group.failed {
+                kinds.unread.insert(name.to_owned(), why.clone());
+            }
+            for (version, read) in &group.versions {
+                kinds.served.extend(read.kinds.iter().cloned());
+                if let Some(why) = &read.failed {
+                    kinds.unread.insert(format!("{name}/{version}"), why.clone());
+                }
             }
         }
-        let known = lock(&self.discovery.known);
-        let versions = known.groups.values().flat_map(|group| group.versions.values());
-        Ok(versions.flat_map(|version| version.kinds.iter().cloned()).collect())
+        Ok(kinds)
     }
 
     /// Reads one group again, and tells of every kind that came, went or changed.
@@ -178,6 +208,7 @@ impl Shared {
         let mut known = lock(&self.discovery.known);
         let entry = known.groups.entry(group.into()).or_default();
         entry.read = Some(Instant::now());
+        entry.failed = read.as_ref().err().map(ToString::to_string);
         let mut versions = read?;
         let before = std::mem::take(&mut entry.versions);
         for (name, version) in &mut versions {

@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use trueup_object::ObjectKey;
 
-use crate::tracking::TRACKING_ID;
+use crate::tracking::{Claim, INSTALLATION_ID, TRACKING_ID};
 
 /// The names, version and claim of an object.
 #[derive(Debug, serde::Deserialize)]
@@ -43,9 +44,12 @@ struct Whole<'a> {
     metadata: Head<'a>,
 }
 
-/// Of all annotations the one that matters.
-#[derive(Debug)]
-struct Annotations<'a>(Option<Cow<'a, str>>);
+/// Of all annotations those that matter.
+#[derive(Debug, Default)]
+struct Annotations<'a> {
+    tracking_id: Option<Cow<'a, str>>,
+    installation_id: Option<Cow<'a, str>>,
+}
 
 // === impl Head ===
 
@@ -58,7 +62,17 @@ impl<'a> Head<'a> {
 
     /// The tracking annotation.
     pub(crate) fn tracking_id(&self) -> Option<&str> {
-        self.annotations.as_ref()?.0.as_deref()
+        self.annotations.as_ref()?.tracking_id.as_deref()
+    }
+
+    /// The annotation that names the installation.
+    pub(crate) fn installation_id(&self) -> Option<&str> {
+        self.annotations.as_ref()?.installation_id.as_deref()
+    }
+
+    /// What the object of this key claims, for this installation.
+    pub(crate) fn claim(&self, key: &ObjectKey, installation: &str) -> Option<Claim<'_>> {
+        Claim::of(self.tracking_id(), self.installation_id(), key, installation)
     }
 
     /// Whether the object belongs to another object.
@@ -90,15 +104,19 @@ impl<'de: 'a, 'a> Deserialize<'de> for Annotations<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut found = None;
+                let mut found = Annotations::default();
                 while let Some(Text(key)) = map.next_key()? {
-                    if key == TRACKING_ID {
-                        found = map.next_value::<Option<Text<'de>>>()?.map(|text| text.0);
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
-                    }
+                    let place = match &*key {
+                        TRACKING_ID => &mut found.tracking_id,
+                        INSTALLATION_ID => &mut found.installation_id,
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                            continue;
+                        }
+                    };
+                    *place = map.next_value::<Option<Text<'de>>>()?.map(|text| text.0);
                 }
-                Ok(Annotations(found))
+                Ok(found)
             }
         }
         deserializer.deserialize_map(Pick)
@@ -117,12 +135,14 @@ mod tests {
     fn reads_without_copying() {
         let json =
             br#"{"kind":"X","metadata":{"name":"a","namespace":"n","uid":"u","resourceVersion":"7","generation":2,
-            "annotations":{"x":"y","argocd.argoproj.io/tracking-id":"app:/X:n/a"},"ownerReferences":[{"kind":"Y"}]},
+            "annotations":{"x":"y","argocd.argoproj.io/tracking-id":"app:/X:n/a","argocd.argoproj.io/installation-id":"i"},
+            "ownerReferences":[{"kind":"Y"}]},
             "spec":{"metadata":{"name":"other"}}}"#;
         let head = Head::read(json).unwrap();
         assert_eq!((&*head.namespace, &*head.name, &*head.uid, &*head.resource_version), ("n", "a", "u", "7"));
         assert!(matches!(head.name, Cow::Borrowed(_)));
         assert_eq!((head.generation, head.tracking_id()), (2, Some("app:/X:n/a")));
+        assert_eq!(head.installation_id(), Some("i"));
         assert!(head.owned() && !head.deleting());
     }
 

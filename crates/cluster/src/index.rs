@@ -18,7 +18,6 @@ use trueup_object::{Gvk, ObjectKey};
 use crate::change::Change;
 use crate::head::{Head, number};
 use crate::live::{Live, key};
-use crate::tracking::Claim;
 
 /// So many failures in a row make a failed kind of one that was ready: the API server refuses for moments while it
 /// starts or stops, and a comparison against what was seen a second ago is still a good one.
@@ -48,6 +47,8 @@ pub enum WatchState {
 pub(crate) struct Index {
     kinds: HashMap<Gvk, KindIndex>,
     apps: HashMap<CompactString, AppIndex>,
+    /// The id of our installation; empty if it has none.
+    installation: Arc<str>,
     /// The objects that are being written.
     writes: HashMap<(Gvk, Name), Writing>,
     hash: (RandomState, RandomState),
@@ -117,6 +118,28 @@ pub(crate) struct Sizes {
 // === impl Index ===
 
 impl Index {
+    /// The id of our installation; empty if it has none.
+    pub(crate) fn installation(&self) -> Arc<str> {
+        Arc::clone(&self.installation)
+    }
+
+    /// Sets the id of our installation, and with it whose every object is.
+    pub(crate) fn set_installation(&mut self, id: &str) {
+        self.installation = id.into();
+        for app in self.apps.values_mut() {
+            app.tracked.clear();
+        }
+        self.apps.retain(|_, app| app.known);
+        let held =
+            self.kinds.iter().flat_map(|(gvk, kind)| kind.held.iter().map(move |(name, live)| (gvk, name, live)));
+        let claims: Vec<(Gvk, Name, CompactString)> = held
+            .filter_map(|(gvk, name, live)| Some((gvk.clone(), name.clone(), tracking_app(live, &self.installation)?)))
+            .collect();
+        for (gvk, name, app) in claims {
+            self.claim(&gvk, &name, None, Some(&app));
+        }
+    }
+
     /// Begins to keep a kind; false if it is kept already.
     pub(crate) fn watch(&mut self, gvk: &Gvk) -> bool {
         let kind = self.kind(gvk);
@@ -327,7 +350,7 @@ impl Index {
         if sight == Sight::Answer {
             let newest = writing.answered.as_ref().map(|(version, _)| *version);
             if let Some(version) = version.filter(|version| newest.is_none_or(|newest| newest < *version)) {
-                let claim = head.tracking_id().and_then(Claim::read).filter(|claim| claim.names(&key));
+                let claim = head.claim(&key, &self.installation);
                 writing.answered = Some((version, claim.map(|claim| claim.app.into())));
             }
             return changes;
@@ -364,7 +387,7 @@ impl Index {
                 return Vec::new();
             }
         }
-        let before = known.and_then(|live| tracking_app(live));
+        let before = known.and_then(|live| tracking_app(live, &self.installation));
         if head.tracking_id().is_none() && !kind.wanted.contains_key(&name) {
             let was_held = kind.held.remove(&name).is_some();
             if sight != Sight::Answer || was_held {
@@ -378,7 +401,7 @@ impl Index {
             return changes;
         }
         let live = text();
-        let after = tracking_app(&live);
+        let after = tracking_app(&live, &self.installation);
         kind.foreign.remove(&hash);
         kind.held.insert(name.clone(), live);
         self.claim(gvk, &name, before.as_deref(), after.as_deref());
@@ -418,7 +441,7 @@ impl Index {
 
     fn remove(&mut self, gvk: &Gvk, name: &Name, changes: &mut Vec<Change>) {
         let Some(live) = self.kinds.get_mut(gvk).and_then(|kind| kind.held.remove(name)) else { return };
-        let before = tracking_app(&live);
+        let before = tracking_app(&live, &self.installation);
         self.claim(gvk, name, before.as_deref(), None);
         self.tell(gvk, name, before, None, changes);
     }
@@ -468,8 +491,8 @@ impl Index {
 }
 
 /// The application that an object is listed for.
-fn tracking_app(live: &Live) -> Option<CompactString> {
-    if live.owned { None } else { live.claimed_by().map(Into::into) }
+fn tracking_app(live: &Live, installation: &str) -> Option<CompactString> {
+    if live.owned { None } else { live.claimed_by(installation).map(Into::into) }
 }
 
 // === impl KindIndex ===

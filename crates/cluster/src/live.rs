@@ -25,6 +25,8 @@ pub struct Live {
     pub resource_version: String,
     /// The whole tracking annotation, whoever it names.
     pub app: Option<String>,
+    /// The annotation that names the installation.
+    pub installation: Option<String>,
     /// Whether it belongs to another object, which then removes it.
     pub owned: bool,
     /// Whether it is on its way out.
@@ -43,6 +45,7 @@ impl Live {
             uid: head.uid.to_string(),
             resource_version: head.resource_version.to_string(),
             app: head.tracking_id().map(str::to_owned),
+            installation: head.installation_id().map(str::to_owned),
             owned: head.owned(),
             deleting: head.deleting(),
             json,
@@ -77,10 +80,10 @@ impl Live {
         &self.json
     }
 
-    /// The application that claims this object with an annotation that names this very object.
-    pub fn claimed_by(&self) -> Option<&str> {
-        let claim = Claim::read(self.app.as_deref()?)?;
-        claim.names(&self.key).then_some(claim.app)
+    /// The application of this installation that claims this object with an annotation that names this very object.
+    pub fn claimed_by(&self, installation: &str) -> Option<&str> {
+        let claim = Claim::of(self.app.as_deref(), self.installation.as_deref(), &self.key, installation)?;
+        Some(claim.app)
     }
 
     /// Its version as a number, where it is one.

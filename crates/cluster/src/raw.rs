@@ -137,8 +137,8 @@ impl Cluster {
         Ok(collected.0)
     }
 
-    /// Lists the heads of all objects of a kind, without spec and status, and answers those that carry a tracking
-    /// annotation, with it.
+    /// Lists the heads of all objects of a kind, without spec and status, and answers those that an application of our
+    /// installation claims.
     pub async fn sweep(&self, kind: &Kind) -> Result<Vec<Claimed>, ClusterError> {
         let feed = Feed {
             path: self.shared().collection(kind)?,
@@ -148,7 +148,8 @@ impl Cluster {
             form: Form::Metadata,
             kick: Arc::default(),
         };
-        let mut found = Sweep { kind: kind.clone(), found: Vec::new() };
+        let installation = self.installation();
+        let mut found = Sweep { kind: kind.clone(), installation, found: Vec::new() };
         feed.list_once(self.requests(), &mut found).await?;
         Ok(found.found)
     }
@@ -190,12 +191,12 @@ impl Cluster {
     }
 }
 
-/// An object that carries a tracking annotation.
+/// An object that an application of our installation claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claimed {
     /// The object.
     pub key: trueup_object::ObjectKey,
-    /// The application that its annotation names, if it also names this very object.
+    /// The application that its annotation names, which also names this very object.
     pub app: String,
     /// Whether it belongs to another object, which then removes it.
     pub owned: bool,
@@ -265,6 +266,7 @@ impl Sink for Collect {
 /// Keeps the claimed objects of one listing.
 struct Sweep {
     kind: Kind,
+    installation: Arc<str>,
     found: Vec<Claimed>,
 }
 
@@ -274,8 +276,7 @@ impl Sink for Sweep {
             FeedEvent::Listing => self.found.clear(),
             FeedEvent::Listed(head, _) => {
                 let key = crate::live::key(&self.kind.gvk, head);
-                let claim = head.tracking_id().and_then(crate::tracking::Claim::read);
-                if let Some(claim) = claim.filter(|claim| claim.names(&key)) {
+                if let Some(claim) = head.claim(&key, &self.installation) {
                     let (app, owned) = (claim.app.to_owned(), head.owned());
                     self.found.push(Claimed { key, app, owned });
                 }

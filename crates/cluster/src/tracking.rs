@@ -1,12 +1,15 @@
 //! The tracking annotation: which application says that an object is its own.
 //!
-//! Entry point: [`Claim::read`]. An annotation that was copied to another object (a Service's to its Endpoints) names
-//! an object that it does not sit on, and claims nothing.
+//! Entry point: [`Claim::of`]. An annotation that was copied to another object (a Service's to its Endpoints) names
+//! an object that it does not sit on, and claims nothing. Neither does one that another installation wrote: as in Argo CD
+//! the two installation ids must be equal, where none is as good as an empty one.
 
 use trueup_object::ObjectKey;
 
 /// The annotation that names the application.
 pub const TRACKING_ID: &str = "argocd.argoproj.io/tracking-id";
+/// The annotation that names the installation whose application that is, where one has a name.
+pub const INSTALLATION_ID: &str = "argocd.argoproj.io/installation-id";
 
 /// What a tracking annotation says: `<app>:<group>/<Kind>:<ns>/<name>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +23,21 @@ pub(crate) struct Claim<'a> {
 }
 
 impl<'a> Claim<'a> {
+    /// What an object's annotations say, if they are of this installation and name the object that bears them.
+    pub(crate) fn of(
+        tracking_id: Option<&'a str>,
+        installation_id: Option<&str>,
+        key: &ObjectKey,
+        installation: &str,
+    ) -> Option<Self> {
+        if installation_id.unwrap_or_default() != installation {
+            return None;
+        }
+        Self::read(tracking_id?).filter(|claim| claim.names(key))
+    }
+
     /// Reads the annotation's value.
-    pub(crate) fn read(text: &'a str) -> Option<Self> {
+    fn read(text: &'a str) -> Option<Self> {
         let (app, rest) = text.split_once(':')?;
         let (kind, object) = rest.split_once(':')?;
         let (group, kind) = kind.split_once('/')?;
@@ -32,7 +48,7 @@ impl<'a> Claim<'a> {
 
     /// Whether the object that bears the annotation is the one that it names. Cluster-scoped objects may be claimed with
     /// the application's namespace.
-    pub(crate) fn names(&self, key: &ObjectKey) -> bool {
+    fn names(&self, key: &ObjectKey) -> bool {
         self.group == key.group
             && self.kind == key.kind
             && self.name == key.name
@@ -64,6 +80,15 @@ mod tests {
             let read = Claim::read(text).map(|claim| (claim.app, claim.group, claim.kind, claim.namespace, claim.name));
             assert_eq!(read, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn an_id_counts_where_both_have_the_same() {
+        let key = ObjectKey::new("", "Service", "prod", "web");
+        let claims = |theirs: Option<&str>, ours: &str| Claim::of(Some("shop:/Service:prod/web"), theirs, &key, ours);
+        assert!(claims(None, "").is_some() && claims(Some(""), "").is_some() && claims(Some("a"), "a").is_some());
+        assert!(claims(Some("a"), "").is_none() && claims(None, "a").is_none() && claims(Some("b"), "a").is_none());
+        assert!(Claim::of(None, None, &key, "").is_none());
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(crate) async fn apply_some(
         tally.note_failure(&error, |error| no_namespace(view, error));
         return tally;
     }
-    for step in steps(view, false, options, &HashSet::new()) {
+    for step in steps(view, |_| false, options, &HashSet::new()) {
         if let Step::Apply(step) = step {
             let due: Vec<ObjectKey> = step.into_iter().filter(|key| keys.contains(key)).collect();
             apply_all(world, application, view, memory, &due, options.validate, &mut tally).await;

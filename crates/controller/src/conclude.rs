@@ -180,7 +180,7 @@ impl Look<'_> {
         });
         match Box::pin(write(self.world, &self.first, &self.application, &update)).await {
             Ok(Some(application)) => {
-                memory.inventory = crate::past::inventory(&application);
+                memory.read_inventory(&application);
                 memory.written = Some(Instant::now());
                 memory.deferred = None;
                 let before = std::mem::replace(&mut self.application, application);
@@ -217,13 +217,13 @@ fn baseline(status: &Status) -> String {
     status.drift.as_ref().map(|drift| drift.baseline.clone()).unwrap_or_default()
 }
 
-fn word(state: &OperationState) -> &'static str {
-    match state.phase {
 /// The baseline from the start of a sync on. Where nothing was ever synced there is nothing to be half away from.
 fn begun(baseline: String, pending: bool) -> String {
     if pending && !baseline.is_empty() { UNFINISHED.to_owned() } else { baseline }
 }
 
+fn word(state: &OperationState) -> &'static str {
+    match state.phase {
         OperationPhase::Succeeded => "succeeded",
         OperationPhase::Error => "ended in an error",
         _ => "failed",

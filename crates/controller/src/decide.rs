@@ -14,7 +14,6 @@ use trueup_object::{Digest, ObjectKey};
 use trueup_plan::{Attempt, Automation, Block, Decision, End, Idle, Last, Pause, Phase, Refusal, Request, Situation};
 
 use crate::drift::is_drift;
-use crate::extras::Fate;
 use crate::judge::Verdict;
 use crate::memory::Memory;
 use crate::observe::{Notice, View};
@@ -63,7 +62,8 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
         allow_empty: automated.allow_empty,
     });
     let block = block(view);
-    let prunable = view.extras.iter().filter(|extra| extra.fate == Fate::Prune).count();
+    let asked = application.operation.as_ref().is_some_and(|operation| !operation.initiated_by.automated);
+    let prunable = view.extras.iter().filter(|extra| extra.goes(asked)).count();
     let prunes = match (request, automation) {
         (Some(request), _) => request.prune && (prunable > 0 || request.elsewhere),
         (None, automation) => prunable > 0 && block.is_none() && automation.is_some_and(|automation| automation.prune),

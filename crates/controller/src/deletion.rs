@@ -1,7 +1,7 @@
 //! The end of an application: its objects go first, if it says so, and then its finalizer.
 //!
 //! Only what is this application's own goes, as it was judged, on complete listings, and never what another application
-//! holds. Entry point: [`advance`].
+//! holds. What only its annotation calls ours stays: nobody is left to ask. Entry point: [`advance`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 use tokio::time::Instant;
-use trueup_api::{App, Application, Cascade, Project, annotations, condition, deletes_explicitly, object_options};
+use trueup_api::{
+    App, Application, Cascade, Project, Status, annotations, condition, deletes_explicitly, object_options,
+};
 use trueup_cluster::{ClusterError, Kind, KindError, Live, Propagation, WatchState};
 use trueup_object::{Gvk, ObjectKey};
 
@@ -19,17 +21,17 @@ use crate::kinds::kinds_of;
 use crate::memory::Memory;
 use crate::observe::Notice;
 use crate::operation::OBJECTS_AT_ONCE;
-use crate::past::inventory;
+use crate::perform::applied_by_us;
 use crate::permission::{is_our_cluster, not_permitted, project_of};
 use crate::world::World;
 use crate::writer::{Update, write};
-use crate::{clock, perform, status};
+use crate::{clock, event, perform, status};
 
 /// What stands in the way is looked at again after this time, if no event comes before.
 const PAUSE: Duration = Duration::from_secs(5);
 /// How soon it is looked at again whether other applications have looked at their newest commit.
 const BEHIND_PAUSE: Duration = Duration::from_millis(500);
-/// How many objects the condition names.
+/// How many objects a message names.
 const NAMED_MAX: usize = 5;
 
 /// The finalizers that ask for what is done here.
@@ -43,56 +45,78 @@ struct Doomed {
     live: Arc<Live>,
 }
 
-/// Takes the deletion one step further.
+/// How far the deletion is.
+enum Step {
+    /// What is to go has gone; these objects stay, since they may be another installation's.
+    Over { left: Vec<ObjectKey> },
+    /// Something is waited for: an event, or that time if there is one. And what is to be said of it.
+    Wait { wait: Option<Duration>, message: Option<String> },
+}
+
+/// What is to go, and what stays although our inventory or its annotation calls it ours.
+#[derive(Default)]
+struct Objects {
+    doomed: Vec<Doomed>,
+    left: Vec<ObjectKey>,
+}
+
+/// Takes the deletion one step further, and says of that step what there is to say: an earlier one's word ends with it.
 pub(crate) async fn advance(world: &Arc<World>, application: &Arc<Application>, memory: &mut Memory) {
     let Some(cascade) = application.meta.cascade() else { return };
-    if memory.inventory.is_empty() {
-        memory.inventory = inventory(application);
+    match step(world, application, memory, cascade).await {
+        Step::Over { left } => finish(world, application, memory, &left).await,
+        Step::Wait { wait, message } => {
+            if let Some(wait) = wait {
+                world.queue.wake_at(&application.meta.instance, Instant::now() + wait);
+            }
+            say(world, application, message).await;
+        }
     }
+}
+
+async fn step(world: &Arc<World>, application: &Arc<Application>, memory: &mut Memory, cascade: Cascade) -> Step {
+    if memory.inventory.is_empty() {
+        memory.read_inventory(application);
+    }
+    let name = application.meta.instance.as_str();
+    let takes_long = clock::since(application.meta.deletion_timestamp.as_deref().unwrap_or_default()) >= PAUSE * 2;
+    let wait = |wait: Duration, message: Option<String>| Step::Wait { wait: Some(wait), message };
     let blocked = delete_hooks(application);
     if !blocked.is_empty() {
         let message =
             format!("the finalizers {} ask for hooks that are not run yet: remove them to go on", blocked.join(", "));
-        return report(world, application, message).await;
+        return Step::Wait { wait: None, message: Some(message) };
     }
     let search = *memory.sweep.get_or_insert_with(|| world.sweep.ask());
-    if !world.sweep.has_ended(search, &application.meta.instance) {
-        world.queue.wake_at(&application.meta.instance, Instant::now() + PAUSE);
-        if clock::since(application.meta.deletion_timestamp.as_deref().unwrap_or_default()) >= PAUSE * 2 {
-            let message =
-                "waiting until the whole cluster has been searched for objects of this application".to_owned();
-            report(world, application, message).await;
-        }
-        return;
+    if !world.sweep.has_ended(search, name) {
+        let because = world.sweep.failing().map(|why| format!(": its kinds cannot be listed: {why}"));
+        let message = takes_long.then(|| {
+            let because = because.unwrap_or_default();
+            format!("waiting until the whole cluster has been searched for objects of this application{because}")
+        });
+        return wait(PAUSE, message);
     }
-    memory.inventory.extend(world.sweep.take(&application.meta.instance));
+    memory.add_found(world.sweep.take(name));
     let may = match may_delete(world, application, memory) {
         Ok(may) => may,
-        Err(message) => {
-            world.queue.wake_at(&application.meta.instance, Instant::now() + world.resync);
-            return report(world, application, message).await;
-        }
+        Err(message) => return wait(world.resync, Some(message)),
     };
     if let Some(may) = &may
-        && let Some(other) = world.behind(&application.meta.instance, &may.spec.source.repo_url)
+        && let Some(other) = world.behind(name, &may.spec.source.repo_url)
     {
         // It may be about to hold what would be deleted here, as when an application is renamed.
-        world.queue.wake_at(&application.meta.instance, Instant::now() + BEHIND_PAUSE);
-        if clock::since(application.meta.deletion_timestamp.as_deref().unwrap_or_default()) >= PAUSE * 2 {
-            let message = format!("waiting until application '{other}' has looked at its newest commit");
-            report(world, application, message).await;
-        }
-        return;
+        let message =
+            takes_long.then(|| format!("waiting until application '{other}' has looked at its newest commit"));
+        return wait(BEHIND_PAUSE, message);
     }
-    match doomed(world, &application.meta.instance, may.as_ref(), memory).await {
-        Err(waiting) => {
-            world.queue.wake_at(&application.meta.instance, Instant::now() + PAUSE);
-            if let Some(message) = waiting {
-                report(world, application, message).await;
-            }
+    match objects(world, name, may.as_ref(), memory).await {
+        Err(message) => wait(PAUSE, message),
+        Ok(Objects { doomed, left }) if doomed.is_empty() => Step::Over { left },
+        Ok(Objects { doomed, .. }) => {
+            let failures = delete(world, &doomed, cascade).await;
+            // The events of the deletions wake the application before that.
+            wait(PAUSE, failures.or_else(|| stuck(&doomed).filter(|_| takes_long)))
         }
-        Ok(doomed) if doomed.is_empty() => finish(world, application).await,
-        Ok(doomed) => delete(world, application, doomed, cascade).await,
     }
 }
 
@@ -126,14 +150,14 @@ fn delete_hooks(application: &Application) -> Vec<&str> {
     application.meta.finalizers.iter().map(String::as_str).filter(asks).collect()
 }
 
-/// Everything that has to go, or what must be known first.
-async fn doomed(
+/// Everything that has to go and what stays, or what must be known first.
+async fn objects(
     world: &Arc<World>,
     name: &str,
     may: Option<&May>,
     memory: &mut Memory,
-) -> Result<Vec<Doomed>, Option<String>> {
-    let Some(may) = may else { return Ok(Vec::new()) };
+) -> Result<Objects, Option<String>> {
+    let Some(may) = may else { return Ok(Objects::default()) };
     let mut candidates: BTreeMap<ObjectKey, Gvk> = memory.inventory.clone();
     let kinds = kinds_of(world, candidates.values().cloned().collect()).await;
     world.note_kinds(name, kinds.keys());
@@ -160,7 +184,7 @@ async fn doomed(
         }
     }
     candidates.extend(world.cluster.tracked(name).into_iter().map(|(gvk, key)| (key, gvk)));
-    let mut doomed = Vec::new();
+    let mut objects = Objects::default();
     for (key, gvk) in candidates {
         let kind = match world.cluster.kind(&gvk).await {
             Ok(kind) => kind,
@@ -170,16 +194,28 @@ async fn doomed(
         };
         let live = live(world, &kind, &key).await.map_err(|error| Some(format!("{key} cannot be read: {error}")))?;
         let Some(live) = live else { continue };
-        if goes(world, name, may, &key, &live) {
-            doomed.push(Doomed { key, kind, live });
+        let listed = memory.answers_for(&key);
+        if !goes(world, name, may, &key, &live) {
+            if listed && !live.owned && has_other_id(world, &live) {
+                objects.left.push(key);
+            }
+        } else if listed || applied_by_us(&live.node()) {
+            objects.doomed.push(Doomed { key, kind, live });
+        } else {
+            objects.left.push(key);
         }
     }
-    Ok(doomed)
+    Ok(objects)
+}
+
+/// Whether another installation's id stands on an object, or none where we have one.
+fn has_other_id(world: &World, live: &Live) -> bool {
+    live.app.is_some() && live.installation.as_deref().unwrap_or_default() != &*world.cluster.installation()
 }
 
 fn goes(world: &World, name: &str, may: &May, key: &ObjectKey, live: &Live) -> bool {
     // As upstream: a CustomResourceDefinition would take every object of its kind along, of whomever.
-    if key.kind == "CustomResourceDefinition" || live.owned || !is_ours(name, live) {
+    if key.kind == "CustomResourceDefinition" || live.owned || !is_ours(world, name, live) {
         return false;
     }
     // What another application holds stays, and so does a namespace in which it holds something.
@@ -196,8 +232,8 @@ fn goes(world: &World, name: &str, may: &May, key: &ObjectKey, live: &Live) -> b
     options.delete && !options.keep && (may.spec.options.delete || deletes_explicitly(&node))
 }
 
-/// Deletes what is due: one kind's rank after the other, from the last to the first.
-async fn delete(world: &Arc<World>, application: &Arc<Application>, doomed: Vec<Doomed>, cascade: Cascade) {
+/// Deletes what is due: one kind's rank after the other, from the last to the first. Answers what failed.
+async fn delete(world: &Arc<World>, doomed: &[Doomed], cascade: Cascade) -> Option<String> {
     let propagation = match cascade {
         Cascade::Foreground => Propagation::Foreground,
         Cascade::Background => Propagation::Background,
@@ -227,26 +263,24 @@ async fn delete(world: &Arc<World>, application: &Arc<Application>, doomed: Vec<
             Err(error) => failures.push(format!("{}: {error}", doomed.key)),
         }
     }
-    // The events of the deletions wake the application.
-    world.queue.wake_at(&application.meta.instance, Instant::now() + PAUSE);
-    if !failures.is_empty() {
-        // They come in any order, and the same failures are the same message.
-        failures.sort_unstable();
-        return report(world, application, failures.join("; ")).await;
-    }
-    let stuck: Vec<String> = doomed
-        .iter()
-        .filter(|doomed| doomed.live.deleting)
-        .filter_map(|doomed| finalizers(&doomed.key, &doomed.live))
-        .collect();
-    if !stuck.is_empty()
-        && clock::since(application.meta.deletion_timestamp.as_deref().unwrap_or_default()) >= PAUSE * 2
-    {
-        let more = stuck.len().saturating_sub(NAMED_MAX);
-        let shown = stuck.into_iter().take(NAMED_MAX).collect::<Vec<_>>().join("; ");
-        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        report(world, application, format!("waiting for objects to go: {shown}{more}")).await;
-    }
+    // They come in any order, and the same failures are the same message.
+    failures.sort_unstable();
+    (!failures.is_empty()).then(|| failures.join("; "))
+}
+
+/// What is said of objects that do not go.
+fn stuck(doomed: &[Doomed]) -> Option<String> {
+    let deleting = doomed.iter().filter(|doomed| doomed.live.deleting);
+    let stuck: Vec<String> = deleting.filter_map(|doomed| finalizers(&doomed.key, &doomed.live)).collect();
+    (!stuck.is_empty()).then(|| format!("waiting for objects to go: {}", named(stuck)))
+}
+
+/// The first of many, and how many more there are.
+fn named(mut all: Vec<String>) -> String {
+    let more = all.len().saturating_sub(NAMED_MAX);
+    all.truncate(NAMED_MAX);
+    let shown = all.join("; ");
+    if more > 0 { format!("{shown}; and {more} more") } else { shown }
 }
 
 /// What keeps an object that is being deleted.
@@ -257,8 +291,22 @@ fn finalizers(key: &ObjectKey, live: &Live) -> Option<String> {
     (!finalizers.is_empty()).then(|| format!("{key} (finalizers: {})", finalizers.join(", ")))
 }
 
-/// Nothing is left: the finalizer has done its work.
-async fn finish(world: &Arc<World>, application: &Arc<Application>) {
+/// The finalizer has done its work. What stays in doubt is told once, before nobody is there any more to tell it of.
+async fn finish(world: &Arc<World>, application: &Arc<Application>, memory: &mut Memory, left: &[ObjectKey]) {
+    if !std::mem::replace(&mut memory.farewell, true) {
+        if !left.is_empty() {
+            let names = named(left.iter().map(ToString::to_string).collect());
+            let message = format!(
+                "left where they are, since they may be another installation's (they bear another installation id, or no inventory lists them and Trueup never applied them): {names}; delete them by hand if they are not"
+            );
+            tell(world, application, "ObjectsLeft", &message);
+        }
+        if let Some(kinds) = world.sweep.unlisted() {
+            let message =
+                format!("{kinds} cannot be listed: what no inventory lists of them for this application stays");
+            tell(world, application, "NotSearched", &message);
+        }
+    }
     let update = Update { take_finalizers: CASCADE_FINALIZERS.map(str::to_owned).to_vec(), ..Update::default() };
     if let Err(error) = write(world, application, application, &update).await {
         if !world.is_told_for_all(&error) {
@@ -268,9 +316,14 @@ async fn finish(world: &Arc<World>, application: &Arc<Application>) {
     }
 }
 
-async fn report(world: &Arc<World>, application: &Arc<Application>, message: String) {
-    let mut new = application.status.clone();
-    status::set_condition(&mut new, &Notice { kind: condition::DELETION_ERROR, message }, &clock::now());
+fn tell(world: &Arc<World>, application: &Application, reason: &'static str, message: &str) {
+    tracing::warn!(application = %application.meta.instance, reason, %message, "deleted");
+    event::warning(world, application, reason, message);
+}
+
+/// Makes the condition what there is to say, and nothing else.
+async fn say(world: &Arc<World>, application: &Arc<Application>, message: Option<String>) {
+    let new = said(&application.status, message);
     if new == application.status {
         return;
     }
@@ -279,5 +332,42 @@ async fn report(world: &Arc<World>, application: &Arc<Application>, message: Str
         && !world.is_told_for_all(&error)
     {
         tracing::warn!(application = %application.meta.instance, %error, "the status cannot be written");
+    }
+}
+
+fn said(old: &Status, message: Option<String>) -> Status {
+    let mut status = old.clone();
+    match message {
+        Some(message) => {
+            status::set_condition(&mut status, &Notice { kind: condition::DELETION_ERROR, message }, &clock::now());
+        }
+        None => status.conditions.retain(|condition| condition.kind != condition::DELETION_ERROR),
+    }
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_ends_with_its_step_and_leaves_others_alone() {
+        let mut before = Status::default();
+        let other = Notice { kind: condition::COMPARISON_WARNING, message: "m".to_owned() };
+        status::set_condition(&mut before, &other, "t");
+        let first = said(&before, Some("hooks".to_owned()));
+        assert_eq!(first.conditions.len(), 2);
+        assert_eq!(said(&first, Some("hooks".to_owned())), first, "the same word is no write");
+        let second = said(&first, Some("waiting".to_owned()));
+        let words: Vec<&str> = second.conditions.iter().map(|condition| condition.message.as_str()).collect();
+        assert_eq!(words, ["m", "waiting"]);
+        assert_eq!(said(&second, None), before);
+    }
+
+    #[test]
+    fn of_many_the_first_are_named() {
+        let names = |count: usize| (0..count).map(|at| at.to_string()).collect::<Vec<_>>();
+        assert_eq!(named(names(2)), "0; 1");
+        assert_eq!(named(names(7)), "0; 1; 2; 3; 4; and 2 more");
     }
 }

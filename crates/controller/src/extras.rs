@@ -1,7 +1,7 @@
 //! What an application answers for and Git no longer has, and what is to become of it.
 //!
-//! Invariant: only what is this application's own has the fate to be pruned, and never what another application holds. Entry
-//! point: [`View::find_extras`].
+//! Invariant: only what is this application's own has the fate to be pruned, and never what another application holds; what
+//! only its annotation calls ours is pruned on request only. Entry point: [`View::find_extras`].
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -24,6 +24,10 @@ pub(crate) struct Extra {
     pub(crate) gvk: Gvk,
     pub(crate) live: Option<Arc<Live>>,
     pub(crate) health: Option<Health>,
+    /// An inventory answers for it.
+    pub(crate) listed: bool,
+    /// It is known to be ours: an inventory answers for it, or we have applied it. Else only its annotation says so.
+    pub(crate) proven: bool,
     pub(crate) fate: Fate,
 }
 
@@ -32,6 +36,8 @@ pub(crate) struct Extra {
 pub(crate) enum Fate {
     /// It is deleted by a sync that prunes.
     Prune,
+    /// It is deleted by a sync that prunes, if somebody asks for that: it may be another installation's.
+    Ask,
     /// It stays, and why.
     Keep(String),
     /// It is being deleted already.
@@ -43,6 +49,15 @@ pub(crate) enum Fate {
 // === impl Extra ===
 
 impl Extra {
+    /// Whether a sync that prunes deletes it; `asked` if somebody asked for that sync.
+    pub(crate) fn goes(&self, asked: bool) -> bool {
+        match self.fate {
+            Fate::Prune => true,
+            Fate::Ask => asked,
+            Fate::Keep(_) | Fate::Going | Fate::Ignored => false,
+        }
+    }
+
     /// Whether the object itself asks to be pruned, whatever the application says.
     pub(crate) fn prunes_explicitly(&self) -> bool {
         self.live.as_ref().is_some_and(|live| trueup_api::prunes_explicitly(&live.node()))
@@ -66,11 +81,16 @@ impl View {
                 candidates.insert(key, gvk);
             }
         }
-        self.extras = candidates.into_iter().filter_map(|(key, gvk)| self.extra(world, name, key, gvk)).collect();
+        let extra = |(key, gvk)| {
+            let listed = memory.answers_for(&key);
+            self.extra(world, name, key, gvk, listed)
+        };
+        self.extras = candidates.into_iter().filter_map(extra).collect();
     }
 
-    /// What is to become of an object that Git no longer has, as things are now; nothing if it is not there.
-    pub(crate) fn extra(&self, world: &World, name: &str, key: ObjectKey, gvk: Gvk) -> Option<Extra> {
+    /// What is to become of an object that Git no longer has, as things are now; nothing if it is not there. `listed` if an
+    /// inventory answers for it.
+    pub(crate) fn extra(&self, world: &World, name: &str, key: ObjectKey, gvk: Gvk, listed: bool) -> Option<Extra> {
         // As upstream, which gives them no tracking id: they are let go, never deleted, since every object of theirs would go too.
         if key.kind == "CustomResourceDefinition" {
             return None;
@@ -82,15 +102,19 @@ impl View {
                 Verdict::Unreadable(why) => why.clone(),
                 _ => String::new(),
             };
-            return Some(Extra { key, gvk, live: None, health: None, fate: Fate::Keep(why) });
+            return Some(Extra { key, gvk, live: None, health: None, listed, proven: listed, fate: Fate::Keep(why) });
         }
         let live = world.cluster.live(&gvk, &key)?;
-        if live.owned || !is_ours(name, &live) {
+        if live.owned || !is_ours(world, name, &live) {
             return None;
         }
         let node = live.node();
-        let fate = self.fate(world, name, &key, &live, &node);
-        Some(Extra { health: trueup_health::of(&node), key, gvk, live: Some(live), fate })
+        let proven = listed || applied_by_us(&node);
+        let fate = match self.fate(world, name, &key, &live, &node) {
+            Fate::Prune if !proven => Fate::Ask,
+            fate => fate,
+        };
+        Some(Extra { health: trueup_health::of(&node), key, gvk, live: Some(live), listed, proven, fate })
     }
 
     fn fate(&self, world: &World, name: &str, key: &ObjectKey, live: &Live, node: &Node) -> Fate {
@@ -159,11 +183,14 @@ pub(crate) async fn live(world: &World, kind: &Kind, key: &ObjectKey) -> Result<
 }
 
 /// Whether an object is this application's by its tracking id; without one, by our own entry in its managedFields.
-pub(crate) fn is_ours(name: &str, live: &Live) -> bool {
-    match (live.claimed_by(), &live.app) {
+pub(crate) fn is_ours(world: &World, name: &str, live: &Live) -> bool {
+    let installation = world.cluster.installation();
+    match (live.claimed_by(&installation), &live.app) {
         (Some(app), _) => app == name,
-        (None, None) => applied_by_us(&live.node()),
-        // Copied from another object, or garbage: nobody knows whose it is.
+        (None, None) => {
+            live.installation.as_deref().is_none_or(|id| id == &*installation) && applied_by_us(&live.node())
+        }
+        // Copied from another object, another installation's, or garbage: nobody knows whose it is.
         (None, Some(_)) => false,
     }
 }

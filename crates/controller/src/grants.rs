@@ -76,8 +76,8 @@ pub const GRANTS: &[Grant] = &[
         group: "",
         resources: &["configmaps"],
         verbs: &["get", "list", "watch"],
-        why: "reads argocd-tls-certs-cm and argocd-ssh-known-hosts-cm",
-        only_for: Some("repositories with an own certificate authority or over SSH"),
+        why: "reads installationID in argocd-cm, argocd-tls-certs-cm and argocd-ssh-known-hosts-cm",
+        only_for: None,
     },
     Grant {
         place: Place::Namespace,

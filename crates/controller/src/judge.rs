@@ -307,7 +307,8 @@ fn said(key: &ObjectKey, note: &Note) -> Option<String> {
 
 /// The other application that an object belongs to, if it still does.
 pub(crate) fn holder(world: &World, name: &str, key: &ObjectKey, live: &Live) -> Option<Arc<str>> {
-    let holder = live.claimed_by()?;
+    let installation = world.cluster.installation();
+    let holder = live.claimed_by(&installation)?;
     let holds = || world.applications.get(holder).is_some() && world.holders.holds(holder, key);
     (holder != name && (holds() || world.may_be_there(holder))).then(|| Arc::from(holder))
 }

@@ -20,6 +20,7 @@ mod heal;
 mod holders;
 mod http;
 mod identity;
+mod installation;
 mod judge;
 mod kinds;
 mod lease;
@@ -52,6 +53,7 @@ mod watches;
 mod world;
 mod writer;
 
+pub use installation::read_installation;
 pub use lease::{DURATION_MAX, DURATION_MIN};
 pub use logins::credentials;
 pub use pace::UntouchedRevisions;

@@ -3,10 +3,12 @@
 //! Everything here can be lost: it is made again from Git, the cluster and the Application's own status, at the price of
 //! one more comparison.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use trueup_api::Application;
 use trueup_diff::Projection;
 use trueup_diff::drift::Event;
 use trueup_git::CommitId;
@@ -14,6 +16,7 @@ use trueup_object::{Digest, Gvk, Node, ObjectKey};
 use trueup_render::{Rendered, Targets};
 
 use crate::judge::Remembered;
+use crate::past;
 
 /// What is remembered of one application.
 #[derive(Default)]
@@ -28,10 +31,14 @@ pub(crate) struct Memory {
     pub(crate) base: Base,
     /// The objects that we answer for, from before their first apply until they are seen gone.
     pub(crate) inventory: BTreeMap<ObjectKey, Gvk>,
+    /// Of these the ones that were only found by their annotation: another installation may have brought them.
+    pub(crate) unproven: BTreeSet<ObjectKey>,
     /// Objects of ours that a search of the cluster found, until they have been judged.
     pub(crate) swept: BTreeMap<ObjectKey, Gvk>,
     /// The search of the cluster that the deletion waits for.
     pub(crate) sweep: Option<u64>,
+    /// Whether it was told what the deletion leaves behind.
+    pub(crate) farewell: bool,
     /// The digest of what the index was last asked to keep for us.
     pub(crate) wanted: Option<Digest>,
     /// The last judgement of each object, with what it was judged from.
@@ -100,6 +107,27 @@ impl Memory {
         if self.uid != uid {
             *self = Self { uid: uid.to_owned(), ..Self::default() };
         }
+    }
+
+    /// Takes the inventory that the status lists.
+    pub(crate) fn read_inventory(&mut self, application: &Application) {
+        self.inventory = past::inventory(application);
+        self.unproven = past::unproven(application);
+    }
+
+    /// Adds what only a search found; what the inventory lists stays as it lists it.
+    pub(crate) fn add_found(&mut self, found: BTreeMap<ObjectKey, Gvk>) {
+        for (key, gvk) in found {
+            if let Entry::Vacant(entry) = self.inventory.entry(key) {
+                self.unproven.insert(entry.key().clone());
+                entry.insert(gvk);
+            }
+        }
+    }
+
+    /// Whether the inventory lists an object, and not because it was found only.
+    pub(crate) fn answers_for(&self, key: &ObjectKey) -> bool {
+        self.inventory.contains_key(key) && !self.unproven.contains(key)
     }
 
     /// Forgets what was judged and what the server said, so that all of it is found out again.

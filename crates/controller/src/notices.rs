@@ -2,6 +2,7 @@
 
 use trueup_api::{condition, object_unsupported};
 
+use crate::extras::Fate;
 use crate::judge::Verdict;
 use crate::memory::{Base, Memory};
 use crate::observe::{Notice, View};
@@ -10,8 +11,8 @@ use crate::world::World;
 
 use std::sync::Arc;
 
-/// How many kinds that cannot be listed are named.
-const KINDS_NAMED_MAX: usize = 5;
+/// How many objects are named that only their annotation calls ours.
+const UNPROVEN_NAMED_MAX: usize = 5;
 
 impl View {
     /// What is worth a condition.
@@ -74,6 +75,9 @@ impl View {
         for invalid in &self.targets.invalid {
             self.stops.push(invalid.clone());
         }
+        if let Some(message) = self.unproven() {
+            warn(condition::COMPARISON_WARNING, message);
+        }
         if self.never_synced
             && let Some(message) = not_searched(world, name)
         {
@@ -96,6 +100,27 @@ impl View {
     }
 }
 
+impl View {
+    /// What is to be said of objects that only their annotation calls ours.
+    fn unproven(&self) -> Option<String> {
+        let unproven = self.extras.iter().filter(|extra| extra.fate == Fate::Ask);
+        let mut named: Vec<String> = unproven.map(|extra| extra.key.to_string()).collect();
+        let more = named.len().saturating_sub(UNPROVEN_NAMED_MAX);
+        named.truncate(UNPROVEN_NAMED_MAX);
+        if more > 0 {
+            named.push(format!("{more} more objects"));
+        }
+        (!named.is_empty()).then(|| {
+            format!(
+                "no inventory lists {}, and Trueup never applied them here: that they belong to this application is said by \
+                 their tracking id alone, and they may be another installation's. They are pruned only by a sync with prune \
+                 that somebody asks for; to keep installations apart give each an installationID in argocd-cm",
+                named.join(", ")
+            )
+        })
+    }
+}
+
 /// Why it is not known what an earlier controller left in the cluster for an application without an inventory.
 fn not_searched(world: &World, name: &str) -> Option<String> {
     const BEGIN: &str = "nothing was synced yet, so no inventory is stored";
@@ -104,16 +129,8 @@ fn not_searched(world: &World, name: &str) -> Option<String> {
             "{BEGIN}: the cluster is still being searched for what an earlier controller may have left for this application"
         ));
     }
-    let unlisted = world.sweep.unlisted();
-    if unlisted.is_empty() {
-        return None;
-    }
-    let mut kinds: Vec<String> = unlisted.iter().take(KINDS_NAMED_MAX).map(ToString::to_string).collect();
-    if unlisted.len() > kinds.len() {
-        kinds.push(format!("{} more kinds", unlisted.len() - kinds.len()));
-    }
+    let kinds = world.sweep.unlisted()?;
     Some(format!(
-        "{BEGIN}, and {} cannot be listed: what an earlier controller may have left of them for this application is not known",
-        kinds.join(", ")
+        "{BEGIN}, and {kinds} cannot be listed: what an earlier controller may have left of them for this application is not known"
     ))
 }

@@ -152,7 +152,7 @@ async fn look_at_cluster(
             ".argocd-source-{name}.yaml overrides the source, which is not honoured yet: write it into the Application"
         ));
     }
-    let targets = place(name, &spec, &loaded, &kinds, memory);
+    let targets = place(&world.cluster.installation(), name, &spec, &loaded, &kinds, memory);
     let held = targets.objects.iter().filter(|target| holds(&project, &spec, &kinds, target));
     for waiting in world.holders.hold(name, held.map(|target| target.key.clone())) {
         world.queue.wake(&waiting);
@@ -160,7 +160,7 @@ async fn look_at_cluster(
     world.looked_at(name, looked);
     read_base(world, application, &spec, &kinds, &targets, memory).await;
     memory.swept.extend(world.sweep.take(name));
-    memory.inventory.extend(memory.swept.clone());
+    memory.add_found(memory.swept.clone());
     let mut further: BTreeSet<Gvk> = memory.inventory.values().cloned().collect();
     if spec.options.create_namespace {
         // So that it is known whether the namespace is there.
@@ -250,7 +250,7 @@ impl View {
     ) -> Result<(), String> {
         let name = application.meta.instance.as_str();
         let kinds = kinds_of(world, loaded.rendered.manifests.iter().map(trueup_object::Manifest::gvk).collect()).await;
-        self.targets = place(name, &self.spec, loaded, &kinds, memory);
+        self.targets = place(&world.cluster.installation(), name, &self.spec, loaded, &kinds, memory);
         self.turned = self.turned || self.commit != loaded.commit;
         self.commit = loaded.commit;
         self.kinds.extend(kinds);

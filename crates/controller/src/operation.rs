@@ -18,7 +18,7 @@ use trueup_render::defines;
 use crate::applying::{apply_all, create_namespace, no_namespace};
 use crate::clock;
 use crate::drift_policy::left_alone;
-use crate::extras::{Extra, Fate};
+use crate::extras::Extra;
 use crate::judge::{Judged, Verdict};
 use crate::memory::{Base, Memory};
 use crate::observe::View;
@@ -190,7 +190,9 @@ pub(crate) async fn run(
     }
     let options = run.options(view);
     let left_alone = if run.is_automated() { left_alone(application, view, memory) } else { HashSet::new() };
-    for step in steps(view, run.prunes(), &options, &left_alone) {
+    let asked = !run.is_automated();
+    let goes = |extra: &Extra| run.prunes() && extra.goes(asked);
+    for step in steps(view, goes, &options, &left_alone) {
         if let Some((cause, why)) = interruption(world, application, view, run) {
             return broken_off(application, view, run, tally, cause, why);
         }
@@ -200,7 +202,7 @@ pub(crate) async fn run(
             }
             // What Git still has comes first: nothing is taken away while something could not be put in its place.
             Step::Prune(keys) if tally.refused.is_empty() => {
-                pruning::prune(world, application, view, &keys, &mut tally).await;
+                pruning::prune(world, application, view, &keys, asked, &mut tally).await;
             }
             Step::Prune(keys) => pruning::skip(view, &keys, &mut tally),
         }
@@ -208,7 +210,7 @@ pub(crate) async fn run(
             return broken_off(application, view, run, tally, BrokenOff::Barred, BARRED.to_owned());
         }
     }
-    pruning::note_rest(view, run.prunes(), &mut tally);
+    pruning::note_rest(view, goes, &mut tally);
     note_unchanged(view, &mut tally);
     if tally.refusals.is_empty() {
         memory.base = Base::Known(Arc::clone(&view.targets));
@@ -229,7 +231,12 @@ fn broken_off(application: &Application, view: &View, run: &Run, tally: Tally, c
 }
 
 /// What Git has to be applied, and what it no longer has to be pruned, in order.
-pub(crate) fn steps(view: &View, prune: bool, options: &SyncOptions, left_alone: &HashSet<ObjectKey>) -> Vec<Step> {
+pub(crate) fn steps(
+    view: &View,
+    goes: impl Fn(&Extra) -> bool,
+    options: &SyncOptions,
+    left_alone: &HashSet<ObjectKey>,
+) -> Vec<Step> {
     let applies = view
         .pairs()
         .filter(|(_, judged)| judged.wants_apply() || is_to_come(judged))
@@ -239,7 +246,7 @@ pub(crate) fn steps(view: &View, prune: bool, options: &SyncOptions, left_alone:
             gvk: target.gvk.clone(),
             defines: defines(target.manifest.node()).map(|(kind, _)| kind),
         });
-    let may_go = |extra: &&Extra| prune && extra.fate == Fate::Prune && (options.prune || extra.prunes_explicitly());
+    let may_go = |extra: &&Extra| goes(extra) && (options.prune || extra.prunes_explicitly());
     let prunes = view.extras.iter().filter(may_go).map(|extra| extra.key.clone());
     trueup_plan::steps(applies.collect(), prunes.collect())
 }

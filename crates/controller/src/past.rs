@@ -3,10 +3,10 @@
 //! Everything here is read from the Application's status, and rendered again where it has to be. Entry points: [`read_base`],
 //! [`inventory`], [`sync_state`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use trueup_api::{App, Application};
+use trueup_api::{App, Application, ResourceStatus};
 use trueup_cluster::Kind;
 use trueup_git::CommitId;
 use trueup_object::{Digest, Gvk, ObjectKey};
@@ -30,6 +30,7 @@ pub(crate) fn sync_state(application: &Application, targets: &Targets) -> (bool,
 
 /// The final manifests; the same value as long as nothing that they are made from changes.
 pub(crate) fn place(
+    installation: &str,
     name: &str,
     spec: &App,
     loaded: &Loaded,
@@ -39,15 +40,20 @@ pub(crate) fn place(
     let scopes = scopes(loaded, kinds);
     let mut scoped: Vec<String> = scopes.iter().map(|(gvk, namespaced)| format!("{gvk}={namespaced}")).collect();
     scoped.sort_unstable();
-    let cause =
-        Digest::of_parts([loaded.rendered.digest.to_string(), spec.destination.namespace.clone(), scoped.join(",")]);
+    let cause = Digest::of_parts([
+        loaded.rendered.digest.to_string(),
+        spec.destination.namespace.clone(),
+        scoped.join(","),
+        installation.to_owned(),
+    ]);
     if let Some((of, targets)) = &memory.targets
         && *of == cause
     {
         return Arc::clone(targets);
     }
     let namespaced = |gvk: &Gvk| scopes.get(gvk).copied();
-    let placement = Placement { app: name, namespace: &spec.destination.namespace, namespaced: &namespaced };
+    let namespace = &spec.destination.namespace;
+    let placement = Placement { app: name, installation, namespace, namespaced: &namespaced };
     let made = Arc::new(targets(&loaded.rendered, &placement));
     memory.targets = Some((cause, Arc::clone(&made)));
     made
@@ -63,7 +69,7 @@ pub(crate) async fn read_base(
     memory: &mut Memory,
 ) {
     if memory.inventory.is_empty() && matches!(memory.base, Base::Unread) {
-        memory.inventory = inventory(application);
+        memory.read_inventory(application);
     }
     if !matches!(memory.base, Base::Unread) {
         return;
@@ -94,8 +100,12 @@ pub(crate) async fn synced_before(
     let loaded = source::at_commit(world, spec, commit).await.map_err(|error| error.to_string())?;
     let scopes = scopes(&loaded, kinds);
     let namespaced = |gvk: &Gvk| scopes.get(gvk).copied();
-    let placement =
-        Placement { app: &application.meta.instance, namespace: &spec.destination.namespace, namespaced: &namespaced };
+    let placement = Placement {
+        app: &application.meta.instance,
+        installation: &world.cluster.installation(),
+        namespace: &spec.destination.namespace,
+        namespaced: &namespaced,
+    };
     Ok(targets(&loaded.rendered, &placement))
 }
 
@@ -104,9 +114,8 @@ pub(crate) fn inventory(application: &Application) -> BTreeMap<ObjectKey, Gvk> {
     let listed = application.status.resources.iter();
     listed
         .map(|resource| {
-            let key = ObjectKey::new(&resource.group, &resource.kind, &resource.namespace, &resource.name);
             (
-                key,
+                key(resource),
                 Gvk {
                     group: resource.group.as_str().into(),
                     version: resource.version.as_str().into(),
@@ -115,4 +124,13 @@ pub(crate) fn inventory(application: &Application) -> BTreeMap<ObjectKey, Gvk> {
             )
         })
         .collect()
+}
+
+/// Of these the ones that were only found, by their annotation, and need somebody's word before they are deleted.
+pub(crate) fn unproven(application: &Application) -> BTreeSet<ObjectKey> {
+    application.status.resources.iter().filter(|resource| resource.requires_deletion_confirmation).map(key).collect()
+}
+
+fn key(resource: &ResourceStatus) -> ObjectKey {
+    ObjectKey::new(&resource.group, &resource.kind, &resource.namespace, &resource.name)
 }

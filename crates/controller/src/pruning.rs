@@ -18,6 +18,10 @@ use crate::world::World;
 /// How often an object that changes under our hands is judged again.
 const ROUNDS_MAX: u32 = 5;
 
+/// Why an object stays that only its annotation calls ours.
+const NEEDS_ASKING: &str =
+    "ignored (no inventory lists it and it was never applied here: pruned only by a sync that somebody asks for)";
+
 /// What became of one object.
 enum Pruned {
     Gone,
@@ -25,19 +29,20 @@ enum Pruned {
     Failed(ClusterError),
 }
 
-/// Deletes these objects, as far as they are still to go.
+/// Deletes these objects, as far as they are still to go; `asked` if somebody asked for it.
 pub(crate) async fn prune(
     world: &World,
     application: &Application,
     view: &View,
     keys: &[ObjectKey],
+    asked: bool,
     tally: &mut Tally,
 ) {
     let wanted: HashSet<&ObjectKey> = keys.iter().collect();
     let name = application.meta.instance.as_str();
     let mut prunes = Vec::with_capacity(keys.len());
     for extra in view.extras.iter().filter(|extra| wanted.contains(&extra.key)) {
-        prunes.push(async move { (extra, one(world, name, view, extra).await) });
+        prunes.push(async move { (extra, one(world, name, view, extra, asked).await) });
     }
     let mut outcomes: Vec<_> = stream::iter(prunes).buffer_unordered(OBJECTS_AT_ONCE).collect().await;
     outcomes.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
@@ -59,7 +64,7 @@ pub(crate) async fn prune(
     }
 }
 
-async fn one(world: &World, name: &str, view: &View, extra: &Extra) -> Pruned {
+async fn one(world: &World, name: &str, view: &View, extra: &Extra, asked: bool) -> Pruned {
     let kind = match world.cluster.kind(&extra.gvk).await {
         Ok(kind) => kind,
         Err(error) => return Pruned::Failed(ClusterError::Unavailable { message: error.to_string() }),
@@ -70,10 +75,13 @@ async fn one(world: &World, name: &str, view: &View, extra: &Extra) -> Pruned {
             let message = format!("{} is not listed completely at the moment", extra.gvk);
             return Pruned::Failed(ClusterError::Unavailable { message });
         }
-        let Some(now) = view.extra(world, name, extra.key.clone(), extra.gvk.clone()) else { return Pruned::Gone };
+        let now = view.extra(world, name, extra.key.clone(), extra.gvk.clone(), extra.listed);
+        let Some(now) = now else { return Pruned::Gone };
+        let goes = now.goes(asked);
         let live = match (now.fate, now.live) {
-            (Fate::Prune, Some(live)) => live,
+            (_, Some(live)) if goes => live,
             (Fate::Keep(why), _) => return Pruned::Kept(why),
+            (Fate::Ask, _) => return Pruned::Kept(NEEDS_ASKING.to_owned()),
             _ => return Pruned::Gone,
         };
         match perform::prune(&world.cluster, &world.metrics, &kind, &extra.key, &live, Propagation::Foreground).await {
@@ -97,10 +105,11 @@ pub(crate) fn skip(view: &View, keys: &[ObjectKey], tally: &mut Tally) {
 }
 
 /// Results for what Git no longer has and this operation left alone.
-pub(crate) fn note_rest(view: &View, prunes: bool, tally: &mut Tally) {
-    for extra in &view.extras {
+pub(crate) fn note_rest(view: &View, goes: impl Fn(&Extra) -> bool, tally: &mut Tally) {
+    for extra in view.extras.iter().filter(|extra| !goes(extra)) {
         let why = match &extra.fate {
-            Fate::Prune if !prunes => "ignored (requires pruning)".to_owned(),
+            Fate::Prune => "ignored (requires pruning)".to_owned(),
+            Fate::Ask => NEEDS_ASKING.to_owned(),
             Fate::Keep(why) => why.clone(),
             _ => continue,
         };

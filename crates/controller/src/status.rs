@@ -144,6 +144,8 @@ fn extra_status(extra: &Extra) -> ResourceStatus {
     let mut status = named(&extra.key, &extra.gvk);
     status.status = extra_code(extra);
     status.requires_pruning = extra.live.is_some() && extra.fate != Fate::Ignored;
+    // The inventory is read from here: what was only found is not trusted for having been listed.
+    status.requires_deletion_confirmation = !extra.proven;
     status.health = extra.health.as_ref().map(plain_health);
     status
 }

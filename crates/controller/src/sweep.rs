@@ -1,8 +1,9 @@
 //! The search of the whole cluster for objects that say which application they belong to and that no inventory lists.
 //!
 //! Once when work begins, at every hard refresh and before the objects of an application are deleted, the heads of all objects of
-//! all kinds are listed. Kept: what was found and no application has taken yet. Invariant: who asks is answered by a search that
-//! began after the question; however many ask meanwhile, it is one. Entry points: [`Sweep::ask`], [`Sweep::take`], [`run`].
+//! all kinds are listed. Kept: what was found and no application has taken yet. Invariants: who asks is answered by a search that
+//! began after the question; however many ask meanwhile, it is one. What is found is a claim that anybody can write, no proof: who
+//! takes it does not delete it for that alone. Entry points: [`Sweep::ask`], [`Sweep::take`], [`run`].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,9 +11,11 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 use tokio::sync::Notify;
-use trueup_cluster::{ClusterError, Kind};
+use trueup_cluster::{Claimed, ClusterError, Kind};
 use trueup_object::{GroupKind, Gvk, ObjectKey};
 
+use crate::applications::Applications;
+use crate::holders::Holders;
 use crate::world::World;
 
 /// How many kinds are listed at once: a search is in no hurry, and looks under way are.
@@ -21,6 +24,10 @@ const KINDS_AT_ONCE: usize = 4;
 const PAUSE: Duration = Duration::from_secs(2);
 /// After this time what failed is tried once more: an outage of moments must not leave a gap until the next search.
 const AGAIN_PAUSE: Duration = Duration::from_secs(5);
+/// The longest time until a search is tried again that could not even begin; each failure doubles it.
+const AGAIN_PAUSE_MAX: Duration = Duration::from_mins(2);
+/// How many kinds that cannot be listed are named.
+const NAMED_MAX: usize = 5;
 /// How many objects are kept that nobody has taken, some 100 bytes each: more than any cluster has left over.
 const FOUND_MAX: usize = 100_000;
 
@@ -45,22 +52,31 @@ struct State {
     found: HashMap<String, BTreeMap<ObjectKey, Gvk>>,
     /// Applications to be woken at the end of a search.
     waiting: HashSet<Arc<str>>,
-    /// Kinds that could not be listed in the last search, and why.
-    unlisted: BTreeMap<GroupKind, String>,
+    /// Kinds that could not be listed in the last search, and why; of a group that could not be read, the group.
+    unlisted: BTreeMap<String, String>,
+    /// Why no search can begin.
+    failing: Option<String>,
 }
 
 /// Searches whenever somebody asks; the first time at once.
 pub(crate) async fn run(world: Arc<World>) {
+    let mut again = AGAIN_PAUSE;
     loop {
         world.sweep.until_asked().await;
-        let Some(found) = search(&world).await else {
-            tokio::time::sleep(AGAIN_PAUSE).await;
-            continue;
-        };
-        for app in world.sweep.end(found) {
-            world.queue.wake(&app);
+        match search(&world).await {
+            Ok(found) => {
+                again = AGAIN_PAUSE;
+                for app in world.sweep.end(found) {
+                    world.queue.wake(&app);
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => {
+                world.sweep.fail(error.to_string());
+                tokio::time::sleep(again).await;
+                again = (again * 2).min(AGAIN_PAUSE_MAX);
+            }
         }
-        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -68,28 +84,29 @@ pub(crate) async fn run(world: Arc<World>) {
 #[derive(Default)]
 struct Found {
     claims: Vec<(String, ObjectKey, Gvk)>,
-    unlisted: BTreeMap<GroupKind, String>,
+    unlisted: BTreeMap<String, String>,
 }
 
-/// Lists every kind. Nothing, if it is not even known which there are.
-async fn search(world: &Arc<World>) -> Option<Found> {
-    let kinds = match world.cluster.kinds().await {
-        Ok(kinds) => one_version_each(kinds),
-        Err(error) => {
-            tracing::warn!(%error, "the kinds of the cluster cannot be listed: the search for objects that were left behind waits");
-            return None;
-        }
-    };
+/// Lists every kind. An error, if it is not even known which there are.
+async fn search(world: &Arc<World>) -> Result<Found, ClusterError> {
+    let kinds = world.cluster.kinds().await?;
     world.sweep.begin();
     let mut found = Found::default();
-    let failed = list(world, kinds, &mut found).await;
-    if !failed.is_empty() {
+    let mut failed = list(world, one_version_each(kinds.served), &mut found).await;
+    let passing: Vec<Kind> = failed.extract_if(.., |(_, error)| may_pass(error)).map(|(kind, _)| kind).collect();
+    if !passing.is_empty() {
         tokio::time::sleep(AGAIN_PAUSE).await;
-        for (kind, error) in list(world, failed.into_iter().map(|(kind, _)| kind).collect(), &mut found).await {
-            found.unlisted.insert(kind.gvk.group_kind(), error.to_string());
-        }
+        failed.extend(list(world, passing, &mut found).await);
     }
-    Some(found)
+    let failed = failed.into_iter().map(|(kind, error)| (kind.gvk.group_kind().to_string(), error.to_string()));
+    let unread = kinds.unread.into_iter().map(|(group, why)| (format!("the kinds of {group}"), why));
+    found.unlisted = failed.chain(unread).collect();
+    Ok(found)
+}
+
+/// Whether it may be otherwise in a moment: a permission that is missing stays so.
+fn may_pass(error: &ClusterError) -> bool {
+    !matches!(error, ClusterError::Forbidden { .. })
 }
 
 /// Lists these kinds, and answers those where that failed.
@@ -102,11 +119,10 @@ async fn list(world: &World, kinds: Vec<Kind>, found: &mut Found) -> Vec<(Kind, 
     let mut lists = stream::iter(lists).buffer_unordered(KINDS_AT_ONCE);
     while let Some((kind, claimed)) = lists.next().await {
         match claimed {
-            // What belongs to another object goes with it. What is held is known to its holder.
             Ok(claimed) => found.claims.extend(
                 claimed
                     .into_iter()
-                    .filter(|claimed| !claimed.owned && !world.holders.holds(&claimed.app, &claimed.key))
+                    .filter(|claimed| is_left_behind(claimed, &world.applications, &world.holders))
                     .map(|claimed| (claimed.app, claimed.key, kind.gvk.clone())),
             ),
             // Its definition went between the two requests, and its objects with it.
@@ -115,6 +131,12 @@ async fn list(world: &World, kinds: Vec<Kind>, found: &mut Found) -> Vec<(Kind, 
         }
     }
     failed
+}
+
+/// Whether an object is worth telling its application of. What belongs to another object goes with it, what is held is known to
+/// its holder, and whoever makes objects can invent applications.
+fn is_left_behind(claimed: &Claimed, applications: &Applications, holders: &Holders) -> bool {
+    !claimed.owned && applications.get(&claimed.app).is_some() && !holders.holds(&claimed.app, &claimed.key)
 }
 
 /// Every kind that can be listed, at its most settled version: each shows the same objects.
@@ -179,9 +201,19 @@ impl Sweep {
         self.state().found.remove(app).unwrap_or_default()
     }
 
-    /// The kinds that could not be listed.
-    pub(crate) fn unlisted(&self) -> Vec<GroupKind> {
-        self.state().unlisted.keys().cloned().collect()
+    /// The kinds that could not be listed: the first by name, and how many more there are.
+    pub(crate) fn unlisted(&self) -> Option<String> {
+        let state = self.state();
+        let mut named: Vec<String> = state.unlisted.keys().take(NAMED_MAX).cloned().collect();
+        if state.unlisted.len() > NAMED_MAX {
+            named.push(format!("{} more kinds", state.unlisted.len() - NAMED_MAX));
+        }
+        (!named.is_empty()).then(|| named.join(", "))
+    }
+
+    /// Why no search can begin, if that is so.
+    pub(crate) fn failing(&self) -> Option<String> {
+        self.state().failing.clone()
     }
 
     async fn until_asked(&self) {
@@ -200,16 +232,26 @@ impl Sweep {
     fn begin(&self) {
         let mut state = self.state();
         state.begun = state.ended + 1;
+        state.failing = None;
+    }
+
+    /// A search could not begin. The same reason is logged once.
+    fn fail(&self, why: String) {
+        let mut state = self.state();
+        if state.failing.as_ref() != Some(&why) {
+            tracing::warn!(%why, "the kinds of the cluster cannot be listed: the search for objects that were left behind waits");
+            state.failing = Some(why);
+        }
     }
 
     /// Takes in what was found. Answers who is to be woken.
     fn end(&self, found: Found) -> HashSet<Arc<str>> {
         let mut state = self.state();
         state.ended = state.begun;
-        let unlisted: Vec<&GroupKind> =
-            found.unlisted.keys().filter(|kind| !state.unlisted.contains_key(kind)).collect();
-        if let Some(why) = unlisted.first().and_then(|kind| found.unlisted.get(kind)) {
-            let kinds = unlisted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let unlisted: Vec<&str> =
+            found.unlisted.keys().filter(|kind| !state.unlisted.contains_key(*kind)).map(String::as_str).collect();
+        if let Some(why) = unlisted.first().and_then(|kind| found.unlisted.get(*kind)) {
+            let kinds = unlisted.join(", ");
             tracing::warn!(%kinds, %why, "some kinds cannot be listed: what was left behind of them is not found");
         }
         state.unlisted = found.unlisted;
@@ -256,6 +298,49 @@ mod tests {
         ];
         let listed: Vec<String> = one_version_each(kinds).iter().map(|kind| kind.gvk.version.to_string()).collect();
         assert_eq!(listed, ["v2", "v1beta10"]);
+    }
+
+    #[test]
+    fn only_applications_that_there_are_leave_anything_behind() {
+        let (applications, holders) = (Applications::default(), Holders::default());
+        let key = |name: &str| ObjectKey::new("", "ConfigMap", "ns", name);
+        let claimed = |app: &str, name: &str, owned| Claimed { key: key(name), app: app.to_owned(), owned };
+        let object = br#"{"apiVersion":"argoproj.io/v1alpha1","kind":"Application","metadata":{"name":"a","namespace":"argocd","uid":"u"},"spec":{}}"#;
+        applications.saw(trueup_api::Application::read(object).unwrap().tracked_from("argocd"));
+        holders.hold("a", [key("held")]);
+        let left = |claimed| is_left_behind(&claimed, &applications, &holders);
+        assert!(left(claimed("a", "left", false)));
+        assert!(!left(claimed("a", "left", true)) && !left(claimed("a", "held", false)));
+        assert!(!left(claimed("invented", "left", false)));
+    }
+
+    #[test]
+    fn a_missing_permission_is_not_tried_again() {
+        assert!(!may_pass(&ClusterError::Forbidden { message: String::new() }));
+        assert!(may_pass(&ClusterError::Unavailable { message: String::new() }));
+    }
+
+    #[test]
+    fn why_no_search_begins_is_known_until_one_does() {
+        let sweep = Sweep::default();
+        assert_eq!(sweep.failing(), None);
+        sweep.fail("refused".to_owned());
+        assert_eq!(sweep.failing().as_deref(), Some("refused"));
+        sweep.begin();
+        assert_eq!(sweep.failing(), None);
+    }
+
+    #[test]
+    fn kinds_that_are_not_listed_are_named_and_counted() {
+        let sweep = Sweep::default();
+        assert_eq!(sweep.unlisted(), None);
+        let unlisted = |count: usize| (0..count).map(|at| (format!("k{at}"), String::new())).collect();
+        sweep.begin();
+        sweep.end(Found { unlisted: unlisted(2), ..Found::default() });
+        assert_eq!(sweep.unlisted().as_deref(), Some("k0, k1"));
+        sweep.begin();
+        sweep.end(Found { unlisted: unlisted(7), ..Found::default() });
+        assert_eq!(sweep.unlisted().as_deref(), Some("k0, k1, k2, k3, k4, 2 more kinds"));
     }
 
     #[test]

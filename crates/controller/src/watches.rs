@@ -11,6 +11,7 @@ use trueup_cluster::{Change, ClusterError, Kind, Raw};
 use trueup_object::{Gvk, Node};
 
 use crate::applications::News;
+use crate::installation;
 use crate::logins;
 use crate::past::inventory;
 use crate::rival::{LABELS, MANAGER};
@@ -19,9 +20,9 @@ use crate::sightings::{Gone, Sighting, Sightings};
 use crate::unlisted;
 use crate::world::{LookedAt, Reached, World};
 
-/// Listings that must be complete before work begins, beside those of Applications: projects, two kinds of workloads, and
-/// three for the logins of repositories.
-const LISTINGS: usize = 6;
+/// Listings that must be complete before work begins, beside those of Applications: projects, two kinds of workloads, three
+/// for the logins of repositories, and the installation's id.
+const LISTINGS: usize = 7;
 /// How long work waits for Applications that are refused, and then begins without them: an API server that has just started,
 /// or a Role that has just been made, takes moments to be known to whoever decides.
 const REFUSED_PATIENCE: Duration = Duration::from_secs(10);
@@ -52,10 +53,12 @@ pub(crate) fn start(world: &Arc<World>, tasks: &mut JoinSet<()>) {
         tasks.spawn(rivals(Arc::clone(world), kind));
     }
     logins::start(world, tasks);
+    tasks.spawn(installation::watch(Arc::clone(world)));
     tasks.spawn(changes(Arc::clone(world)));
 }
 
-/// Waits until Applications, projects, the other controller's workloads and the logins of repositories have been listed once.
+/// Waits until Applications, projects, the other controller's workloads, the logins of repositories and the installation's id
+/// have been listed once.
 pub(crate) async fn first_listings(world: &World) {
     let listings = LISTINGS + world.namespaces.watched().len();
     loop {

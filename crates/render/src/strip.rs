@@ -68,7 +68,7 @@ pub(crate) fn strip(manifest: Manifest, gvk: &Gvk) -> Manifest {
     if let Some(metadata) = node.as_map_mut().and_then(|map| map.get_mut("metadata")?.as_map_mut()) {
         metadata.retain(|key, _| !METADATA.contains(&key));
     }
-    // Written by Argo CD where several of them share a cluster. We are not one of these.
+    // Whoever wrote it into Git: an object bears the id of the installation that applies it.
     node.remove_at(&["metadata", "annotations", annotations::INSTALLATION_ID]);
     let has_status = |(group, kinds): &(&str, &[&str])| *group == gvk.group && kinds.contains(&gvk.kind.as_str());
     if STATUS.iter().any(has_status) {

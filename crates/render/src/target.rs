@@ -46,6 +46,8 @@ pub struct Targets {
 pub struct Placement<'a> {
     /// The name of the application in tracking ids.
     pub app: &'a str,
+    /// The id of the installation, which every object then bears; empty if it has none.
+    pub installation: &'a str,
     /// The namespace of objects that name none; may be empty.
     pub namespace: &'a str,
     /// Whether a kind lives in namespaces; `None` for an unknown kind, which counts as namespaced.
@@ -108,6 +110,9 @@ fn target(mut manifest: Manifest, placement: &Placement) -> Result<Target, Strin
     // As Argo CD: definitions are never tracked, so that no application's end takes all objects of a kind along.
     if !(gvk.group == "apiextensions.k8s.io" && gvk.kind == "CustomResourceDefinition") {
         manifest.set_annotation(annotations::TRACKING_ID, &tracking_id(&key, placement).to_string());
+        if !placement.installation.is_empty() {
+            manifest.set_annotation(annotations::INSTALLATION_ID, placement.installation);
+        }
     }
     let digest = manifest.digest();
     Ok(Target { manifest, key, gvk, digest })
@@ -143,7 +148,7 @@ mod tests {
     }
 
     fn placed(rendered: &Rendered, namespace: &str) -> Targets {
-        targets(rendered, &Placement { app: "shop", namespace, namespaced: &namespaced })
+        targets(rendered, &Placement { app: "shop", installation: "", namespace, namespaced: &namespaced })
     }
 
     #[test]
@@ -190,6 +195,19 @@ mod tests {
             assert_eq!(target.manifest.annotation(annotations::TRACKING_ID), id, "{text}");
             let parsed = id.map(|id| TrackingId::parse(id).unwrap());
             assert!(parsed.is_none_or(|parsed| parsed.matches(&target.key)), "{text}");
+        }
+    }
+
+    #[test]
+    fn objects_bear_the_id_of_the_installation_where_it_has_one() {
+        let config = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","annotations":{"argocd.argoproj.io/installation-id":"of Git"}}}"#;
+        let definition =
+            r#"{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"a.b"}}"#;
+        for (installation, borne) in [("", [None, None]), ("blue", [Some("blue"), None])] {
+            let placement = Placement { app: "shop", installation, namespace: "team", namespaced: &namespaced };
+            let targets = targets(&rendered(&[config, definition]), &placement);
+            let ids = targets.objects.iter().map(|target| target.manifest.annotation(annotations::INSTALLATION_ID));
+            assert_eq!(ids.collect::<Vec<_>>(), borne);
         }
     }
 
@@ -242,7 +260,7 @@ mod tests {
         let targets = placed(&rendered, "team");
         assert_eq!(targets.warnings, ["careful"]);
         assert_eq!(targets.invalid.len(), 1);
-        let other = Placement { app: "mine", namespace: "team", namespaced: &namespaced };
+        let other = Placement { app: "mine", installation: "", namespace: "team", namespaced: &namespaced };
         assert!(super::targets(&rendered, &other).invalid.is_empty());
     }
 

@@ -302,3 +302,25 @@ fn versions_that_are_no_numbers_are_taken_as_they_come() {
     assert_eq!(bench.event(&at("b")), []);
     assert_eq!(bench.version("a").as_deref(), Some("b"));
 }
+
+#[test]
+fn another_installation_id_changes_whose_every_object_is() {
+    let theirs = json!({"metadata": {
+        "namespace": "prod", "name": "b", "uid": "u", "resourceVersion": "2", "annotations": {
+            "argocd.argoproj.io/tracking-id": "shop:/ConfigMap:prod/b", "argocd.argoproj.io/installation-id": "blue",
+        },
+    }});
+    let mut bench = Bench::listed(&[ours("a", 1), theirs.to_string()], 2);
+    let tracked = |bench: &Bench| bench.index.tracked("shop").into_iter().map(|(_, key)| key).collect::<Vec<_>>();
+    assert_eq!(tracked(&bench), [config_map("a")]);
+    bench.index.set_installation("blue");
+    assert_eq!(tracked(&bench), [config_map("b")]);
+    assert_eq!(bench.index.claimants(), ["shop"]);
+    // What an event shows is judged by the same id.
+    assert_eq!(bench.event(&ours("c", 3)), []);
+    assert_eq!(tracked(&bench), [config_map("b")]);
+    bench.index.set_installation("");
+    let mut names = tracked(&bench);
+    names.sort();
+    assert_eq!(names, [config_map("a"), config_map("c")]);
+}

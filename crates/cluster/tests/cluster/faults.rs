@@ -150,3 +150,13 @@ async fn a_busy_server_is_asked_again_after_the_time_it_asks_for() {
     assert!(matches!(&error, ClusterError::Unavailable { message } if message == "as told"), "{error:?}");
     assert_eq!(script.asked(Ask::Apply).len(), 3, "only what was refused unseen is sent again");
 }
+
+#[tokio::test]
+async fn a_group_that_cannot_be_read_is_named_each_time() {
+    let script = Script::new(&[]).await;
+    for _ in 0..2 {
+        let kinds = script.cluster.kinds().await.unwrap();
+        assert_eq!(kinds.served, std::slice::from_ref(&script.kind));
+        assert_eq!(kinds.unread.keys().collect::<Vec<_>>(), ["broken.example.com"]);
+    }
+}

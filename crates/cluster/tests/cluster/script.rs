@@ -32,7 +32,7 @@ pub(crate) struct Reply {
     pub(crate) hold: bool,
 }
 
-/// A server that knows ConfigMaps alone.
+/// A server that knows ConfigMaps alone, and has a group that cannot be read.
 pub(crate) struct Script {
     state: Arc<Mutex<State>>,
     pub(crate) cluster: Cluster,
@@ -122,7 +122,9 @@ fn complete(request: &[u8]) -> bool {
 
 fn reply(method: &str, address: &str, state: &Mutex<State>) -> Reply {
     let ask = match address {
-        "/api" | "/apis" => return ok("{}"),
+        "/api" => return ok("{}"),
+        "/apis" => return ok(r#"{"groups":[{"name":"broken.example.com","versions":[{"version":"v1"}]}]}"#),
+        "/apis/broken.example.com" => return refuse(500, ""),
         "/api/v1" => {
             return ok(
                 r#"{"resources":[{"name":"configmaps","namespaced":true,"kind":"ConfigMap","verbs":["list","watch"]}]}"#,

@@ -27,7 +27,7 @@ async fn an_apply_without_change_keeps_the_version_and_a_dry_run_writes_nothing(
     assert_eq!((&first.uid, &first.resource_version), (&second.uid, &second.resource_version));
     let third = bench.apply(&kind, &bench.claimed("shop", "a", "2")).await.unwrap();
     assert_ne!(second.resource_version, third.resource_version);
-    assert_eq!(third.claimed_by(), Some("shop"));
+    assert_eq!(third.claimed_by(""), Some("shop"));
     let manager = third.node().list_at(&["metadata", "managedFields"])[0].str_at(&["manager"]).map(str::to_owned);
     assert_eq!(manager.as_deref(), Some("trueup"));
 

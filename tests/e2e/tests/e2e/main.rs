@@ -34,6 +34,7 @@ mod four_ways;
 mod git_change;
 mod history;
 mod ignore;
+mod installation;
 mod json_logs;
 mod kill;
 mod lease;

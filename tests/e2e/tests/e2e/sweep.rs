@@ -16,11 +16,18 @@ fn template(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": name}, "template": {"spec": spec}})
 }
 
-/// Creates an object that says of itself whose it is.
+/// Somebody creates an object that says of itself whose it is.
 async fn leave(scene: &Scene<'_>, name: &str, tracking_id: String) {
     let mut object = template(name);
     object["metadata"]["annotations"] = json!({TRACKING_ID: tracking_id});
     scene.somebody.create(&objects("podtemplates", &scene.namespace), &object).await;
+}
+
+/// Such an object of the scene's application, applied as the controller applies it.
+async fn leave_applied(scene: &Scene<'_>, name: &str) {
+    let mut object = template(name);
+    object["metadata"]["annotations"] = json!({TRACKING_ID: of(&scene.name, scene, name)});
+    scene.admin.apply(&scene.path("podtemplates", name), "trueup", &object).await;
 }
 
 fn of(app: &str, scene: &Scene<'_>, name: &str) -> String {
@@ -63,12 +70,52 @@ async fn a_hard_refresh_finds_what_was_left_behind() {
 }
 
 #[tokio::test]
+async fn what_no_inventory_lists_and_we_never_applied_is_pruned_on_request_only() {
+    let scene = Scene::shared("sweep-unproven").await;
+    let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
+    let app = scene.create(scene.application().automated(true, true)).await;
+    app.synced(&commit).await;
+    leave(&scene, "theirs", of(&scene.name, &scene, "theirs")).await;
+    // Of a kind that is watched anyway.
+    let id = format!("{}:/ConfigMap:{}/theirs", scene.name, scene.namespace);
+    let watched = json!({"metadata": {"name": "theirs", "annotations": {TRACKING_ID: id}}});
+    scene.somebody.create(&objects("configmaps", &scene.namespace), &watched).await;
+    leave_applied(&scene, "ours").await;
+    app.refresh("hard").await;
+    scene.until_gone("podtemplates", "ours").await;
+    app.condition("ComparisonWarning", &["PodTemplate", "theirs", "no inventory"]).await;
+    let seen = app.condition("ComparisonWarning", &["ConfigMap", "theirs", "no inventory"]).await;
+    assert_eq!(seen["status"]["sync"]["status"], "OutOfSync");
+    for plural in ["podtemplates", "configmaps"] {
+        scene.expect(plural, "theirs").await;
+    }
+    // What a status lists so is not trusted more than before.
+    let marked = seen["status"]["resources"].as_array().into_iter().flatten();
+    let marked = marked.filter(|it| it["requiresPruning"] == true && it["requiresDeletionConfirmation"] == true);
+    assert_eq!(marked.count(), 2, "{:#}", seen["status"]["resources"]);
+    let second = scene.put("app/config.yaml", &config_map("config", &[("a", "2")]));
+    let over = |app: &Value| {
+        let state = &app["status"]["operationState"];
+        state["syncResult"]["revision"] == second.as_str() && state["phase"] == "Succeeded"
+    };
+    app.until("the second sync", over).await;
+    scene.expect("podtemplates", "theirs").await;
+    app.ask(json!({"prune": true})).await;
+    for plural in ["podtemplates", "configmaps"] {
+        scene.until_gone(plural, "theirs").await;
+    }
+    app.synced(&second).await;
+    app.without_condition("ComparisonWarning").await;
+}
+
+#[tokio::test]
 async fn an_application_that_is_deleted_takes_what_it_left_behind_along() {
     let scene = Scene::shared("sweep-cascade").await;
     let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
     let app = scene.create(scene.application().automated(true, true).cascade()).await;
     app.synced(&commit).await;
-    leave(&scene, "left", of("sweep-cascade", &scene, "left")).await;
+    leave_applied(&scene, "left").await;
+    leave(&scene, "theirs", of(&scene.name, &scene, "theirs")).await;
     let foreign = leave_foreign(&scene).await;
     app.delete().await;
     app.gone().await;
@@ -77,6 +124,31 @@ async fn an_application_that_is_deleted_takes_what_it_left_behind_along() {
     for name in foreign {
         scene.expect("podtemplates", name).await;
     }
+    // It may be somebody else's, so it stays, and that is said.
+    scene.until_event(&scene.name, &["ObjectsLeft", "PodTemplate", "theirs"]).await;
+    scene.expect("podtemplates", "theirs").await;
+}
+
+#[tokio::test]
+async fn a_deletion_says_what_could_not_be_searched() {
+    let world = World::start().await;
+    let scene = Scene::new(&world, "sweep-unread", trueup_e2e::NAMESPACE).await;
+    let service = json!({
+        "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "v1.broken.example.com"},
+        "spec": {
+            "group": "broken.example.com", "version": "v1", "groupPriorityMinimum": 1000, "versionPriority": 10,
+            "insecureSkipTLSVerify": true, "service": {"name": "nothing", "namespace": "default"},
+        },
+    });
+    scene.admin.create("/apis/apiregistration.k8s.io/v1/apiservices", &service).await;
+    let _controller = world.controller(&controller_options(&scene.control)).await;
+    let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
+    let app = scene.create(scene.application().automated(true, true).cascade()).await;
+    app.synced(&commit).await;
+    app.delete().await;
+    app.gone().await;
+    scene.until_gone("configmaps", "config").await;
+    scene.until_event(&scene.name, &["NotSearched", "broken.example.com"]).await;
 }
 
 #[tokio::test]

@@ -88,7 +88,10 @@ impl Bench {
         let rendered =
             render_directory(self.git.path(), &DirectoryOptions::default()).map_err(|error| error.to_string())?;
         let namespaced = |_: &Gvk| Some(true);
-        let made = targets(&rendered, &Placement { app: "laws", namespace: NAMESPACE, namespaced: &namespaced });
+        let made = targets(
+            &rendered,
+            &Placement { app: "laws", installation: "", namespace: NAMESPACE, namespaced: &namespaced },
+        );
         match (&made.invalid[..], made.objects.into_iter().next()) {
             ([], Some(target)) => Ok(target),
             (invalid, _) => Err(format!("not sent: {invalid:?}")),

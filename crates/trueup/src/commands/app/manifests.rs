@@ -125,7 +125,8 @@ async fn from_git(
         talk::warning(&format!("the cluster does not serve {gvk} yet"));
     }
     let tracking_name = application.meta.app_instance(controller_namespace);
-    let targets = diff::placed::placed(&rendered, app, &tracking_name, &kinds);
+    diff::placed::learn_installation(client.cluster(), controller_namespace).await;
+    let targets = diff::placed::placed(&rendered, app, &client.cluster().installation(), &tracking_name, &kinds);
     diff::complain(&targets)?;
     Ok(targets.objects.iter().map(|target| (target.key.clone(), target.manifest.node().clone())).collect())
 }

@@ -118,7 +118,7 @@ mod tests {
             std::fs::write(dir.path().join("a.yaml"), text(data)).unwrap();
             let rendered = render_directory(dir.path(), &DirectoryOptions::default()).unwrap();
             let application = application("{}");
-            placed(&rendered, application.spec.as_ref().unwrap(), "shop", &HashMap::new())
+            placed(&rendered, application.spec.as_ref().unwrap(), "", "shop", &HashMap::new())
         };
         let (then, now, nothing) = (made("{x: a, y: b}"), made("{y: b}"), Node::map());
         let target = &now.objects[0];

@@ -48,6 +48,8 @@ pub(super) struct Change {
 pub(super) struct Leaving {
     gvk: Gvk,
     key: ObjectKey,
+    /// Only its annotation says that it belongs to the Application.
+    unproven: bool,
 }
 
 /// What is the same for all objects.
@@ -111,7 +113,8 @@ impl<'a> Frame<'a> {
         }
         let mut remarks: Vec<String> = comparison.differences.iter().map(remark).collect();
         remarks.extend(comparison.notes.iter().map(|note| one_line(&said(note))));
-        if let Some(other) = live.claimed_by().filter(|app| *app != self.tracking_name) {
+        let installation = self.client.cluster().installation();
+        if let Some(other) = live.claimed_by(&installation).filter(|app| *app != self.tracking_name) {
             remarks.insert(
                 0,
                 format!("it belongs to application {other}: a sync leaves it alone while that one holds it"),
@@ -132,6 +135,7 @@ impl<'a> Frame<'a> {
                 kind: resource.kind.as_str().into(),
             },
             key: ObjectKey::new(&resource.group, &resource.kind, &resource.namespace, &resource.name),
+            unproven: resource.requires_deletion_confirmation,
         });
         // Definitions are let go, never deleted: all objects of their kind would go with them.
         inventory
@@ -141,11 +145,12 @@ impl<'a> Frame<'a> {
 
     /// Shows an object that Git no longer has as going, if it is there, is ours and may be deleted.
     pub(super) async fn judge_leaving(&self, leaving: Leaving) -> Result<Option<Change>, CommandError> {
-        let Leaving { gvk, key } = leaving;
+        let Leaving { gvk, key, unproven } = leaving;
         // A kind that is not served any more has no objects.
         let Ok(kind) = self.client.cluster().kind(&gvk).await else { return Ok(None) };
         let Some(live) = self.fetch(&kind, &key).await? else { return Ok(None) };
-        if live.owned || live.deleting || live.claimed_by() != Some(self.tracking_name) {
+        let installation = self.client.cluster().installation();
+        if live.owned || live.deleting || live.claimed_by(&installation) != Some(self.tracking_name) {
             return Ok(None);
         }
         let node = live.node();
@@ -157,7 +162,8 @@ impl<'a> Frame<'a> {
             talk::note(&format!("{key} is no longer in Git, and kept: its options forbid to prune it"));
             return Ok(None);
         }
-        let remarks = vec!["no longer in Git: a sync that prunes deletes it".to_owned()];
+        let which = if unproven { "a sync with prune that somebody asks for" } else { "a sync that prunes" };
+        let remarks = vec![format!("no longer in Git: {which} deletes it")];
         let live = text(masked(kind_of(&gvk), &node));
         Ok(Some(Change { object: key, remarks, live, wanted: String::new() }))
     }

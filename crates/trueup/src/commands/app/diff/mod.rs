@@ -100,7 +100,8 @@ pub(crate) async fn run(args: &DiffArgs) -> Result<Outcome, CommandError> {
         talk::warning(&format!("the cluster does not serve {gvk} yet: objects of this kind are shown as new"));
     }
     let tracking_name = application.meta.app_instance(controller_namespace);
-    let targets = placed(&wanted.rendered, app, &tracking_name, &kinds);
+    placed::learn_installation(client.cluster(), controller_namespace).await;
+    let targets = placed(&wanted.rendered, app, &client.cluster().installation(), &tracking_name, &kinds);
     complain(&targets)?;
     match client.project(controller_namespace, &app.project).await {
         Ok(project) => {
@@ -204,7 +205,7 @@ async fn synced_before(
 ) -> Result<Targets, CommandError> {
     let rendered = wanted::at_commit(logins, app, args, commit).await?;
     add_kinds(client, &rendered, kinds).await?;
-    Ok(placed(&rendered, app, tracking_name, kinds))
+    Ok(placed(&rendered, app, &client.cluster().installation(), tracking_name, kinds))
 }
 
 /// Tells what the manifests lack; invalid ones make every statement a half one.

@@ -4,14 +4,25 @@
 use std::collections::HashMap;
 
 use trueup_api::App;
-use trueup_cluster::Kind;
+use trueup_cluster::{Cluster, Kind};
+use trueup_controller::read_installation;
 use trueup_object::{GroupKind, Gvk, Manifest};
 use trueup_render::{Placement, Rendered, Targets, defines, targets};
+
+use crate::output::talk;
+
+/// Finds out which installation looks after the Application: its objects bear the id of that.
+pub(in crate::commands::app) async fn learn_installation(cluster: &Cluster, controller_namespace: &str) {
+    if let Err(error) = read_installation(cluster, controller_namespace).await {
+        talk::warning(&format!("it is not known whether the controller's installation has an id: {error}"));
+    }
+}
 
 /// The final manifests of a render.
 pub(in crate::commands::app) fn placed(
     rendered: &Rendered,
     app: &App,
+    installation: &str,
     tracking_name: &str,
     kinds: &HashMap<Gvk, Kind>,
 ) -> Targets {
@@ -21,5 +32,6 @@ pub(in crate::commands::app) fn placed(
         // Not served yet: a definition in the same render tells.
         None => defined.get(&gvk.group_kind()).copied(),
     };
-    targets(rendered, &Placement { app: tracking_name, namespace: &app.destination.namespace, namespaced: &namespaced })
+    let namespace = &app.destination.namespace;
+    targets(rendered, &Placement { app: tracking_name, installation, namespace, namespaced: &namespaced })
 }

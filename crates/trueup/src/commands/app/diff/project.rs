@@ -119,7 +119,7 @@ mod tests {
         let object = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: elsewhere\n";
         std::fs::write(dir.path().join("a.yaml"), object).unwrap();
         let rendered = render_directory(dir.path(), &DirectoryOptions::default()).unwrap();
-        let targets = placed(&rendered, app, "shop", &HashMap::new());
+        let targets = placed(&rendered, app, "", "shop", &HashMap::new());
         let said = |spec: &str| {
             let text = format!(r#"{{"metadata":{{"name":"team"}},"spec":{spec}}}"#);
             let seat = Seat { namespace: "team-a", controller_namespace: "argocd" };
