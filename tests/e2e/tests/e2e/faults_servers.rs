@@ -30,6 +30,9 @@ const WIDTH: usize = 40;
 /// More than the controller ever needs for so little, and less than it would take to hold answers up.
 const MEMORY_BYTES_MAX: u64 = 400 << 20;
 
+/// Lines of warning per outage: that it is there, and what each server says while it starts. There are 20 watches.
+const COMPLAINTS_MAX: usize = 10;
+
 /// A world, an application in it, and who watches.
 struct Play {
     world: &'static World,
@@ -124,6 +127,12 @@ async fn the_api_server_and_etcd_restart_in_the_middle_of_syncs() {
         }
         play.in_line(round, &commit).await;
     }
+    // An outage is told, and not once per watch, request and status.
+    let log = play.controller.log();
+    let complaints: Vec<&str> =
+        log.lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR ")).collect();
+    assert!(log.contains("the API server cannot be reached"), "{log}");
+    assert!(complaints.len() <= 4 * COMPLAINTS_MAX, "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
 }
 
 #[tokio::test]
