@@ -45,20 +45,25 @@ async fn ready(State(world): State<Arc<World>>) -> Response {
     if !world.cluster.reachable() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the API server cannot be reached\n").into_response();
     }
-    match readiness(world.leadership.standing().as_ref(), Instant::now()) {
-        // One namespace that is refused keeps the others from nothing.
-        Ok(words) => lines([words].into_iter().chain(world.unlisted.words())).into_response(),
-        Err(words) => (StatusCode::SERVICE_UNAVAILABLE, format!("{words}\n")).into_response(),
-    }
+    // A standby has not asked yet.
+    let refused = world.unlisted.has(&world.namespace);
+    let (code, words) = match readiness(world.leadership.standing().as_ref(), refused, Instant::now()) {
+        Ok(words) => (StatusCode::OK, words),
+        Err(words) => (StatusCode::SERVICE_UNAVAILABLE, words),
+    };
+    // Another namespace that is refused keeps nobody from work.
+    (code, lines([words].into_iter().chain(world.unlisted.words()))).into_response()
 }
 
 fn lines(words: impl Iterator<Item = String>) -> String {
     words.map(|line| line + "\n").collect()
 }
 
-/// Whether this controller works or stands by as it should, and in which words.
-fn readiness(standing: Option<&Standing>, now: Instant) -> Result<String, String> {
+/// Whether this controller works or stands by as it should, and in which words. `refused` are the Applications of our own
+/// namespace.
+fn readiness(standing: Option<&Standing>, refused: bool, now: Instant) -> Result<String, String> {
     match standing {
+        _ if refused => Err("the Applications of the controller's own namespace cannot be listed".to_owned()),
         None => Ok("ok".to_owned()),
         Some(Standing::Leading(until)) if now < *until => Ok("ok".to_owned()),
         Some(Standing::Leading(_)) => {
@@ -99,7 +104,8 @@ mod tests {
             ("lost", Some(Standing::Lost("who".into())), false),
         ];
         for (what, standing, ready) in rows {
-            assert_eq!(readiness(standing.as_ref(), now).is_ok(), ready, "{what}");
+            assert_eq!(readiness(standing.as_ref(), false, now).is_ok(), ready, "{what}");
+            assert!(readiness(standing.as_ref(), true, now).is_err(), "{what}, without its own namespace");
         }
     }
 }
