@@ -73,11 +73,6 @@ async fn look_at(world: &Arc<World>, name: &str, application: Arc<Application>) 
     }
 }
 
-/// Whether somebody wants an operation to end.
-fn is_ending(state: &OperationState) -> bool {
-    state.phase == OperationPhase::Terminating
-}
-
 /// Another controller runs: nothing is written but one loud Event.
 fn only_compare(world: &Arc<World>, application: &Application, memory: &mut Memory, why: &str) {
     if !memory.rival_told {
@@ -144,6 +139,8 @@ impl Look<'_> {
     /// Nothing can be said of the objects, so nothing is done to them.
     async fn block(&mut self, memory: &mut Memory, blocked: Blocked) {
         let going = self.application.status.operation_state.as_ref().filter(|state| !state.phase.completed());
+        // Somebody wants it to end.
+        let is_ending = |state: &OperationState| state.phase == OperationPhase::Terminating;
         let ended = match &self.application.operation {
             Some(operation) => {
                 let going = going.filter(|state| state.operation == *operation);
