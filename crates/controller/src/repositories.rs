@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -14,6 +14,7 @@ use trueup_git::{Access, CommitId, GitError, RepoUrl, Store, Stores};
 
 use crate::logins::Logins;
 use crate::queue::Queue;
+use crate::world::lock;
 
 /// So many listings in a row may fail for a passing reason before a tip that is known counts as unknown: one lost
 /// answer is no reason to call hundreds of applications unknown.
@@ -68,6 +69,8 @@ struct State {
     tips: HashMap<String, Tip>,
     /// Listings that failed in a row.
     failures: u32,
+    /// Why the last listing failed, and when it began.
+    failed: Option<(GitError, Instant)>,
 }
 
 struct Tip {
@@ -122,6 +125,7 @@ impl Repositories {
     /// The store of an application's repository, for commits that are known already.
     pub(crate) fn store(self: &Arc<Self>, spec: &App) -> Result<Arc<Store>, GitError> {
         let url = RepoUrl::parse(&spec.source.repo_url)?;
+        let _opened = self.open(&url, &spec.project);
         let access = self.logins.access(&url, &spec.project)?;
         Ok(Arc::clone(&self.repository(&mut lock(&self.known), &Key { url, access })?.store))
     }
@@ -171,6 +175,7 @@ impl Repositories {
     fn want(self: &Arc<Self>, app: &str, spec: &App) -> Result<Arc<Repository>, GitError> {
         let url = RepoUrl::parse(&spec.source.repo_url)?;
         let (project, revision) = (spec.project.clone(), spec.source.target_revision.clone());
+        let _opened = self.open(&url, &project);
         // Held throughout: a login that changes after this look finds what was asked, and wakes the application.
         let mut asked = lock(&self.asked);
         let access = self.logins.access(&url, &project);
@@ -188,6 +193,16 @@ impl Repositories {
         let repository = self.repository(&mut known, &key)?;
         repository.state().wanted.entry(wish.revision.clone()).or_default().insert(app.into());
         Ok(repository)
+    }
+
+    /// Opens the store of a repository that is not known yet. That reads the disk, which nobody is to wait for under a lock;
+    /// while the store is held it is found again in memory. An error is met again by who asks for the repository.
+    fn open(&self, url: &RepoUrl, project: &str) -> Option<Arc<Store>> {
+        let key = Key { url: url.clone(), access: self.logins.access(url, project).ok()? };
+        if lock(&self.known).contains_key(&key) {
+            return None;
+        }
+        self.stores.store(&key.url, &key.access).ok()
     }
 
     fn repository(
@@ -244,9 +259,9 @@ impl Repositories {
         for app in state.learn(&revisions, &answer, asked) {
             self.queue.wake(&app);
         }
-        let tip = state.tips.get(revision).map(|tip| tip.outcome.clone());
         // Only the poller asks for no revision of its own, and does not look at the answer.
-        tip.unwrap_or_else(|| Err(GitError::InvalidRevision { revision: revision.to_owned() }))
+        let unknown = || Err(GitError::InvalidRevision { revision: revision.to_owned() });
+        state.known(revision, not_before).unwrap_or_else(unknown)
     }
 }
 
@@ -262,9 +277,7 @@ impl Asked {
 
 impl Repository {
     fn known(&self, revision: &str, not_before: Option<Instant>) -> Option<Result<CommitId, GitError>> {
-        let state = self.state();
-        let tip = state.tips.get(revision)?;
-        not_before.is_none_or(|earliest| tip.asked >= earliest).then(|| tip.outcome.clone())
+        self.state().known(revision, not_before)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -275,6 +288,18 @@ impl Repository {
 // === impl State ===
 
 impl State {
+    /// What is known of a revision. Who demands a listing gets the answer of that one, be it an error: a tip from before may be
+    /// the very commit that the demand is to get beyond.
+    fn known(&self, revision: &str, not_before: Option<Instant>) -> Option<Result<CommitId, GitError>> {
+        let Some(earliest) = not_before else {
+            return self.tips.get(revision).map(|tip| tip.outcome.clone());
+        };
+        match &self.failed {
+            Some((error, asked)) if *asked >= earliest => Some(Err(error.clone())),
+            _ => self.tips.get(revision).filter(|tip| tip.asked >= earliest).map(|tip| tip.outcome.clone()),
+        }
+    }
+
     fn unwant(&mut self, app: &str) {
         self.wanted.retain(|_, apps| {
             apps.remove(app);
@@ -292,6 +317,7 @@ impl State {
         asked: Instant,
     ) -> BTreeSet<Arc<str>> {
         self.failures = if answer.is_err() { self.failures.saturating_add(1) } else { 0 };
+        self.failed = answer.as_ref().err().map(|error| (error.clone(), asked));
         let mut concerned = BTreeSet::new();
         for (at, revision) in revisions.iter().enumerate() {
             if !self.wanted.contains_key(revision) {
@@ -306,7 +332,8 @@ impl State {
                 Err(error) => Err(error.clone()),
             };
             let known = self.tips.get(revision).map(|tip| &tip.outcome);
-            if answer.is_err() && self.failures < FAILURES_MAX && known.is_some_and(Result::is_ok) {
+            let passes = answer.as_ref().is_err_and(may_pass) && self.failures < FAILURES_MAX;
+            if passes && known.is_some_and(Result::is_ok) {
                 continue;
             }
             if known != Some(&outcome) {
@@ -318,9 +345,16 @@ impl State {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Whole between any two statements that change it.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Whether an error may be gone by the next listing. Who refuses our login goes on doing so, and what it showed us before is
+/// not ours to see any more.
+fn may_pass(error: &GitError) -> bool {
+    !matches!(
+        error,
+        GitError::Unauthorized { .. }
+            | GitError::Forbidden { .. }
+            | GitError::KeyRefused { .. }
+            | GitError::Login { .. }
+    )
 }
 
 #[cfg(test)]
@@ -363,6 +397,42 @@ mod tests {
         assert_eq!(learn(&mut state, Err(failed())), ["a"]);
         assert!(learn(&mut state, Err(failed())).is_empty());
         assert_eq!(learn(&mut state, Ok(commit('1'))), ["a"]);
+    }
+
+    #[tokio::test]
+    async fn a_refused_login_is_news_at_once() {
+        let repository = || "https://h/a".to_owned();
+        for error in [
+            GitError::Unauthorized { repository: repository() },
+            GitError::Forbidden { repository: repository() },
+            GitError::KeyRefused { repository: repository(), user: "git".into(), key: "k".into() },
+            GitError::Login { repository: repository(), detail: "d".into() },
+        ] {
+            let mut state = state();
+            learn(&mut state, Ok(commit('1')));
+            assert_eq!(learn(&mut state, Err(error.clone())), ["a"]);
+            assert_eq!(state.known("main", None), Some(Err(error)));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_demands_a_listing_is_answered_by_that_one() {
+        let mut state = state();
+        learn(&mut state, Ok(commit('1')));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let pushed = Instant::now();
+        assert_eq!(state.known("main", Some(pushed)), None, "a listing from before says nothing");
+        learn(&mut state, Err(failed()));
+        assert_eq!(state.known("main", Some(pushed)), Some(Err(failed())));
+        assert_eq!(
+            state.known("main", None),
+            Some(Ok(commit('1'))),
+            "who demands nothing is not troubled by one failure"
+        );
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(state.known("main", Some(Instant::now())), None, "the next demand is asked anew");
+        learn(&mut state, Ok(commit('2')));
+        assert_eq!(state.known("main", Some(pushed)), Some(Ok(commit('2'))));
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use trueup_bed::ControllerOptions;
+use trueup_bed::Fault;
 use trueup_e2e::Scene;
 use trueup_e2e::World;
 use trueup_e2e::controller_options;
@@ -67,4 +68,33 @@ async fn what_is_to_be_skipped_is_left_alone_until_it_is_not() {
     app.patch(&json!({"metadata": {"annotations": {"argocd.argoproj.io/skip-reconcile": null}}})).await;
     app.synced(&third).await;
     scene.until_value("configmaps", "config", "/data/a", "2").await;
+}
+
+#[tokio::test]
+async fn who_asks_right_after_a_push_is_never_answered_with_what_was_before() {
+    let control = "t-refresh-stale-argocd";
+    let scene = Scene::new(World::shared(), "refresh-stale", control).await;
+    let options = ControllerOptions { resync: Some(NEVER), ..controller_options(control) };
+    let _controller = scene.world.controller(&options).await;
+    let first = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
+    let app = scene.create(scene.application().automated(false, false)).await;
+    app.synced(&first).await;
+    // The one listing that the request waits for fails: for a reason that may pass, and for one that does not.
+    for (status, words) in [(503, "503"), (401, "401")] {
+        scene.repository.misbehave(Fault::Status(status));
+        scene.put("app/config.yaml", &config_map("config", &[("a", &status.to_string())]));
+        app.ask(json!({})).await;
+        let seen = app.operated("Error").await;
+        let state = &seen["status"]["operationState"];
+        assert!(state["message"].as_str().unwrap().contains(words), "{state:#}");
+        app.refresh("normal").await;
+        app.condition("ComparisonError", &[words]).await;
+        assert_eq!(scene.expect("configmaps", "config").await["data"]["a"], "1", "nothing was synced");
+        scene.repository.behave();
+    }
+    let last = scene.put("app/config.yaml", &config_map("config", &[("a", "2")]));
+    app.ask(json!({})).await;
+    app.synced(&last).await;
+    scene.until_value("configmaps", "config", "/data/a", "2").await;
+    app.without_condition("ComparisonError").await;
 }
