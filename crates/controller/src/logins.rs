@@ -38,6 +38,8 @@ struct State {
     answers: Arc<Answers>,
     /// Why the Secrets are not known.
     unlisted: Option<String>,
+    /// Half of the first listing of Secrets has been told: no logins are made of that.
+    half: bool,
 }
 
 /// What the Secrets say, and what was made of it for each repository and project: every reconcile asks.
@@ -94,8 +96,8 @@ impl Logins {
             ) => GitError::Login {
                 repository,
                 detail: format!(
-                    "the Secrets that may hold one cannot be listed: {why}; the controller needs get, list and watch of \
-                     Secrets in its namespace"
+                    "the Secrets that may hold one cannot be listed: {why}; the controller needs list and watch of Secrets \
+                     in its namespace"
                 ),
             },
             (error, _) => error,
@@ -107,9 +109,25 @@ impl Logins {
         change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Makes logins of what is known; answers whether any is another now.
+    /// Notes that the Secrets cannot be watched. What was known of them counts, unless nothing new will be known: a refusal does
+    /// not pass by itself.
+    fn failed(&self, error: &ClusterError, complete: bool) {
+        if !complete || matches!(error, ClusterError::Forbidden { .. }) {
+            self.change(|state| state.unlisted = Some(why(error)));
+        }
+    }
+
+    /// Notes that all Secrets have been told.
+    fn complete(&self) {
+        self.change(|state| (state.unlisted, state.half) = (None, false));
+    }
+
+    /// Makes logins of what is known; answers whether any is another now. Half a listing of Secrets is no reason to change any.
     fn settle(&self) -> bool {
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if state.half {
+            return false;
+        }
         let credentials = Credentials::new(state.secrets.values().cloned(), &state.trust);
         if state.answers.credentials == credentials {
             return false;
@@ -182,7 +200,9 @@ async fn secrets(world: Arc<World>) {
         match sighting {
             Sighting::Here(raw) => {
                 let secret = read(&raw);
+                let half = !sightings.complete();
                 world.logins.change(|state| {
+                    state.half = half;
                     match secret {
                         Some(secret) => state.secrets.insert(raw.name.clone(), Arc::new(secret)),
                         None => state.secrets.remove(&raw.name),
@@ -192,11 +212,12 @@ async fn secrets(world: Arc<World>) {
             Sighting::Gone(gone) => world.logins.change(|state| drop(state.secrets.remove(&gone.name))),
             Sighting::Complete { .. } => {
                 told = None;
-                world.logins.change(|state| state.unlisted = None);
+                world.logins.complete();
                 begin = first.complete();
             }
             Sighting::Failed(error) => {
                 begin = first.failed(&error);
+                world.logins.failed(&error, sightings.complete());
                 let why = why(&error);
                 if told.as_ref() != Some(&why) {
                     tracing::warn!(
@@ -204,14 +225,10 @@ async fn secrets(world: Arc<World>) {
                         "the Secrets of repositories cannot be watched: nothing new is known of logins"
                     );
                 }
-                if !sightings.complete() {
-                    world.logins.change(|state| state.unlisted = Some(why.clone()));
-                }
                 told = Some(why);
             }
         }
-        // Half a listing is no reason to take logins away.
-        if sightings.complete() && world.logins.settle() {
+        if world.logins.settle() {
             world.repositories.logins_changed();
         }
         if begin {
@@ -336,6 +353,32 @@ mod tests {
         assert!(told.contains("cannot be listed: forbidden"), "{told}");
         let other = GitError::InvalidUrl { reason: "x".into() };
         assert_eq!(logins.explained(other.clone()), other);
+    }
+
+    #[test]
+    fn a_permission_that_was_revoked_explains_a_refused_login() {
+        let logins = Logins::default();
+        let error = || GitError::Unauthorized { repository: "https://h/a".into() };
+        logins.complete();
+        logins.failed(&ClusterError::Unavailable { message: "etcd".into() }, true);
+        assert_eq!(logins.explained(error()), error(), "what was known counts while the server is away");
+        logins.failed(&ClusterError::Forbidden { message: "no permission".into() }, true);
+        let told = logins.explained(error()).to_string();
+        assert!(told.contains("cannot be listed: no permission"), "{told}");
+        logins.complete();
+        assert_eq!(logins.explained(error()), error());
+    }
+
+    #[test]
+    fn half_a_listing_makes_no_login_whoever_asks() {
+        let logins = Logins::default();
+        logins.change(|state| {
+            state.half = true;
+            state.trust.tls_certs = BTreeMap::from([("h".to_owned(), "pem".to_owned())]);
+        });
+        assert!(!logins.settle(), "a ConfigMap does not settle it");
+        logins.complete();
+        assert!(logins.settle());
     }
 
     #[test]

@@ -34,9 +34,14 @@ pub(crate) struct Gone {
     pub(crate) uid: Option<String>,
 }
 
+type Events = Pin<Box<dyn Stream<Item = RawEvent> + Send>>;
+
 /// A watch, and what it has shown.
 pub(crate) struct Sightings {
-    events: Pin<Box<dyn Stream<Item = RawEvent> + Send>>,
+    open: Box<dyn Fn() -> Events + Send>,
+    events: Events,
+    /// The watch was refused, and is begun anew with a listing.
+    refused: bool,
     known: Known,
     /// Told already by the watch, and not yet told on.
     waiting: VecDeque<Sighting>,
@@ -64,16 +69,20 @@ struct Version {
 impl Sightings {
     /// Watches a kind in one namespace or all, where labels match or all.
     pub(crate) fn of(cluster: &Cluster, kind: &Kind, namespace: Option<&str>, labels: Option<&str>) -> Self {
-        Self::new(Box::pin(cluster.watch_raw(kind, namespace, labels)))
+        let (cluster, kind) = (cluster.clone(), kind.clone());
+        let (namespace, labels) = (namespace.map(str::to_owned), labels.map(str::to_owned));
+        Self::new(Box::new(move || Box::pin(cluster.watch_raw(&kind, namespace.as_deref(), labels.as_deref()))))
     }
 
     /// Watches one object by its name.
     pub(crate) fn one(cluster: &Cluster, kind: &Kind, namespace: &str, name: &str) -> Self {
-        Self::new(Box::pin(cluster.watch_one(kind, namespace, name)))
+        let (cluster, kind) = (cluster.clone(), kind.clone());
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        Self::new(Box::new(move || Box::pin(cluster.watch_one(&kind, &namespace, &name))))
     }
 
-    fn new(events: Pin<Box<dyn Stream<Item = RawEvent> + Send>>) -> Self {
-        Self { events, known: Known::default(), waiting: VecDeque::new() }
+    fn new(open: Box<dyn Fn() -> Events + Send>) -> Self {
+        Self { events: open(), open, refused: false, known: Known::default(), waiting: VecDeque::new() }
     }
 
     /// Whether everything has been told that there was at the start.
@@ -88,6 +97,16 @@ impl Sightings {
                 return Some(sighting);
             }
             let event = self.events.next().await?;
+            match &event {
+                // A watch that goes on where it stood would not tell that it is permitted again; a listing does, when it is
+                // complete. Only once, or the pauses between its attempts would begin anew, too.
+                RawEvent::Error(ClusterError::Forbidden { .. }) if self.known.complete && !self.refused => {
+                    self.refused = true;
+                    self.events = (self.open)();
+                }
+                RawEvent::InitDone => self.refused = false,
+                _ => {}
+            }
             self.known.take(event, &mut self.waiting);
         }
     }
@@ -139,6 +158,8 @@ fn key(raw: &Raw) -> Key {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     fn raw(name: &str, uid: &str, version: &str) -> Raw {
@@ -151,13 +172,34 @@ mod tests {
         for event in events {
             known.take(event, &mut told);
         }
-        let words = told.into_iter().map(|sighting| match sighting {
+        told.into_iter().map(word).collect()
+    }
+
+    fn word(sighting: Sighting) -> String {
+        match sighting {
             Sighting::Here(raw) => format!("{} {}", raw.name, raw.resource_version),
-            Sighting::Gone(Gone { name, uid, .. }) => format!("-{name} {}", uid.unwrap_or_else(|| "?".to_owned())),
+            Sighting::Gone(gone) => format!("-{} {}", gone.name, gone.uid.as_deref().unwrap_or("?")),
             Sighting::Complete { first } => (if first { "first" } else { "again" }).to_owned(),
             Sighting::Failed(_) => "failed".to_owned(),
-        });
-        words.collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_refused_is_complete_again_when_it_may_be_listed() {
+        let refused = || RawEvent::Error(ClusterError::Forbidden { message: "no".into() });
+        let watches = Mutex::new(VecDeque::from([
+            vec![Init, InitApply(raw("a", "1", "5")), InitApply(raw("b", "2", "5")), InitDone, refused()],
+            vec![refused(), refused(), Init, InitApply(raw("b", "2", "6")), InitDone],
+        ]));
+        let mut sightings = Sightings::new(Box::new(move || {
+            let events = watches.lock().unwrap().pop_front().unwrap();
+            Box::pin(futures::stream::iter(events))
+        }));
+        let mut told = Vec::new();
+        while let Some(sighting) = sightings.next().await {
+            told.push(word(sighting));
+        }
+        assert_eq!(told, ["a 5", "b 5", "first", "failed", "failed", "failed", "b 6", "-a ?", "again"]);
     }
 
     use RawEvent::{Apply, Delete, Init, InitApply, InitDone};
