@@ -55,7 +55,12 @@ async fn a_revert_comes_where_nothing_is_healed() {
     // From here on what somebody does is drift again, and stays.
     scene.edit("configmaps", "a", &json!({"data": {"colour": "green"}})).await;
     let seen = app.until("the drift", |app| app["status"]["drift"]["count"] == 1).await;
-    assert_eq!(seen["status"]["drift"]["events"][0]["manager"], "kubectl-edit");
+    let events = seen["status"]["drift"]["events"].as_array().unwrap();
+    assert!(
+        events.iter().any(|event| event["manager"] == "kubectl-edit" && event["outcome"] == "detected"),
+        "{events:#?}"
+    );
+    assert_eq!(scene.expect("configmaps", "a").await["data"]["colour"], "green");
 }
 
 #[tokio::test]
