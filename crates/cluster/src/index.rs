@@ -6,9 +6,12 @@
 //! it names the object that bears it and no owner will remove that object anyway. Entry points: [`Index::see`],
 //! [`Index::gone`] and the two ends of a listing; all answer who is to be told.
 
+mod kind_index;
+mod name;
+mod writing;
+
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -17,30 +20,11 @@ use trueup_object::{Gvk, ObjectKey};
 
 use crate::change::Change;
 use crate::head::{Head, number};
+use crate::index::kind_index::KindIndex;
+pub use crate::index::kind_index::WatchState;
+use crate::index::name::{Hashers, Name};
+use crate::index::writing::Writing;
 use crate::live::{Live, key};
-
-/// So many failures in a row make a failed kind of one that was ready: the API server refuses for moments while it
-/// starts or stops, and a comparison against what was seen a second ago is still a good one.
-pub(crate) const READY_FAILURES: u32 = 3;
-
-/// How far the watch of a kind is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WatchState {
-    /// The first listing is not complete.
-    Pending {
-        /// Since when.
-        since: SystemTime,
-    },
-    /// Everything that is there has been seen, and changes arrive.
-    Ready,
-    /// The kind cannot be listed or watched; it is tried again by and by.
-    Failed {
-        /// Why.
-        message: String,
-        /// Since when.
-        since: SystemTime,
-    },
-}
 
 /// What is live in the cluster.
 #[derive(Default)]
@@ -51,23 +35,7 @@ pub(crate) struct Index {
     installation: Arc<str>,
     /// The objects that are being written.
     writes: HashMap<(Gvk, Name), Writing>,
-    hash: (RandomState, RandomState),
-}
-
-/// Holds the objects of one kind at one version.
-struct KindIndex {
-    watched: bool,
-    state: WatchState,
-    failures: u32,
-    held: HashMap<Name, Arc<Live>>,
-    foreign: HashSet<u128>,
-    wanted: HashMap<Name, Vec<CompactString>>,
-    /// What the listing in progress has shown so far.
-    listing: Option<HashSet<u128>>,
-    /// The version up to which everything has been seen.
-    seen: Option<u64>,
-    /// A first listing has been completed.
-    complete: bool,
+    hash: Hashers,
 }
 
 /// Holds what concerns one application.
@@ -77,22 +45,6 @@ struct AppIndex {
     known: bool,
     wants: HashSet<(Gvk, Name)>,
     tracked: HashSet<(Gvk, Name)>,
-}
-
-/// Holds back what the watch tells of an object that is being written: the event of a write may come before its answer.
-#[derive(Default)]
-struct Writing {
-    writers: usize,
-    /// The newest version that a write was answered with, and who claims it.
-    answered: Option<(u64, Option<CompactString>)>,
-    held_back: Vec<(Option<u64>, Change)>,
-}
-
-/// Tells an object from others of its kind.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Name {
-    namespace: CompactString,
-    name: CompactString,
 }
 
 /// How an object came to be seen.
@@ -171,29 +123,14 @@ impl Index {
 
     /// The watch runs: true if that is new.
     pub(crate) fn following(&mut self, gvk: &Gvk) -> bool {
-        let Some(kind) = self.kinds.get_mut(gvk) else { return false };
-        kind.failures = 0;
-        let ready = kind.watched && kind.complete && kind.state != WatchState::Ready;
-        if ready {
-            kind.state = WatchState::Ready;
-        }
-        ready
+        self.kinds.get_mut(gvk).is_some_and(KindIndex::following)
     }
 
     /// Listing or watching failed by more than the network: true if the kind is failed from now on, or for another
     /// reason than before.
     pub(crate) fn failed(&mut self, gvk: &Gvk, message: &str, lasting: bool) -> bool {
-        let Some(kind) = self.kinds.get_mut(gvk).filter(|kind| kind.watched) else { return false };
-        kind.failures = kind.failures.saturating_add(1);
-        let since = match &kind.state {
-            WatchState::Failed { message: known, .. } if known == message => return false,
-            WatchState::Failed { since, .. } => *since,
-            WatchState::Pending { .. } if lasting || kind.failures >= READY_FAILURES => SystemTime::now(),
-            WatchState::Ready if kind.failures >= READY_FAILURES => SystemTime::now(),
-            WatchState::Pending { .. } | WatchState::Ready => return false,
-        };
-        kind.state = WatchState::Failed { message: message.to_owned(), since };
-        true
+        let watched = self.kinds.get_mut(gvk).filter(|kind| kind.watched);
+        watched.is_some_and(|kind| kind.failed(message, lasting))
     }
 
     /// Sets what an application asks for, and makes it known.
@@ -271,33 +208,7 @@ impl Index {
     /// A listing is complete: what it did not show is gone.
     pub(crate) fn complete_listing(&mut self, gvk: &Gvk, resource_version: &str) -> Vec<Change> {
         let Some(kind) = self.kinds.get_mut(gvk) else { return Vec::new() };
-        let Some(mut shown) = kind.listing.take() else { return Vec::new() };
-        let listed = number(resource_version);
-        let hash = &self.hash;
-        let gone: Vec<Name> = kind
-            .held
-            .iter()
-            .filter(|(name, _)| !shown.contains(&name.hash(hash)))
-            // A write that was answered after the listing had been taken.
-            .filter(|(_, live)| live.version().zip(listed).is_none_or(|(version, listed)| version <= listed))
-            .map(|(name, _)| name.clone())
-            .collect();
-        let lost = kind.wanted.keys().filter(|name| {
-            let hash = name.hash(hash);
-            kind.foreign.contains(&hash) && !shown.contains(&hash)
-        });
-        let lost: Vec<Name> = lost.cloned().collect();
-        for name in kind.held.keys() {
-            shown.remove(&name.hash(hash));
-        }
-        for name in &gone {
-            shown.remove(&name.hash(hash));
-        }
-        shown.shrink_to_fit();
-        kind.foreign = shown;
-        kind.seen = listed;
-        kind.complete = true;
-        kind.held.shrink_to_fit();
+        let Some((gone, lost)) = kind.complete_listing(number(resource_version), &self.hash) else { return Vec::new() };
         let mut changes = Vec::new();
         for name in gone {
             self.remove(gvk, &name, &mut changes);
@@ -321,14 +232,7 @@ impl Index {
         if entry.get().writers > 0 {
             return Vec::new();
         }
-        let Writing { answered, held_back, .. } = entry.remove();
-        let echo = |version: Option<u64>, change: &Change| match (&answered, change) {
-            (Some((answered, writer)), Change::Object { app, .. }) => {
-                version.is_some_and(|version| version <= *answered) && writer.as_ref() == Some(app)
-            }
-            _ => false,
-        };
-        held_back.into_iter().filter(|(version, change)| !echo(*version, change)).map(|(_, change)| change).collect()
+        entry.remove().end()
     }
 
     /// An object was seen. `text` is called only if it is to be kept. The answer is who is to be told; nobody if
@@ -493,64 +397,6 @@ impl Index {
 /// The application that an object is listed for.
 fn tracking_app(live: &Live, installation: &str) -> Option<CompactString> {
     if live.owned { None } else { live.claimed_by(installation).map(Into::into) }
-}
-
-// === impl KindIndex ===
-
-impl KindIndex {
-    fn new() -> Self {
-        Self {
-            watched: false,
-            state: WatchState::Pending { since: SystemTime::now() },
-            failures: 0,
-            held: HashMap::new(),
-            foreign: HashSet::new(),
-            wanted: HashMap::new(),
-            listing: None,
-            seen: None,
-            complete: false,
-        }
-    }
-
-    fn want(&mut self, app: &str, name: &Name) {
-        self.wanted.entry(name.clone()).or_default().push(app.into());
-    }
-
-    fn let_go(&mut self, app: &str, name: &Name, hash: u128) {
-        let Some(apps) = self.wanted.get_mut(name) else { return };
-        apps.retain(|other| other != app);
-        if !apps.is_empty() {
-            return;
-        }
-        self.wanted.remove(name);
-        // Without a claim nobody needs its text any more.
-        if self.held.get(name).is_some_and(|live| live.app.is_none()) {
-            self.held.remove(name);
-            self.foreign.insert(hash);
-        }
-    }
-}
-
-// === impl Name ===
-
-impl Name {
-    fn of(key: &ObjectKey) -> Self {
-        Self { namespace: key.namespace.clone(), name: key.name.clone() }
-    }
-
-    fn key(&self, gvk: &Gvk) -> ObjectKey {
-        ObjectKey {
-            group: gvk.group.clone(),
-            kind: gvk.kind.clone(),
-            namespace: self.namespace.clone(),
-            name: self.name.clone(),
-        }
-    }
-
-    /// Two independent hashes: among a million objects two are taken for one with a chance of one in 10²⁶.
-    fn hash(&self, (a, b): &(RandomState, RandomState)) -> u128 {
-        (u128::from(a.hash_one(self)) << 64) | u128::from(b.hash_one(self))
-    }
 }
 
 #[cfg(test)]
