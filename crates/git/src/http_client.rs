@@ -6,12 +6,13 @@ use std::error::Error;
 use std::time::Duration;
 
 use reqwest::tls::Identity;
-use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, Url};
+use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy};
 use rustls::{AlertDescription, CertificateError};
 use zeroize::Zeroizing;
 
 use crate::certificate_problem::CertificateProblem;
 use crate::protocol::AGENT;
+use crate::proxies::proxy_url;
 use crate::remote::Remote;
 use crate::{Access, GitError, Limits, Proxies, Secret, Tls};
 
@@ -72,9 +73,7 @@ impl Settings {
         builder = match proxy {
             None => proxies.apply(builder),
             Some(url) => {
-                let usable = Url::parse(url.reveal()).ok();
-                let usable = usable.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-                let proxy = usable.and_then(|url| Proxy::all(url).ok());
+                let proxy = proxy_url(url.reveal()).and_then(|url| Proxy::all(url).ok());
                 let proxy = proxy.ok_or("the proxy must be a URL with http:// or https://")?;
                 builder.proxy(proxy.no_proxy(NoProxy::from_string(no_proxy)))
             }

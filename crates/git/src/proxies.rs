@@ -32,8 +32,12 @@ impl Proxies {
             variable(name).or_else(|| variable(&small)).map(Secret::new).filter(|value| !value.is_empty())
         };
         let proxy = |name: &str| {
-            let value = first(name)?;
-            let usable = usable(value.reveal());
+            let mut value = first(name)?;
+            if !value.reveal().contains("://") {
+                // As everywhere.
+                value = Secret::new(format!("http://{}", value.reveal()));
+            }
+            let usable = proxy_url(value.reveal());
             if usable.is_none() {
                 tracing::warn!(
                     variable = name,
@@ -51,7 +55,7 @@ impl Proxies {
     pub(crate) fn apply(&self, mut builder: ClientBuilder) -> ClientBuilder {
         let makers = [(&self.http, Proxy::http::<Url> as fn(Url) -> _), (&self.https, Proxy::https::<Url>)];
         for (url, make) in makers {
-            let proxy = url.as_ref().and_then(|url| usable(url.reveal())).and_then(|url| make(url).ok());
+            let proxy = url.as_ref().and_then(|url| proxy_url(url.reveal())).and_then(|url| make(url).ok());
             if let Some(proxy) = proxy {
                 builder = builder.proxy(proxy.no_proxy(NoProxy::from_string(&self.no_proxy)));
             }
@@ -60,10 +64,9 @@ impl Proxies {
     }
 }
 
-/// The URL of an HTTP proxy. Without a scheme it is `http`, as everywhere.
-fn usable(text: &str) -> Option<Url> {
-    let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+/// The URL of a proxy, if it is one of HTTP.
+pub(crate) fn proxy_url(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 #[cfg(test)]

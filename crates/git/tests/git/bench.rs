@@ -21,6 +21,26 @@ pub(crate) fn fetch_exe() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_trueup-git-fetch"))
 }
 
+/// What the parent asks the fetch process, for tests that are the parent.
+pub(crate) fn fetch_request(repository: &str, access: &Access, commit: CommitId, cache: &Path) -> serde_json::Value {
+    let capabilities = serde_json::json!({"shallow": true, "object_format": true});
+    serde_json::json!({
+        "url": repository,
+        "access": access,
+        "proxies": Proxies::default(),
+        "store": cache.join("store"),
+        "cache_dir": cache,
+        "limits": Limits::default(),
+        "work": {"Fetch": {
+            "commits": [commit],
+            "used": [],
+            "searched": [],
+            "suspect": false,
+            "discovered": {"base": repository, "capabilities": capabilities},
+        }},
+    })
+}
+
 /// The fetch processes that this one has started, by their directory in `/proc`. What they run is read from what everybody may
 /// read: they keep the rest to themselves.
 pub(crate) fn fetch_children() -> Vec<PathBuf> {

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use trueup_bed::{Asked, Deadline, Fault, until};
-use trueup_git::{Access, GitError, Limits, Proxies};
+use trueup_git::{Access, GitError, Limits};
 
-use crate::bench::{Bench, fetch_exe, fsck, id, store_dirs, text, url};
+use crate::bench::{Bench, fetch_exe, fetch_request, fsck, id, store_dirs, text, url};
 
 const SHORT: Duration = Duration::from_millis(700);
 
@@ -185,22 +185,7 @@ async fn the_fetch_process_ends_with_its_parent() {
     let bench = Bench::new().await;
     let first = bench.commit(&[("a", Some("1"))]);
     bench.repository.misbehave_at(Asked::Fetch, Fault::Hang);
-    let capabilities = serde_json::json!({"shallow": true, "object_format": true});
-    let request = serde_json::json!({
-        "url": bench.repository.url(),
-        "access": Access::default(),
-        "proxies": Proxies::default(),
-        "store": bench.cache.path().join("store"),
-        "cache_dir": bench.cache.path(),
-        "limits": Limits::default(),
-        "work": {"Fetch": {
-            "commits": [first],
-            "used": [],
-            "searched": [],
-            "suspect": false,
-            "discovered": {"base": bench.repository.url(), "capabilities": capabilities},
-        }},
-    });
+    let request = fetch_request(bench.repository.url(), &Access::default(), first, bench.cache.path());
     let mut child = tokio::process::Command::new(fetch_exe())
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::null())

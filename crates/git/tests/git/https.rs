@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use trueup_bed::{Asked, Authority, Fault, GitServer, GitServerOptions, HttpProxy, Repository};
 use trueup_git::{
-    Access, CertificateProblem, ClientCertificate, CommitId, GitError, Limits, Login, Proxies, Secret, Store, Stores,
-    Tls,
+    Access, CertificateProblem, ClientCertificate, CommitId, GitError, Limits, Login, Secret, Store, Stores, Tls,
 };
 
-use crate::bench::{fetch_exe, id, resolve, stores, text, url};
+use crate::bench::{fetch_exe, fetch_request, id, resolve, stores, text, url};
 
 /// A server, a repository with a commit, and a cache.
 struct Https {
@@ -87,22 +86,7 @@ async fn an_authority_of_ones_own_is_trusted_and_no_other() {
 /// Fetches by a fetch process whose system trusts this authority, and says what came of it.
 fn fetch_on_a_system(https: &Https, trusted: &Path, access: &Access) -> Result<serde_json::Value, GitError> {
     let cache = tempfile::tempdir().unwrap();
-    let capabilities = serde_json::json!({"shallow": true, "object_format": true});
-    let request = serde_json::json!({
-        "url": https.repository.url(),
-        "access": access,
-        "proxies": Proxies::default(),
-        "store": cache.path().join("store"),
-        "cache_dir": cache.path(),
-        "limits": Limits::default(),
-        "work": {"Fetch": {
-            "commits": [https.commit],
-            "used": [],
-            "searched": [],
-            "suspect": false,
-            "discovered": {"base": https.repository.url(), "capabilities": capabilities},
-        }},
-    });
+    let request = fetch_request(https.repository.url(), access, https.commit, cache.path());
     let mut child = std::process::Command::new(fetch_exe())
         .env_clear()
         .env("SSL_CERT_FILE", trusted)
