@@ -130,7 +130,8 @@ pub(crate) async fn heal(
         [] => (OperationPhase::Succeeded, "successfully synced (all tasks run)".to_owned()),
         refusals => (OperationPhase::Failed, failed(refusals.iter().map(String::as_str))),
     };
-    if tally.changed == 0 && tally.refusals.is_empty() {
+    // What was kept from being written is healed when it may be: the operation is not over.
+    if tally.barred || (tally.changed == 0 && tally.refusals.is_empty()) {
         return Healed { state: None, events };
     }
     let ended = crate::operation::end(application, view, &run, phase, message, tally);
