@@ -130,6 +130,7 @@ impl Stores {
     ///
     /// A store that somebody still holds, or that a fetch is writing to, is left for the next time.
     pub fn keep_only(&self, repositories: &[(RepoUrl, Access)]) {
+        // They hold settings, and keys, that nobody may have any more; those in use are made anew.
         self.shared.clients.clear();
         self.set_aside(repositories);
         for (name, path) in self.entries() {
