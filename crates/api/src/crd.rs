@@ -160,7 +160,7 @@ fn status() -> Value {
         json!({
             "count": {"type": "integer", "format": "int64", "description": "How many objects drifted."},
             "since": text("Since when there is any."),
-            "baseline": text("The digest of the manifests last synced."),
+            "baseline": text("The digest of the manifests last synced; 'unfinished' while a sync of others has begun and not succeeded."),
             "events": parts("What happened: object, fields, field manager, outcome."),
         }),
     );

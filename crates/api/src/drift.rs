@@ -13,7 +13,7 @@ pub struct Drift {
     /// Since when there is any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// The digest of the manifests last synced.
+    /// The digest of the manifests last synced; `unfinished` while a sync of others has begun and not succeeded.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub baseline: String,
     /// What happened, newest first. It stays as history when it is over.
