@@ -317,7 +317,7 @@ async fn finish(world: &Arc<World>, application: &Arc<Application>, memory: &mut
 }
 
 fn tell(world: &Arc<World>, application: &Application, reason: &'static str, message: &str) {
-    tracing::warn!(application = %application.meta.instance, reason, %message, "deleted");
+    tracing::warn!(application = %application.meta.instance, reason, %message, "the deletion leaves something behind");
     event::warning(world, application, reason, message);
 }
 

@@ -181,3 +181,23 @@ impl Base {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_found_changes_nothing_of_what_the_inventory_lists() {
+        let key = |name: &str| ObjectKey::new("x.io", "X", "ns", name);
+        let at = |version: &str| Gvk::from_api_version(&format!("x.io/{version}"), "X");
+        let mut memory = Memory::default();
+        memory.inventory.insert(key("listed"), at("v1"));
+        memory.add_found(BTreeMap::from([(key("listed"), at("v2")), (key("found"), at("v2"))]));
+        assert_eq!(memory.inventory, BTreeMap::from([(key("listed"), at("v1")), (key("found"), at("v2"))]));
+        assert!(memory.answers_for(&key("listed")));
+        assert!(!memory.answers_for(&key("found")) && !memory.answers_for(&key("nowhere")));
+        // Found again, it is no more ours than before.
+        memory.add_found(BTreeMap::from([(key("found"), at("v1"))]));
+        assert!(!memory.answers_for(&key("found")));
+    }
+}
