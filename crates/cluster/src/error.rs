@@ -40,6 +40,12 @@ pub enum ClusterError {
     /// A version that the server no longer has.
     #[error("the requested version is too old for the API server: it is listed again")]
     Gone,
+    /// The server does not know who asks: the login is wrong or has expired. It says nothing of what may be done.
+    #[error(
+        "the API server does not accept this login (HTTP 401): it is not valid or has expired; log in again, or renew the \
+         kubeconfig or the token"
+    )]
+    Unauthenticated,
     /// The credentials do not suffice.
     #[error("forbidden: {message}; grant the permission or remove the object from the application")]
     Forbidden {
@@ -178,7 +184,8 @@ fn by_code(code: u16, reason: &str, message: &Words, fields: Vec<String>) -> Clu
         409 if reason == "AlreadyExists" => ClusterError::AlreadyExists,
         409 => ClusterError::Conflict,
         410 => ClusterError::Gone,
-        401 | 403 => ClusterError::Forbidden { message },
+        401 => ClusterError::Unauthenticated,
+        403 => ClusterError::Forbidden { message },
         413 => ClusterError::TooLarge { message },
         408 | 429 | 500.. => ClusterError::Unavailable { message },
         _ => ClusterError::Refused { code, message, fields },
@@ -315,7 +322,7 @@ mod tests {
             (409, "AlreadyExists", "x", ClusterError::AlreadyExists),
             (409, "Conflict", "x", ClusterError::Conflict),
             (410, "Expired", "too old", ClusterError::Gone),
-            (401, "Unauthorized", "who", ClusterError::Forbidden { message: "who".into() }),
+            (401, "Unauthorized", "who", ClusterError::Unauthenticated),
             (403, "Forbidden", "no", ClusterError::Forbidden { message: "no".into() }),
             (413, "RequestEntityTooLarge", "big", ClusterError::TooLarge { message: "big".into() }),
             (429, "TooManyRequests", "slow", ClusterError::Unavailable { message: "slow".into() }),
@@ -331,6 +338,18 @@ mod tests {
         ];
         for (code, reason, message, expected) in cases {
             assert_eq!(classify(PLAIN, code, &status(reason, message, &none)), expected, "{code} {reason}");
+        }
+    }
+
+    #[test]
+    fn a_login_that_is_not_accepted_is_no_missing_permission() {
+        for asked in [PLAIN, SECRET, Asked { json_patch: true, ..PLAIN }] {
+            for body in [status("Unauthorized", "Unauthorized", &json!({})), b"who are you?".to_vec()] {
+                let error = classify(asked, 401, &body);
+                assert_eq!(error, ClusterError::Unauthenticated, "{asked:?}");
+                let words = error.to_string();
+                assert!(words.contains("log in again") && !words.contains("permission"), "{words}");
+            }
         }
     }
 

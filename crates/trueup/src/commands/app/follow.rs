@@ -106,9 +106,9 @@ pub(crate) async fn follow_to_end<T>(
                 progress.end();
                 return at_end();
             }
-            Told::Failed(error @ ClusterError::Forbidden { .. }) => {
+            Told::Failed(error @ (ClusterError::Forbidden { .. } | ClusterError::Unauthenticated)) => {
                 progress.end();
-                // Nobody grants it by waiting.
+                // Nobody grants it by waiting, nor does a login become valid.
                 return Err(access::explained("cannot watch the Application", error)
                     .hinted(format!("what was asked for goes on; look at it: trueup app get {qualified}")));
             }
