@@ -24,7 +24,7 @@ use crate::observe::{Notice, View};
 use crate::operation::{Run, reasons};
 use crate::world::World;
 
-/// So many healings of the same leaves in a row are a fight.
+/// So many healings of the same leaves in a row, which all worked, are a fight.
 const FIGHT: u32 = 3;
 
 /// What came of it.
@@ -81,7 +81,7 @@ pub(crate) fn peace(memory: &Memory) -> Option<Instant> {
 }
 
 fn is_fight(healing: &Healing) -> bool {
-    healing.attempts >= FIGHT && healing.refusal.is_none()
+    healing.healed >= FIGHT && healing.refusal.is_none()
 }
 
 /// Heals these objects.
@@ -110,6 +110,9 @@ pub(crate) async fn heal(
         let refusal = tally.refused.get(&judged.key).cloned();
         if tally.changed_keys.contains(&judged.key) {
             world.metrics.heals.inc();
+            if let Some(healing) = memory.heals.get_mut(&key) {
+                healing.healed = healing.healed.saturating_add(1);
+            }
             events.extend(events_of(judged, &now, Outcome::Healed));
         } else if refusal.is_some() {
             events.extend(events_of(judged, &now, Outcome::HealingFailed));
@@ -143,6 +146,7 @@ fn note_attempt(application: &Application, view: &View, memory: &mut Memory, jud
     let Ok(at) = at else { return 0 };
     let healing = memory.heals.entry((judged.key.clone(), leaves(judged))).or_insert_with(|| Healing {
         attempts: 0,
+        healed: 0,
         at: Instant::now(),
         refusal: None,
         cause: cause(application, &view.targets.objects[at]),
@@ -224,4 +228,24 @@ fn refused(view: &View, memory: &Memory) -> Option<Notice> {
 fn failed<'a>(refusals: impl Iterator<Item = &'a str>) -> String {
     let refusals: Vec<String> = refusals.map(str::to_owned).collect();
     format!("one or more objects failed to apply, reason: {}", reasons(&refusals))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_healed_again_and_again_is_a_fight() {
+        let healing = |attempts, healed, refusal: Option<&str>| Healing {
+            attempts,
+            healed,
+            at: Instant::now(),
+            refusal: refusal.map(str::to_owned),
+            cause: Digest::of(b""),
+            advice: String::new(),
+        };
+        assert!(is_fight(&healing(FIGHT, FIGHT, None)));
+        assert!(!is_fight(&healing(FIGHT + 1, 1, None)), "it failed until it worked, and nobody undid it");
+        assert!(!is_fight(&healing(FIGHT + 1, FIGHT, Some("refused"))));
+    }
 }

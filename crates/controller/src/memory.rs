@@ -75,6 +75,8 @@ pub(crate) struct Memory {
 pub(crate) struct Healing {
     /// How often in a row they were brought back, or could not be.
     pub(crate) attempts: u32,
+    /// How often of these they really were: a healing that failed was undone by nobody.
+    pub(crate) healed: u32,
     /// When last.
     pub(crate) at: Instant,
     /// Why the last attempt did not help.
