@@ -17,8 +17,10 @@ pub(crate) struct Applications(RwLock<HashMap<Arc<str>, Arc<Application>>>);
 pub(crate) enum News {
     /// Older than what is known, our own echo, or nothing that matters.
     Nothing,
-    /// It is new, or another of the same name.
+    /// It is new.
     New,
+    /// It is another one of the same name: what is known of the one before is not about it.
+    Another,
     /// Somebody changed something that matters.
     Changed,
 }
@@ -47,7 +49,7 @@ impl Applications {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let news = match known.get(application.meta.instance.as_str()) {
             None => News::New,
-            Some(old) if old.meta.uid != application.meta.uid => News::New,
+            Some(old) if old.meta.uid != application.meta.uid => News::Another,
             Some(old) if !is_newer(&application.meta.resource_version, &old.meta.resource_version) => {
                 return News::Nothing;
             }
@@ -58,22 +60,20 @@ impl Applications {
         news
     }
 
-    /// Takes in the answer of a write of ours.
+    /// Takes in the answer of a write of ours. One that comes after its Application went, or after another came under its
+    /// name, brings nothing back.
     pub(crate) fn wrote(&self, application: Application) -> Arc<Application> {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let application = Arc::new(application);
-        match known.get(application.meta.instance.as_str()) {
-            // A watch event was faster: it is newer, or the same.
-            Some(seen)
-                if seen.meta.uid == application.meta.uid
-                    && is_newer(&seen.meta.resource_version, &application.meta.resource_version) =>
-            {
+        match known.get_mut(application.meta.instance.as_str()) {
+            Some(seen) if seen.meta.uid == application.meta.uid => {
+                // A watch event may have been faster: it is newer, or the same.
+                if !is_newer(&seen.meta.resource_version, &application.meta.resource_version) {
+                    *seen = application;
+                }
                 Arc::clone(seen)
             }
-            _ => {
-                known.insert(application.meta.instance.as_str().into(), Arc::clone(&application));
-                application
-            }
+            _ => application,
         }
     }
 
@@ -129,7 +129,19 @@ mod tests {
         assert_eq!(applications.saw(application("11", "u", "q")), News::Changed);
         applications.wrote(application("13", "u", "q"));
         assert_eq!(applications.saw(application("12", "u", "p")), News::Nothing);
-        assert_eq!(applications.saw(application("12", "v", "p")), News::New);
+        assert_eq!(applications.saw(application("12", "v", "p")), News::Another);
+    }
+
+    #[test]
+    fn the_answer_of_a_write_brings_nothing_back_that_went() {
+        let applications = Applications::default();
+        applications.saw(application("9", "u", "p"));
+        assert!(applications.lost("a", "u"));
+        applications.wrote(application("10", "u", "p"));
+        assert!(applications.get("a").is_none(), "it would hold its objects for ever");
+        applications.saw(application("12", "v", "p"));
+        applications.wrote(application("11", "u", "p"));
+        assert_eq!(applications.get("a").map(|known| known.meta.uid.clone()).as_deref(), Some("v"));
     }
 
     #[test]

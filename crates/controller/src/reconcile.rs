@@ -20,16 +20,23 @@ use crate::kinds::patience_ends;
 use crate::memory::Memory;
 use crate::observe::{Blocked, Notice, Sight, View, observe};
 use crate::operation::{self, BrokenOff, Ended, Run};
+use crate::watches::came;
 use crate::world::World;
 use crate::{clock, decide, deletion, drift, event, heal, source, status};
 
 /// Looks at an application and does what is due.
 pub(crate) async fn reconcile(world: &Arc<World>, name: &str) {
     let Some(application) = world.applications.get(name) else { return };
+    let uid = application.meta.uid.clone();
     look_at(world, name, application).await;
-    if world.applications.get(name).is_none() {
+    if world.applications.get(name).is_none_or(|now| now.meta.uid != uid) {
         // It went during the look, which may have noted again what was forgotten.
         world.forget(name);
+        if world.applications.get(name).is_some() {
+            // Another one came under its name meanwhile.
+            came(world, name);
+            world.queue.wake(name);
+        }
     }
 }
 

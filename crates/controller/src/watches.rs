@@ -145,20 +145,26 @@ fn saw(world: &World, raw: &Raw, first: bool) {
             world.rival.wrote(ago);
         }
     }
-    let (name, listed) = (application.meta.instance.clone(), inventory(&application));
-    let source = application.spec.as_ref().ok().map(|spec| spec.source.clone());
-    let news = world.applications.saw(application);
-    if news == News::New {
-        world.holders.inventory(&name, listed.into_keys());
-        if let Some(source) = source {
-            world.looked_at(
-                &name,
-                LookedAt { repo_url: source.repo_url, revision: source.target_revision, at: Reached::Nothing },
-            );
+    let name = application.meta.instance.clone();
+    match world.applications.saw(application) {
+        News::Nothing => return,
+        News::New => came(world, &name),
+        News::Another => {
+            world.forget(&name);
+            came(world, &name);
         }
+        News::Changed => {}
     }
-    if news != News::Nothing {
-        world.queue.wake(&name);
+    world.queue.wake(&name);
+}
+
+/// Notes what an Application that was not known may hold, until it is looked at.
+pub(crate) fn came(world: &World, name: &str) {
+    let Some(application) = world.applications.get(name) else { return };
+    world.holders.inventory(name, inventory(&application).into_keys());
+    if let Ok(spec) = &application.spec {
+        let (repo_url, revision) = (spec.source.repo_url.clone(), spec.source.target_revision.clone());
+        world.looked_at(name, LookedAt { repo_url, revision, at: Reached::Nothing });
     }
 }
 
