@@ -56,6 +56,11 @@ impl AccessArgs {
 /// An error of the cluster with what to do next.
 pub(crate) fn explained(doing: &str, error: ClusterError) -> CommandError {
     let hint = match &error {
+        // The library's own words are for the controller, which looks again.
+        ClusterError::Conflict => {
+            return cluster_error(format!("{doing}: somebody else changes it at the same time, again and again"))
+                .hinted("nothing was changed: try again");
+        }
         ClusterError::Configuration { .. } => {
             "name a kubeconfig with --kubeconfig or KUBECONFIG, and its context with --context"
         }
@@ -63,7 +68,6 @@ pub(crate) fn explained(doing: &str, error: ClusterError) -> CommandError {
             "check that the cluster runs and that this is the right context: kubectl get --raw /readyz"
         }
         ClusterError::Forbidden { .. } => "ask for a role that may do this, or use another --kubeconfig or --context",
-        ClusterError::Conflict => "somebody else changed it at the same time: try again",
         _ => return cluster_error_with_message(doing, error),
     };
     cluster_error_with_message(doing, error).hinted(hint)

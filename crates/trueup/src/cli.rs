@@ -161,7 +161,7 @@ mod tests {
         let lines = [
             "app ls -A -o name",
             "app rm a b -y",
-            "app delete a --cascade=false -p background",
+            "app delete a --cascade=true -p background",
             "app rollback a 3 --prune --timeout 60",
             "app set a --sync-policy auto --self-heal",
             "app set a --sync-policy manual",

@@ -11,6 +11,7 @@ mod credentials;
 mod duration;
 mod input;
 mod logging;
+mod names;
 mod output;
 
 use std::process::ExitCode;

@@ -127,9 +127,14 @@ pub(crate) fn one_line(text: &str) -> String {
         if !clean.is_empty() {
             clean.push(' ');
         }
-        clean.extend(word.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }));
+        clean.extend(word.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }));
     }
     clean
+}
+
+/// Whether a character changes the direction of what follows, by which a text can be shown as another.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The same for a text whose lines and indentation mean something, as YAML's: one line each.
@@ -155,6 +160,7 @@ mod tests {
     #[test]
     fn nothing_from_outside_moves_the_cursor() {
         assert_eq!(one_line("a\n  b\tc\r\n"), "a b c");
+        assert_eq!(one_line("a\u{202e}b\u{2066}"), "a\u{fffd}b\u{fffd}");
         assert_eq!(one_line("\u{1b}[2Jgone\u{7}"), "\u{fffd}[2Jgone\u{fffd}");
         assert_eq!(lines("add:\n  - a:  b\u{1b}\r\n\n    c\n"), ["add:", "  - a: b\u{fffd}", "", "    c"]);
         assert_eq!(lines(""), Vec::<String>::new());

@@ -1,5 +1,8 @@
 //! Applications as raw objects: read, listed, patched. Entry point: [`Client::connect`].
 
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
+
 use serde_json::Value;
 use trueup_api::{Project, crd};
 use trueup_cluster::{Cluster, ClusterError, Kind};
@@ -9,12 +12,17 @@ use crate::access::{self, AccessArgs};
 use crate::command_error::{CommandError, cluster_error_with_message, user_error, user_error_with_message};
 use crate::commands::app::view::{self, View};
 use crate::commands::projects::Projects;
+use crate::names;
 use crate::output::style::one_line;
 
 /// How often a patch is tried when somebody else was faster.
-pub(crate) const PATCH_ROUNDS: usize = 3;
+pub(crate) const PATCH_ROUNDS: u32 = 5;
+/// The longest wait before the second attempt, and by so much longer before each further one: as long as a few writes take.
+const PATCH_PAUSE: Duration = Duration::from_millis(100);
 /// What stands before a name where kinds are mixed, as kubectl prints it.
 const NAME_PREFIX: &str = "application.argoproj.io/";
+/// What a name may be made of.
+const LETTERS: &str = "small ASCII letters, digits and '-', the first and the last no '-'";
 
 /// The Applications of one namespace.
 pub(crate) struct Client {
@@ -146,7 +154,11 @@ impl Client {
             };
             match answer {
                 Ok(answer) => return self.read(&answer),
-                Err(ClusterError::Conflict) if round < PATCH_ROUNDS => round += 1,
+                Err(ClusterError::Conflict) if round < PATCH_ROUNDS => {
+                    // Many that try again at the same time would be in each other's way again.
+                    tokio::time::sleep(apart(round)).await;
+                    round += 1;
+                }
                 Err(error) => return Err(access::explained("cannot change the Application", error)),
             }
         }
@@ -178,6 +190,13 @@ impl Client {
     }
 }
 
+/// How long to wait after so many attempts; for each process another time.
+fn apart(round: u32) -> Duration {
+    // Every RandomState has keys of its own.
+    let percent = RandomState::new().hash_one(round) % 101;
+    PATCH_PAUSE * round * u32::try_from(percent).unwrap_or(100) / 100
+}
+
 /// Namespace and name of an Application that is given as NAME, NAMESPACE/NAME, or as `-o name` prints it.
 pub(crate) fn named<'a>(namespace: &'a str, text: &'a str) -> Result<(&'a str, &'a str), CommandError> {
     // No namespace has a dot in its name.
@@ -185,6 +204,14 @@ pub(crate) fn named<'a>(namespace: &'a str, text: &'a str) -> Result<(&'a str, &
     let (namespace, name) = text.split_once('/').unwrap_or((namespace, text));
     if namespace.is_empty() || name.is_empty() || name.contains('/') {
         return Err(user_error("an Application is named as NAME or NAMESPACE/NAME"));
+    }
+    if !names::is_dns_label(namespace) {
+        return Err(user_error(format!("'{}' cannot be the name of a namespace", one_line(namespace)))
+            .hinted(format!("it has only {LETTERS}")));
+    }
+    if !names::is_object_name(name) {
+        return Err(user_error(format!("'{}' cannot be the name of an Application", one_line(name)))
+            .hinted(format!("it has only {LETTERS}, and dots between them")));
     }
     Ok((namespace, name))
 }
@@ -207,7 +234,7 @@ mod tests {
         assert_eq!(read("team-a/web").unwrap(), "team-a web");
         assert_eq!(read("application.argoproj.io/web").unwrap(), "argocd web");
         assert_eq!(read("application.argoproj.io/team-a/web").unwrap(), "team-a web");
-        for wrong in ["", "/web", "a/", "a/b/c", "application.argoproj.io/"] {
+        for wrong in ["", "/web", "a/", "a/b/c", "application.argoproj.io/", "../a", "a/..", "A", "a_b/c"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,5 +1,6 @@
 //! `trueup app delete`.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use trueup_object::Node;
 
 use crate::access::{self, AccessArgs};
 use crate::command_error::{CommandError, Outcome, internal_error_with_message, unmet, user_error};
-use crate::commands::app::client::{Client, PATCH_ROUNDS};
+use crate::commands::app::client::{Client, PATCH_ROUNDS, named};
 use crate::commands::app::follow::{Verdict, follow_to_end};
 use crate::commands::app::view::View;
 use crate::complete;
@@ -44,9 +45,9 @@ pub(crate) struct DeleteArgs {
     /// Delete the objects of the Application too.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     cascade: bool,
-    /// Whether what the objects made in their turn is deleted before or after them.
-    #[arg(short = 'p', long, value_enum, value_name = "POLICY", default_value = "foreground")]
-    propagation_policy: Policy,
+    /// Whether what the objects made in their turn is deleted before or after them; 'foreground' if not given.
+    #[arg(short = 'p', long, value_enum, value_name = "POLICY")]
+    propagation_policy: Option<Policy>,
     /// Do not ask.
     #[arg(short, long)]
     yes: bool,
@@ -54,7 +55,7 @@ pub(crate) struct DeleteArgs {
     #[arg(long)]
     wait: bool,
     /// How long to wait; the deletion goes on after that. 0 means without end.
-    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration::parse, requires = "wait")]
+    #[arg(long, value_name = "DURATION", default_value = "0", allow_hyphen_values = true, value_parser = duration::parse, requires = "wait")]
     timeout: Duration,
 }
 
@@ -69,12 +70,17 @@ enum Policy {
 
 /// Deletes one after the other. The first that cannot be ends it.
 pub(crate) async fn run(args: &DeleteArgs) -> Result<Outcome, CommandError> {
+    if let (false, Some(_)) = (args.cascade, args.propagation_policy) {
+        return Err(user_error("with --cascade=false no object is deleted, so --propagation-policy would say nothing")
+            .hinted("leave one of the two out"));
+    }
+    let policy = args.propagation_policy.unwrap_or(Policy::Foreground);
     let mut marked = Vec::new();
-    for name in &args.names {
+    for name in once_each(&args.access.namespace, &args.names)? {
         let (client, name) = Client::connect_for(&args.access, name).await?;
         // A slip in a name, or what is not possible, should not be found out after half of them are gone.
         let app = client.get(&name).await?;
-        drop(request(View(&app), args.cascade, args.propagation_policy)?);
+        drop(request(View(&app), args.cascade, policy)?);
         marked.push((client, name, app));
     }
     if !args.yes {
@@ -94,6 +100,19 @@ pub(crate) async fn run(args: &DeleteArgs) -> Result<Outcome, CommandError> {
         }
     }
     Ok(Outcome::Done)
+}
+
+/// The names without those that mean the same Application as one before.
+fn once_each<'a>(namespace: &str, names: &'a [String]) -> Result<Vec<&'a String>, CommandError> {
+    let mut known = BTreeSet::new();
+    let mut once = Vec::new();
+    for text in names {
+        let (namespace, name) = named(namespace, text)?;
+        if known.insert((namespace.to_owned(), name.to_owned())) {
+            once.push(text);
+        }
+    }
+    Ok(once)
 }
 
 /// Asks whoever sits there.
@@ -132,7 +151,7 @@ async fn delete(client: &Client, name: &str, seen: &Node, args: &DeleteArgs) -> 
                         app.qualified_name()
                     )));
                 }
-                request(app, args.cascade, args.propagation_policy)
+                request(app, args.cascade, args.propagation_policy.unwrap_or(Policy::Foreground))
             })
             .await?;
         let view = View(&app);
@@ -252,6 +271,13 @@ mod tests {
         assert!(asked(&["other"], false).unwrap().is_empty());
         assert!(asked(&[BACKGROUND_FINALIZER], true).unwrap().is_empty());
         assert_eq!(asked(&[RESOURCES_FINALIZER, "other"], false).unwrap()[0]["value"], json!(["other"]));
+    }
+
+    #[test]
+    fn an_application_that_is_named_twice_is_one() {
+        let names = ["a", "b", "argocd/a", "application.argoproj.io/b", "other/a"].map(str::to_owned);
+        assert_eq!(once_each("argocd", &names).unwrap(), ["a", "b", "other/a"]);
+        assert!(once_each("argocd", &["../a".to_owned()]).is_err());
     }
 
     #[test]

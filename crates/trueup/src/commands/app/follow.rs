@@ -90,7 +90,14 @@ pub(crate) async fn follow_to_end<T>(
                 progress.tick();
                 if let Some(timeout) = timeout.filter(|timeout| started.elapsed() >= *timeout) {
                     progress.end();
-                    return Err(unmet(format!("timed out after {timeout:?}: {last}")).hinted(format!("see why: trueup app get {qualified}")));
+                    let error = unmet(format!("timed out after {timeout:?}: {last}"));
+                    // Who waits no longer than our patience is not to go without the reason.
+                    let error = if suspicious && unanswered {
+                        error.hinted(silence::explain(client, View(asked)).await)
+                    } else {
+                        error
+                    };
+                    return Err(error.hinted(format!("see why: trueup app get {qualified}")));
                 }
                 if suspicious && unanswered && started.elapsed() >= PATIENCE {
                     suspicious = false;

@@ -32,7 +32,7 @@ pub(crate) struct PatienceArgs {
     #[arg(long = "async")]
     is_async: bool,
     /// How long to wait for the end; the sync goes on after that. 0 means without end.
-    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", default_value = "0", allow_hyphen_values = true, value_parser = duration::parse)]
     timeout: Duration,
 }
 

@@ -5,7 +5,7 @@ use clap_complete::ArgValueCompleter;
 use serde_json::{Map, Value, json};
 
 use crate::command_error::{CommandError, user_error};
-use crate::complete;
+use crate::{complete, names};
 
 /// The flags that describe an Application.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Args)]
@@ -18,7 +18,7 @@ pub(crate) struct SpecArgs {
     #[arg(long, value_name = "DIR")]
     path: Option<String>,
     /// The branch, tag or commit to follow; HEAD if it was never set.
-    #[arg(long, value_name = "REVISION")]
+    #[arg(long, value_name = "REVISION", value_parser = revision)]
     revision: Option<String>,
     /// The cluster to deploy to, by its address.
     #[arg(long, value_name = "URL", conflicts_with = "dest_name")]
@@ -27,7 +27,7 @@ pub(crate) struct SpecArgs {
     #[arg(long, value_name = "NAME")]
     dest_name: Option<String>,
     /// The namespace of objects that name none.
-    #[arg(long, value_name = "NAMESPACE", add = ArgValueCompleter::new(complete::namespaces))]
+    #[arg(long, value_name = "NAMESPACE", value_parser = names::namespace, add = ArgValueCompleter::new(complete::namespaces))]
     dest_namespace: Option<String>,
     /// The project.
     #[arg(long, value_name = "PROJECT")]
@@ -45,7 +45,7 @@ pub(crate) struct SpecArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     allow_empty: Option<bool>,
     /// A sync option, as CreateNamespace=true; with '!' before it, it is taken out. May be repeated.
-    #[arg(long, value_name = "OPTION")]
+    #[arg(long, value_name = "OPTION", value_parser = sync_option)]
     sync_option: Vec<String>,
     /// Read the directories below the path as well.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -69,13 +69,13 @@ pub(crate) struct SpecArgs {
     #[arg(long, value_name = "DURATION")]
     sync_retry_backoff_max_duration: Option<String>,
     /// How many syncs the history keeps.
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(0..))]
     revision_history_limit: Option<i64>,
     /// A label of the Application itself. May be repeated.
-    #[arg(short = 'l', long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
+    #[arg(short = 'l', long = "label", value_name = "KEY=VALUE", value_parser = names::label)]
     labels: Vec<(String, String)>,
     /// An annotation of the Application itself. May be repeated.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = names::annotation)]
     annotations: Vec<(String, String)>,
 }
 
@@ -227,11 +227,20 @@ fn take(spec: &mut Value, path: &[&str], field: &str) {
     }
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("write it as KEY=VALUE".to_owned()),
+/// A branch, tag, commit or range: none has a control character, and Git cannot be asked for one that does.
+fn revision(text: &str) -> Result<String, String> {
+    if text.chars().any(char::is_control) {
+        return Err("a revision has no line breaks and no other control characters".to_owned());
     }
+    Ok(text.to_owned())
+}
+
+/// A sync option, or with `!` one that is to go.
+fn sync_option(text: &str) -> Result<String, String> {
+    if text.strip_prefix('!').unwrap_or(text).trim().is_empty() {
+        return Err("name an option, as CreateNamespace=true".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -314,6 +323,20 @@ mod tests {
         assert!(refused(json!({"sources": [{}]}), "--path a").contains("several sources"));
         for wrong in ["--label a", "--annotations =b", "--sync-policy sometimes", "--dest-server a --dest-name b"] {
             assert!(Line::try_parse_from(std::iter::once("set").chain(wrong.split(' '))).is_err(), "{wrong}");
+        }
+        let lines: [&[&str]; 8] = [
+            &["--revision", "ma\nin"],
+            &["--sync-option", ""],
+            &["--sync-option", "!"],
+            &["--dest-namespace", "\u{dc}nsafe/.."],
+            &["--label", "x/\u{e9}=1"],
+            &["--annotations", "x/\u{e9}=1"],
+            &["--revision-history-limit", "-5"],
+            &["--revision-history-limit=-5"],
+        ];
+        for wrong in lines {
+            let refused = Line::try_parse_from(std::iter::once(&"set").chain(wrong)).err().unwrap();
+            assert_eq!(refused.kind(), clap::error::ErrorKind::ValueValidation, "{wrong:?}");
         }
         assert!(args("").is_empty() && !args("-l a=b").is_empty());
     }

@@ -46,7 +46,7 @@ pub(crate) struct WaitArgs {
     #[arg(long)]
     operation: bool,
     /// How long to wait. 0 means without end.
-    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", default_value = "0", allow_hyphen_values = true, value_parser = duration::parse)]
     timeout: Duration,
 }
 

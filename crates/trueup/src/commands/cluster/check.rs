@@ -11,7 +11,7 @@ use trueup_controller::grants::{ANY, GRANTS};
 use trueup_object::{Gvk, Node};
 
 use crate::access::{AccessArgs, explained};
-use crate::command_error::{CommandError, Outcome, internal_error_with_message};
+use crate::command_error::{CommandError, Outcome, internal_error_with_message, user_error};
 use crate::commands::cluster::ask::Answers;
 use crate::commands::cluster::facts::{Fact, Facts, State};
 use crate::commands::cluster::inventory::{self, Inventory};
@@ -96,6 +96,11 @@ struct Told<'a> {
 
 /// Asks, and prints what there is.
 pub(crate) async fn run(args: &CheckArgs) -> Result<Outcome, CommandError> {
+    // The controller does not start with such patterns either.
+    if let Some(pattern) = NamespacePatterns::read(&args.application_namespaces).malformed().first() {
+        return Err(user_error(format!("--application-namespaces: '{pattern}' is not a valid pattern"))
+            .hinted("write a name, a glob as 'team-*', or a regular expression between slashes"));
+    }
     let cluster = args.access.connect().await?;
     let facts = Facts::read(&cluster, &args.access.namespace).await;
     let mut facts = facts.map_err(|error| explained("cannot ask the cluster", error))?;

@@ -11,6 +11,7 @@ use crate::access::{self, AccessArgs};
 use crate::cache::CacheDir;
 use crate::cli::GIT_FETCH;
 use crate::command_error::{CommandError, Outcome, internal_error_with_message, user_error, user_error_with_message};
+use crate::commands::projects::Projects;
 use crate::credentials::Reach;
 use crate::output::{Output, talk};
 
@@ -53,6 +54,9 @@ pub(crate) async fn run(args: &CheckArgs) -> Result<Outcome, CommandError> {
         listed.map_err(|error| access::explained("cannot list the Secrets of repositories", error))?;
     for problem in problems {
         talk::warning(&problem);
+    }
+    if let Some(project) = &args.project {
+        Projects::of(cluster.clone(), &args.access.namespace).await?.get(project).await?;
     }
     let question = question(&args.repository, args.project.as_deref(), &credentials)?;
     let login = credentials.login_of(&question.url, &question.project);

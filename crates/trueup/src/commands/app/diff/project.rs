@@ -66,7 +66,14 @@ pub(in crate::commands::app) fn of_application(project: &Project, app: &App, sea
             .push(format!("project '{name}' does not permit the repository {url} ({STOPS}): add it to sourceRepos"));
     }
     let namespace = &app.destination.namespace;
-    if !project.permits_destination(server, cluster, namespace) {
+    if [server, cluster] != IN_CLUSTER {
+        let [our_server, our_name] = IN_CLUSTER;
+        let which = if cluster.is_empty() { server } else { cluster };
+        // What the project says of a cluster that nobody manages helps nobody.
+        problems.push(format!(
+            "there is no cluster '{which}' ({STOPS}): only the cluster of the controller is managed ({our_server}, or by name {our_name})"
+        ));
+    } else if !project.permits_destination(server, cluster, namespace) {
         problems.push(format!(
             "project '{name}' does not permit the namespace '{namespace}' of {server} ({STOPS}): add it to destinations"
         ));
