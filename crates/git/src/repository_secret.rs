@@ -154,7 +154,7 @@ impl Fields {
         Self {
             username: secret("username", problems),
             password: secret("password", problems),
-            bearer: secret("bearerToken", problems),
+            bearer: Secret::new(values.header("bearerToken", problems)),
             ssh_key: secret("sshPrivateKey", problems),
             certificate: secret("tlsClientCertData", problems),
             certificate_key: secret("tlsClientCertKey", problems),
@@ -301,6 +301,17 @@ impl Values {
         }
     }
 
+    /// What goes into a header as it is.
+    fn header(&self, key: &str, problems: &mut Vec<String>) -> String {
+        let text = self.plain(key, problems);
+        if text.chars().any(|it| it.is_control() && it != '\t') {
+            problems.push(format!(
+                "its '{key}' has a line break or another control character, which no header can have: store it without"
+            ));
+        }
+        text
+    }
+
     fn number(&self, key: &str, problems: &mut Vec<String>) -> u64 {
         let text = self.plain(key, problems);
         text.trim().parse().unwrap_or_else(|_| {
@@ -392,6 +403,13 @@ pub(crate) mod tests {
         let broken = raw(json!({"url": url, "password": "/w==", "githubAppID": STANDARD.encode("hunter2")}));
         let problem = RepositorySecret::read(broken.as_bytes()).unwrap().unwrap().problem.unwrap();
         assert_eq!(problem, "its 'password' is not text (UTF-8); its 'githubAppID' is not a number");
+    }
+
+    #[test]
+    fn a_token_that_no_header_can_have_is_a_problem() {
+        let read = read(&[("url", "https://git.example.com/x"), ("bearerToken", "hunter2\n")]);
+        let problem = read.problem.unwrap();
+        assert!(problem.contains("'bearerToken' has a line break") && !problem.contains("hunter2"), "{problem}");
     }
 
     #[test]
