@@ -25,7 +25,7 @@ pub(crate) fn drifted(view: &View) -> impl Iterator<Item = &Judged> {
 
 pub(crate) fn is_drift(judged: &Judged, view: &View) -> bool {
     match &judged.verdict {
-        Verdict::Missing => !view.pending,
+        Verdict::Missing => !view.pending || judged.was_synced,
         Verdict::Differs(comparison) => comparison.differences.iter().any(|difference| difference.drift),
         _ => false,
     }

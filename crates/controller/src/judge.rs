@@ -28,6 +28,8 @@ pub(crate) struct Judged {
     pub(crate) verdict: Verdict,
     pub(crate) health: Option<Health>,
     pub(crate) exists: bool,
+    /// Git had it at the last successful sync: if it is missing, somebody took it away.
+    pub(crate) was_synced: bool,
     pub(crate) options: ObjectOptions,
     /// What else is worth saying: who shares a field, what the server would not answer.
     pub(crate) warnings: Vec<String>,
@@ -142,6 +144,7 @@ async fn look(
         key: target.key.clone(),
         gvk: target.gvk.clone(),
         verdict: Verdict::Missing,
+        was_synced: memory.base_of(&target.key, &Node::Null).is_some_and(|node| *node != Node::Null),
         health: None,
         exists: live.is_some(),
         options,

@@ -65,6 +65,10 @@ async fn what_drifts_is_reported_while_new_commits_come() {
     let commit = scene.put("app/c.yaml", &map("c", "blue"));
     scene.until_value("configmaps", "c", "/data/colour", "blue").await;
     assert!(scene.object("configmaps", "b").await.is_none());
+    let seen = app.until("the sync that leaves it away", |app| app["status"]["sync"]["revision"] == commit).await;
+    let events = seen["status"]["drift"]["events"].as_array().unwrap();
+    let told = events.iter().find(|event| event["name"] == "b").unwrap();
+    assert_eq!((&told["count"], &told["outcome"]), (&json!(1), &json!("reported")), "it was deleted once: {told}");
     app.ask(json!({})).await;
     scene.until_value("configmaps", "b", "/data/colour", "green").await;
     app.synced(&commit).await;
