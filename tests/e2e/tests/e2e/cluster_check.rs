@@ -152,6 +152,12 @@ async fn what_else_is_not_as_it_should_be_is_told() {
     let said = trueup(&admin, control, &format!("cluster check --as-service-account {control}/nobody")).await.with(1);
     assert!(said.contains("MISSING: 'nobody' does not exist"), "{said}");
 
+    let said = trueup(&admin, "nosuchns", "cluster check").await.with(1);
+    assert!(said.contains("MISSING: 'nosuchns' does not exist"), "{said}");
+    let said = trueup(&admin, control, "cluster check --application-namespaces [").await;
+    assert_eq!(said.code, Some(2), "{}", said.out);
+    assert!(said.err.contains("'[' is not a valid pattern"), "{}", said.err);
+
     let name = "argocd-application-controller";
     let deployment = trueup_e2e::manifests::deployment(name, 1, "x");
     kubectl_with_input(&scene.world.control_plane, &["create", "-n", control, "-f", "-"], &deployment).await;

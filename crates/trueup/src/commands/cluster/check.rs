@@ -108,6 +108,9 @@ pub(crate) async fn run(args: &CheckArgs) -> Result<Outcome, CommandError> {
     if let Some(fact) = missing_account(&cluster, account).await {
         facts.0.push(fact);
     }
+    if let Some(fact) = missing_namespace(&cluster, &args.access.namespace).await {
+        facts.0.push(fact);
+    }
     let inventory = brought(&cluster, args, &mut facts).await;
     let judged = judge(&cluster, args, account, &inventory).await?;
     let missing: Vec<&Rule> = judged.iter().filter(|judged| !judged.granted).map(|judged| &judged.rule).collect();
@@ -185,6 +188,22 @@ async fn missing_account(cluster: &Cluster, account: Option<&ServiceAccount>) ->
     let found = cluster.get_raw(&kind, &account.namespace, &account.name).await.ok()?;
     let message = format!("'{}' does not exist in namespace '{}'", account.name, account.namespace);
     found.is_none().then_some(Fact { name: "Account", state: State::Missing, message })
+}
+
+/// Where there is no namespace, there is no controller in it, whatever it might do there.
+async fn missing_namespace(cluster: &Cluster, name: &str) -> Option<Fact> {
+    let kind = Kind {
+        gvk: Gvk::from_api_version("v1", "Namespace"),
+        plural: "namespaces".to_owned(),
+        namespaced: false,
+        scale: false,
+        status: true,
+        watchable: true,
+    };
+    // Who may not look is not told: that nothing was found must be certain.
+    let found = cluster.get_raw(&kind, "", name).await.ok()?;
+    let message = format!("'{name}' does not exist; create it: kubectl create namespace {name}");
+    found.is_none().then_some(Fact { name: "Namespace", state: State::Missing, message })
 }
 
 fn who(account: Option<&ServiceAccount>) -> String {
