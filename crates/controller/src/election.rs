@@ -270,7 +270,7 @@ impl Election {
 
     fn words(&self, seen: &Seen, overdue: bool, left: Duration) -> (bool, String) {
         let Seen { record, .. } = seen;
-        let (holder, until) = (&record.holder, clock::after(left));
+        let (holder, until) = (record.holder.escape_debug(), clock::after(left));
         let words = format!(
             "standing by: '{holder}' holds the Lease {}/{NAME}, renewed it at {}, and has it until {until} unless it renews it again",
             self.namespace, record.renewed
@@ -286,7 +286,7 @@ impl Election {
     }
 
     fn words_of_absence(&self, seen: &Seen, left: Duration) -> String {
-        let (holder, until) = (&seen.record.holder, clock::after(left));
+        let (holder, until) = (seen.record.holder.escape_debug(), clock::after(left));
         format!(
             "standing by: the Lease {}/{NAME} was deleted; '{holder}', who held it, may work until {until}, and makes it anew if it lives; if it is no more, starting this controller again ends the wait",
             self.namespace

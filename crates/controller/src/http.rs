@@ -72,7 +72,9 @@ fn readiness(standing: Option<&Standing>, refused: bool, now: Instant) -> Result
         Some(Standing::Standby(words)) => Ok(format!("ok, {words}")),
         Some(Standing::Paused(words)) => Err(words.to_string()),
         Some(Standing::Starting) => Err("the Lease has not been read yet".to_owned()),
-        Some(Standing::Lost(holder)) => Err(format!("the Lease went to '{holder}': this controller ends")),
+        Some(Standing::Lost(holder)) => {
+            Err(format!("the Lease went to '{}': this controller ends", holder.escape_debug()))
+        }
     }
 }
 

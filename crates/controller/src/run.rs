@@ -114,7 +114,8 @@ pub enum RunError {
     NotInstalled(Gvk),
     /// Another controller took over.
     #[error(
-        "the Lease {namespace}/{NAME} went to '{holder}' while this controller did not renew it: it ends, to begin anew as a standby; start it again"
+        "the Lease {namespace}/{NAME} went to '{holder}', which took it over or was written into it: this controller ends, to begin anew as a standby; start it again",
+        holder = .holder.escape_debug()
     )]
     LostLease {
         /// Where it lies.
@@ -381,6 +382,13 @@ fn own_kind(kind: &str, plural: &str) -> trueup_cluster::Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_in_the_lease_is_told_on_one_line() {
+        let error = RunError::LostLease { namespace: "argocd".to_owned(), holder: "x\nERROR forged".to_owned() };
+        let said = error.to_string();
+        assert!(said.contains(r"went to 'x\nERROR forged'") && !said.contains('\n'), "{said}");
+    }
 
     #[tokio::test]
     async fn an_election_that_ends_ends_the_controller() {
