@@ -8,7 +8,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::repository_secret::{Fields, RepositorySecret};
+use crate::repository_secret::RepositorySecret;
+use crate::secret_fields::Fields;
 use crate::{Access, GitError, RepoUrl, Tls};
 
 /// The ConfigMap whose keys are host names, and values the certificates that are trusted there.

@@ -33,6 +33,7 @@ mod remote;
 mod repository_secret;
 mod revision;
 mod secret;
+mod secret_fields;
 mod server;
 mod ssh;
 mod ssh_key;
