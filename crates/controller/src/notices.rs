@@ -18,42 +18,71 @@ impl View {
     /// What is worth a condition.
     pub(crate) fn note(&mut self, world: &World, name: &str, memory: &Memory) {
         self.stops.truncate(self.own_stops);
+        let mut notices = self.of_what_is_written();
+        notices.extend(self.of_targets(memory));
+        notices.extend(self.of_objects(world, name));
+        self.stops.extend(self.targets.invalid.iter().cloned());
+        notices.extend(self.unproven().map(warning));
+        if self.never_synced
+            && let Some(message) = not_searched(world, name)
+        {
+            notices.push(Notice { kind: condition::ORPHANED_RESOURCE_WARNING, message });
+        }
+        if let Base::Lost(why) = &memory.base {
+            notices.push(warning(format!(
+                "what Git said at the last sync cannot be had any more ({why}): fields that were removed from Git since may stay until the next successful sync"
+            )));
+        }
+        if !self.stops.is_empty() {
+            let message = format!("nothing is synced: {}", self.stops.join("; "));
+            notices.push(Notice { kind: condition::SYNC_ERROR, message });
+        }
+        notices.sort_by(|a, b| (a.kind, &a.message).cmp(&(b.kind, &b.message)));
+        notices.dedup();
+        self.notices = notices;
+    }
+
+    /// Of what people wrote, what is not honoured: what stops a sync of an object joins the stops.
+    fn of_what_is_written(&mut self) -> Vec<Notice> {
         let mut notices = Vec::new();
-        let mut warn = |kind: &'static str, message: String| notices.push(Notice { kind, message });
         let written = self.spec.unsupported.iter().chain(self.project.unsupported());
         for unsupported in written.filter(|unsupported| !unsupported.stops) {
-            warn(condition::COMPARISON_WARNING, format!("{}: {}", unsupported.field, unsupported.message));
+            notices.push(warning(format!("{}: {}", unsupported.field, unsupported.message)));
         }
         for target in &self.targets.objects {
             for unsupported in object_unsupported(&target.manifest) {
+                let message = format!("{}: {}: {}", target.key, unsupported.field, unsupported.message);
                 if unsupported.stops {
-                    self.stops.push(format!("{}: {}: {}", target.key, unsupported.field, unsupported.message));
+                    self.stops.push(message);
                 } else {
-                    warn(
-                        condition::COMPARISON_WARNING,
-                        format!("{}: {}: {}", target.key, unsupported.field, unsupported.message),
-                    );
+                    notices.push(warning(message));
                 }
             }
         }
+        notices
+    }
+
+    /// Of the render, and of what was applied of it.
+    fn of_targets(&self, memory: &Memory) -> Vec<Notice> {
+        let mut notices = Vec::new();
         for target in &self.targets.objects {
             let applied = memory.warnings.get(&target.key).filter(|(of, _)| *of == target.digest);
-            for warning in applied.into_iter().flat_map(|(_, warnings)| warnings) {
-                warn(condition::COMPARISON_WARNING, warning.clone());
-            }
+            notices.extend(applied.into_iter().flat_map(|(_, warnings)| warnings).cloned().map(warning));
         }
-        for warning in &self.targets.warnings {
-            warn(condition::COMPARISON_WARNING, warning.clone());
-        }
+        notices.extend(self.targets.warnings.iter().cloned().map(warning));
         for key in &self.targets.duplicates {
-            warn(
-                condition::REPEATED_RESOURCE_WARNING,
-                format!(
-                    "Resource {}/{}/{}/{} appeared more than once among application resources.",
-                    key.group, key.kind, key.namespace, key.name
-                ),
+            let message = format!(
+                "Resource {}/{}/{}/{} appeared more than once among application resources.",
+                key.group, key.kind, key.namespace, key.name
             );
+            notices.push(Notice { kind: condition::REPEATED_RESOURCE_WARNING, message });
         }
+        notices
+    }
+
+    /// Of the live objects.
+    fn of_objects(&self, world: &World, name: &str) -> Vec<Notice> {
+        let mut notices = Vec::new();
         for judged in &self.objects {
             let other = match &judged.verdict {
                 Verdict::HeldBy(holder) => Some(Arc::clone(holder)),
@@ -63,44 +92,16 @@ impl View {
                 // The same words on both sides.
                 let (first, second) = if *other < *name { (&*other, name) } else { (name, &*other) };
                 let message = format!("{} is part of applications {first} and {second}", judged.key);
-                warn(condition::SHARED_RESOURCE_WARNING, message);
+                notices.push(Notice { kind: condition::SHARED_RESOURCE_WARNING, message });
             }
             if let Verdict::Unreadable(why) = &judged.verdict {
-                warn(condition::COMPARISON_ERROR, why.clone());
+                notices.push(Notice { kind: condition::COMPARISON_ERROR, message: why.clone() });
             }
-            for warning in &judged.warnings {
-                warn(condition::COMPARISON_WARNING, warning.clone());
-            }
+            notices.extend(judged.warnings.iter().cloned().map(warning));
         }
-        for invalid in &self.targets.invalid {
-            self.stops.push(invalid.clone());
-        }
-        if let Some(message) = self.unproven() {
-            warn(condition::COMPARISON_WARNING, message);
-        }
-        if self.never_synced
-            && let Some(message) = not_searched(world, name)
-        {
-            warn(condition::ORPHANED_RESOURCE_WARNING, message);
-        }
-        if let Base::Lost(why) = &memory.base {
-            warn(
-                condition::COMPARISON_WARNING,
-                format!(
-                    "what Git said at the last sync cannot be had any more ({why}): fields that were removed from Git since may stay until the next successful sync"
-                ),
-            );
-        }
-        if !self.stops.is_empty() {
-            warn(condition::SYNC_ERROR, format!("nothing is synced: {}", self.stops.join("; ")));
-        }
-        notices.sort_by(|a, b| (a.kind, &a.message).cmp(&(b.kind, &b.message)));
-        notices.dedup();
-        self.notices = notices;
+        notices
     }
-}
 
-impl View {
     /// What is to be said of objects that only their annotation calls ours.
     fn unproven(&self) -> Option<String> {
         let unproven = self.extras.iter().filter(|extra| extra.fate == Fate::Ask);
@@ -133,4 +134,8 @@ fn not_searched(world: &World, name: &str) -> Option<String> {
     Some(format!(
         "{BEGIN}, and {kinds} cannot be listed: what an earlier controller may have left of them for this application is not known"
     ))
+}
+
+fn warning(message: String) -> Notice {
+    Notice { kind: condition::COMPARISON_WARNING, message }
 }
