@@ -1,11 +1,16 @@
 //! How a command reaches a repository: as the controller does, by the Secrets of its namespace. Entry point: [`Reach::of`].
 
+use std::sync::Arc;
+
 use trueup_cluster::{Cluster, ClusterError};
 use trueup_controller::credentials;
-use trueup_git::{Access, Credentials, GitError, RepoUrl};
+use trueup_git::{Access, Credentials, FetchProgram, GitError, Limits, Proxies, RepoUrl, Store, Stores, StoresConfig};
 
 use crate::access;
-use crate::command_error::{CommandError, user_error_with_message};
+use crate::cache::CacheDir;
+use crate::cli::GIT_FETCH;
+use crate::command_error::{CommandError, internal_error_with_message, user_error_with_message};
+use crate::output::talk;
 
 /// Where the logins of an Application's repository lie: in the namespace of the controller that governs it.
 #[derive(Clone, Copy)]
@@ -16,9 +21,22 @@ pub(crate) struct Logins<'a> {
 
 /// How a repository is reached, and what is to be said if that fails.
 pub(crate) struct Reach {
-    pub(crate) access: Access,
+    access: Access,
     /// Why the Secrets are not known.
     unlisted: Option<ClusterError>,
+}
+
+/// The logins of a namespace, for whoever is there to see them; what is wrong with some is told as warnings.
+pub(crate) async fn listed(logins: Logins<'_>) -> Result<Credentials, CommandError> {
+    let (credentials, problems) = credentials(logins.cluster, logins.namespace).await.map_err(unlisted)?;
+    for problem in problems {
+        talk::warning(&problem);
+    }
+    Ok(credentials)
+}
+
+fn unlisted(error: ClusterError) -> CommandError {
+    access::explained("cannot list the Secrets of repositories", error)
 }
 
 // === impl Reach ===
@@ -31,7 +49,7 @@ impl Reach {
             Err(error @ ClusterError::Forbidden { .. }) => {
                 Ok(Self { access: Access::default(), unlisted: Some(error) })
             }
-            Err(error) => Err(access::explained("cannot list the Secrets of repositories", error)),
+            Err(error) => Err(unlisted(error)),
         }
     }
 
@@ -40,6 +58,20 @@ impl Reach {
         let access = credentials.access(url, project);
         let access = access.map_err(|error| user_error_with_message("the repository cannot be reached", error))?;
         Ok(Self { access, unlisted: None })
+    }
+
+    /// The store of the repository, below a directory for the cache.
+    pub(crate) fn store(&self, url: &RepoUrl, cache: &CacheDir) -> Result<Arc<Store>, CommandError> {
+        let exe = std::env::current_exe()
+            .map_err(|error| internal_error_with_message("cannot find the program's own file", error))?;
+        let config = StoresConfig {
+            cache_dir: cache.path.join("git"),
+            fetch_program: FetchProgram { exe, args: vec![GIT_FETCH.to_owned()] },
+            limits: Limits::default(),
+            proxies: Proxies::from_env(),
+        };
+        let store = Stores::new(config).and_then(|stores| stores.store(url, &self.access));
+        store.map_err(|error| self.failed(error))
     }
 
     /// What Git said, with what to do next.

@@ -2,17 +2,13 @@
 
 use clap::Args;
 use trueup_api::DEFAULT_PROJECT;
-use trueup_controller::credentials;
-use trueup_git::{
-    Credentials, FetchProgram, GitError, Limits, Proxies, RepoUrl, RepositorySecret, Stores, StoresConfig,
-};
+use trueup_git::{Credentials, GitError, RepoUrl, RepositorySecret};
 
-use crate::access::{self, AccessArgs};
+use crate::access::AccessArgs;
 use crate::cache::CacheDir;
-use crate::cli::GIT_FETCH;
-use crate::command_error::{CommandError, Outcome, internal_error_with_message, user_error, user_error_with_message};
+use crate::command_error::{CommandError, Outcome, user_error, user_error_with_message};
 use crate::commands::projects::Projects;
-use crate::credentials::Reach;
+use crate::credentials::{Logins, Reach, listed};
 use crate::output::{Output, talk};
 
 pub(crate) const ABOUT: &str = "\
@@ -49,12 +45,7 @@ struct Question {
 /// Asks the repository.
 pub(crate) async fn run(args: &CheckArgs) -> Result<Outcome, CommandError> {
     let cluster = args.access.connect().await?;
-    let listed = credentials(&cluster, &args.access.namespace).await;
-    let (credentials, problems) =
-        listed.map_err(|error| access::explained("cannot list the Secrets of repositories", error))?;
-    for problem in problems {
-        talk::warning(&problem);
-    }
+    let credentials = listed(Logins { cluster: &cluster, namespace: &args.access.namespace }).await?;
     if let Some(project) = &args.project {
         Projects::of(cluster.clone(), &args.access.namespace).await?.get(project).await?;
     }
@@ -65,17 +56,7 @@ pub(crate) async fn run(args: &CheckArgs) -> Result<Outcome, CommandError> {
     }
     let reach = Reach::by(&credentials, &question.url, &question.project)?;
     let cache = CacheDir::open(None, "cli")?;
-    let exe = std::env::current_exe()
-        .map_err(|error| internal_error_with_message("cannot find the program's own file", error))?;
-    let fetch_program = FetchProgram { exe, args: vec![GIT_FETCH.to_owned()] };
-    let config = StoresConfig {
-        cache_dir: cache.path.join("git"),
-        fetch_program,
-        limits: Limits::default(),
-        proxies: Proxies::from_env(),
-    };
-    let store = Stores::new(config).and_then(|stores| stores.store(&question.url, &reach.access));
-    let store = store.map_err(|error| reach.failed(error))?;
+    let store = reach.store(&question.url, &cache)?;
     let answer = store.resolve(&["HEAD".to_owned()]).await.map_err(|error| reach.failed(error))?;
     let head = match answer.into_iter().next() {
         Some(Ok(commit)) => format!("HEAD is at {commit}"),

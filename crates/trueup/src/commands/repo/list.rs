@@ -2,11 +2,11 @@
 
 use clap::Args;
 use serde::Serialize;
-use trueup_controller::credentials;
 use trueup_git::{Credentials, RepoUrl, RepositorySecret};
 
-use crate::access::{self, AccessArgs};
+use crate::access::AccessArgs;
 use crate::command_error::{CommandError, Outcome};
+use crate::credentials::{Logins, listed};
 use crate::output::style::Paint;
 use crate::output::table::{Cell, Table};
 use crate::output::{DataFormat, ListFormat, Output, talk};
@@ -61,12 +61,7 @@ struct Row {
 /// Prints the repositories.
 pub(crate) async fn run(args: &ListArgs) -> Result<Outcome, CommandError> {
     let cluster = args.access.connect().await?;
-    let listed = credentials(&cluster, &args.access.namespace).await;
-    let (credentials, problems) =
-        listed.map_err(|error| access::explained("cannot list the Secrets of repositories", error))?;
-    for problem in problems {
-        talk::warning(&problem);
-    }
+    let credentials = listed(Logins { cluster: &cluster, namespace: &args.access.namespace }).await?;
     let rows: Vec<Row> = credentials.secrets().map(|secret| Row::new(secret, &credentials)).collect();
     let mut output = Output::stdout();
     match args.output {

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use trueup_api::App;
-use trueup_git::{CommitId, FetchProgram, Limits, Proxies, RepoUrl, Stores, StoresConfig};
+use trueup_git::{CommitId, RepoUrl};
 use trueup_render::{DirectoryOptions, Rendered, Renderer, render_directory};
 
 use crate::cache::CacheDir;
-use crate::cli::GIT_FETCH;
 use crate::command_error::{
     CommandError, internal_error, internal_error_with_message, user_error, user_error_with_message,
 };
@@ -109,17 +108,8 @@ async fn fetched(
     progress.show("waiting for another trueup that uses the same cache");
     let _lock = lock(&cache.path).await?;
     progress.show(&format!("fetching {} of {url}", view::or(revision, "HEAD")));
-    let exe = std::env::current_exe()
-        .map_err(|error| internal_error_with_message("cannot find the program's own file", error))?;
-    let fetch_program = FetchProgram { exe, args: vec![GIT_FETCH.to_owned()] };
-    let config = StoresConfig {
-        cache_dir: cache.path.join("git"),
-        fetch_program,
-        limits: Limits::default(),
-        proxies: Proxies::from_env(),
-    };
+    let store = reach.store(&url, &cache)?;
     let failed = |error| reach.failed(error);
-    let store = Stores::new(config).and_then(|stores| stores.store(&url, &reach.access)).map_err(failed)?;
     let resolved = store.resolve(&[revision.to_owned()]).await.map_err(failed)?;
     let commit =
         resolved.into_iter().next().ok_or_else(|| internal_error("a revision was not looked up"))?.map_err(failed)?;
