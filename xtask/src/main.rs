@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod ci;
 mod crds;
+mod definitions;
 mod demo;
 mod soak;
 mod terminal;

@@ -23,6 +23,7 @@ use super::load::Object;
 use super::measure::Measure;
 use super::measure::by_verb;
 use super::side;
+use crate::definitions;
 
 /// Who the floor is, to the API server and as a field manager.
 const USER: &str = "floor";
@@ -82,7 +83,7 @@ async fn sync(client: &Client, work: Work) -> anyhow::Result<()> {
         api.patch(&object.name, &apply, &Patch::Apply(&object.body)).await?;
     }
     let applications: Api<DynamicObject> =
-        Api::namespaced_with(client.clone(), side::NAMESPACE, &ApplicationBuilder::resource());
+        Api::namespaced_with(client.clone(), definitions::NAMESPACE, &ApplicationBuilder::resource());
     applications.patch(&work.name, &PatchParams::default(), &Patch::Merge(json!({"status": work.status}))).await?;
     Ok(())
 }

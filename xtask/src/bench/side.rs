@@ -11,29 +11,19 @@ use kube::core::ApiResource;
 use serde_json::Value;
 use trueup_bed::ApplicationBuilder;
 use trueup_bed::ControlPlane;
-use trueup_bed::workspace;
+
+use crate::definitions;
+use crate::definitions::NAMESPACE;
 
 use super::load::Load;
 
-/// The namespace of the Applications.
-pub(crate) const NAMESPACE: &str = "argocd";
 /// Connections, of the floor as of whoever creates the Applications.
 pub(crate) const CONNECTIONS: usize = 16;
 
 /// Starts a control plane that knows one more user, with the definitions installed.
 pub(crate) async fn start(user: &str) -> anyhow::Result<ControlPlane> {
     let control_plane = ControlPlane::start(&[user]).await?;
-    let crds = workspace().join("crds").display().to_string();
-    let steps: [&[&str]; 3] = [
-        &["apply", "--server-side", "--force-conflicts", "-f", &crds],
-        &["wait", "--for=condition=Established", "--timeout=30s", "-f", &crds],
-        &["create", "namespace", NAMESPACE],
-    ];
-    for arguments in steps {
-        let output = control_plane.kubectl(arguments).await?;
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        anyhow::ensure!(output.status.success(), "kubectl {}: {stderr}", arguments.join(" "));
-    }
+    definitions::install(&control_plane).await?;
     Ok(control_plane)
 }
 

@@ -25,6 +25,7 @@ use super::measure::Measure;
 use super::measure::by_verb;
 use super::measure::mib;
 use super::side;
+use crate::definitions;
 use crate::terminal::Terminal;
 
 /// Who the controller is to the API server.
@@ -45,7 +46,7 @@ pub(crate) async fn run(load: &Load, binary: &Path, terminal: Terminal) -> anyho
     let options = ControllerOptions {
         binary: Some(binary.to_owned()),
         user: USER.to_owned(),
-        namespace: side::NAMESPACE.to_owned(),
+        namespace: definitions::NAMESPACE.to_owned(),
         ..ControllerOptions::default()
     };
     let clients = side::clients(&control_plane, "admin").await?;
@@ -80,7 +81,7 @@ pub(crate) async fn run(load: &Load, binary: &Path, terminal: Terminal) -> anyho
 async fn settled(control_plane: &ControlPlane, load: Load, terminal: Terminal) -> anyhow::Result<Instant> {
     let patience = PATIENCE.max(PATIENCE_PER_APPLICATION.saturating_mul(u32::try_from(load.applications)?));
     let client = control_plane.client("admin").await?;
-    let api: Api<DynamicObject> = Api::namespaced_with(client, side::NAMESPACE, &ApplicationBuilder::resource());
+    let api: Api<DynamicObject> = Api::namespaced_with(client, definitions::NAMESPACE, &ApplicationBuilder::resource());
     let mut events = std::pin::pin!(watcher(api, watcher::Config::default()));
     let mut done = BTreeSet::new();
     let end = tokio::time::Instant::now() + patience;

@@ -30,7 +30,9 @@ use trueup_bed::Repository;
 use trueup_bed::Usage;
 use trueup_bed::application;
 use trueup_bed::until;
-use trueup_bed::workspace;
+
+use crate::definitions;
+use crate::definitions::NAMESPACE;
 
 use super::act::Act;
 use super::act::Change;
@@ -40,8 +42,6 @@ use super::kind::NAMESPACE as NAMESPACES;
 use super::wanted::Key;
 use super::wanted::Wanted;
 
-/// The namespace of the Applications.
-pub(super) const NAMESPACE: &str = "argocd";
 /// The user that the controller is towards the API server.
 pub(super) const USER: &str = "trueup";
 /// The user that the people are.
@@ -74,17 +74,7 @@ impl Field {
     pub(super) async fn start(wanted: &Wanted, binary: PathBuf, keep: bool) -> anyhow::Result<Self> {
         let options = ControlPlaneOptions { keep, ..ControlPlaneOptions::default() };
         let control_plane = ControlPlane::start_with(&[USER, SOMEBODY], options).await?;
-        let crds = workspace().join("crds").display().to_string();
-        let steps: [&[&str]; 3] = [
-            &["apply", "--server-side", "--force-conflicts", "-f", &crds],
-            &["wait", "--for=condition=Established", "--timeout=30s", "-f", &crds],
-            &["create", "namespace", NAMESPACE],
-        ];
-        for arguments in steps {
-            let output = control_plane.kubectl(arguments).await?;
-            let stderr = String::from_utf8_lossy(&output.stderr);
-            anyhow::ensure!(output.status.success(), "kubectl {}: {stderr}", arguments.join(" "));
-        }
+        definitions::install(&control_plane).await?;
         let server = GitServer::start_in(control_plane.dir()).await?;
         let mut repositories = Vec::new();
         for at in 0..wanted.repositories() {
