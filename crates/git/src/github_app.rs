@@ -262,15 +262,7 @@ impl Asking<'_> {
 
 /// The claim to be the App: a JSON Web Token, signed with RS256.
 fn claim(app: &GitHubApp, now: SystemTime) -> Result<String, &'static str> {
-    let key =
-        PrivateKeyDer::from_pem_slice(app.key.reveal().as_bytes()).map_err(|_| "githubAppPrivateKey is not PEM")?;
-    let key = match &key {
-        PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
-        PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()),
-        _ => return Err("githubAppPrivateKey is not an RSA key: take the one that GitHub made for the App"),
-    };
-    let key =
-        key.map_err(|_| "githubAppPrivateKey is not a usable RSA key: take the one that GitHub made for the App")?;
+    let key = key(app)?;
     let now = now.duration_since(UNIX_EPOCH).map_err(|_| "this machine's clock is before 1970")?;
     let (issued, ends) = (now.saturating_sub(CLOCK_SKEW), now + CLAIM_LIFE);
     let claims = json!({"iat": issued.as_secs(), "exp": ends.as_secs(), "iss": app.id.to_string()});
@@ -280,6 +272,23 @@ fn claim(app: &GitHubApp, now: SystemTime) -> Result<String, &'static str> {
     key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature)
         .map_err(|_| "githubAppPrivateKey cannot sign")?;
     Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+}
+
+/// The App's key; or why it cannot be used.
+fn key(app: &GitHubApp) -> Result<RsaKeyPair, &'static str> {
+    let key =
+        PrivateKeyDer::from_pem_slice(app.key.reveal().as_bytes()).map_err(|_| "githubAppPrivateKey is not PEM")?;
+    let key = match &key {
+        PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
+        PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()),
+        _ => return Err("githubAppPrivateKey is not an RSA key: take the one that GitHub made for the App"),
+    };
+    key.map_err(|_| "githubAppPrivateKey is not a usable RSA key: take the one that GitHub made for the App")
+}
+
+/// Why an App cannot be used, as far as that can be told without asking GitHub.
+pub(crate) fn fault(app: &GitHubApp) -> Option<&'static str> {
+    api(app).err().or_else(|| key(app).err())
 }
 
 fn wrong(url: &RepoUrl, detail: &str) -> GitError {

@@ -109,6 +109,16 @@ impl RepositorySecret {
         self.kind == "git"
     }
 
+    /// What keeps it from being used: its problem, else a key, a certificate or a proxy that cannot be used.
+    ///
+    /// These are read here and not with the Secret: a fetch says so itself, and only who looks at a list wants to know before.
+    pub fn fault(&self) -> Option<String> {
+        let over_ssh = |place: &String| !place.contains("://");
+        let place = || self.place.as_ref().filter(|_| self.is_git());
+        let own = || place().and_then(|place| self.fields.fault(over_ssh(place)));
+        self.problem.clone().or_else(own)
+    }
+
     /// Which kind of login it has, in a word; nothing of the login itself.
     pub fn login_kind(&self) -> &'static str {
         self.fields.login_kind()
@@ -152,6 +162,7 @@ pub(crate) mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
     use serde_json::json;
+    use trueup_bed::{Authority, SshKey};
 
     use super::*;
     use crate::{GitHubApp, Login};
@@ -196,6 +207,36 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_key_that_cannot_be_used_is_a_fault_that_quotes_nothing() {
+        let fault = |url: &str, data: &[(&str, &str)]| {
+            let fault = read(&[&[("url", url)], data].concat()).fault();
+            assert!(!fault.as_deref().unwrap_or_default().contains("hunter2"), "{fault:?}");
+            fault.unwrap_or_default()
+        };
+        let (ssh, https) = ("git@h:a", "https://h/a");
+        let key = SshKey::generate("ed25519", "").unwrap().private;
+        let encrypted = SshKey::generate("ed25519", "hunter2").unwrap().private;
+        let garbage = "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----\n";
+        assert_eq!(fault(ssh, &[("sshPrivateKey", &key)]), "");
+        assert!(fault(ssh, &[("sshPrivateKey", &encrypted)]).contains("without a passphrase"));
+        assert!(fault(ssh, &[("sshPrivateKey", garbage)]).contains("cannot be read"));
+        assert_eq!(fault(https, &[("sshPrivateKey", garbage), ("password", "hunter2")]), "", "it is of no use there");
+        let ours = Authority::new("a").unwrap().certify(&["bot"]).unwrap();
+        let other = Authority::new("a").unwrap().certify(&["bot"]).unwrap();
+        let pair = |certificate: &str, key: &str| {
+            fault(https, &[("tlsClientCertData", certificate), ("tlsClientCertKey", key)])
+        };
+        assert_eq!(pair(&ours.certificate, &ours.key), "");
+        assert!(pair(&ours.certificate, garbage).contains("must be a certificate and its unencrypted private key"));
+        assert!(!pair(&ours.certificate, &other.key).is_empty(), "they do not belong together");
+        assert!(
+            fault(https, &[("githubAppID", "1"), ("githubAppPrivateKey", garbage)]).contains("githubAppPrivateKey")
+        );
+        assert!(fault(https, &[("proxy", "socks5://hunter2")]).contains("the proxy must be"));
+        assert!(fault(https, &[("gcpServiceAccountKey", "{}")]).contains("Google"));
+    }
+
+    #[test]
     fn what_is_not_supported_is_a_problem() {
         let problem = |data: &[(&str, &str)]| read(&[&[("url", "https://h/a")], data].concat()).problem;
         assert!(problem(&[("gcpServiceAccountKey", "{}")]).unwrap().contains("Google"));
@@ -204,7 +245,12 @@ pub(crate) mod tests {
         assert!(problem(&[("githubAppID", "1")]).unwrap().contains("both"));
         assert!(problem(&[("insecure", "maybe")]).unwrap().contains("neither true nor false"));
         assert_eq!(problem(&[("enableLfs", "true"), ("insecure", "T")]), None);
-        assert_eq!(read(&[("url", "https://h/a"), ("enableLfs", "true"), ("password", "x\n")]).oddities.len(), 2);
+        assert_eq!(
+            read(&[("url", "https://h/a"), ("enableLfs", "true"), ("password", "x\n"), ("username", "u\r\n")])
+                .oddities
+                .len(),
+            3
+        );
     }
 
     #[test]

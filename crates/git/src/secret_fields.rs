@@ -8,7 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::{ClientCertificate, GitHubApp, Login, Secret};
+use crate::http_client::Settings;
+use crate::{ClientCertificate, GitHubApp, Limits, Login, Proxies, Secret, Tls, github_app, ssh_key};
 
 /// The user that goes with a token where none is named: some hosts refuse an empty one.
 const TOKEN_USER: &str = "x-access-token";
@@ -139,6 +140,24 @@ impl Fields {
         (!certificate.is_empty()).then_some(ClientCertificate { certificate, key })
     }
 
+    /// What of the login and the way cannot be used over SSH or HTTP, as far as that can be told without asking a server.
+    pub(crate) fn fault(&self, ssh: bool) -> Option<String> {
+        match self.login(ssh) {
+            Err(why) => return Some(why),
+            Ok(Login::Key(key)) => return ssh_key::decode(key.reveal()).err(),
+            Ok(Login::GitHubApp(app)) if github_app::fault(&app).is_some() => {
+                return github_app::fault(&app).map(str::to_owned);
+            }
+            Ok(_) if ssh => return None,
+            Ok(_) => {}
+        }
+        let tls = Tls { client: self.client_certificate(), ..Tls::default() };
+        let proxy = (!self.proxy.is_empty()).then(|| self.proxy.clone());
+        // Whom it trusts is not the question, and the system's authorities take their time to read.
+        let settings = Settings { tls, proxy, insecure: true, no_proxy: String::new() };
+        settings.client(&Proxies::default(), &Limits::default()).err()
+    }
+
     pub(crate) fn login_kind(&self) -> &'static str {
         match () {
             () if !self.password.is_empty() && (self.force_basic || self.bearer.is_empty()) => "basic",
@@ -178,8 +197,13 @@ impl Values {
         if self.flag("enableLfs", &mut Vec::new()) {
             found.push("enableLfs is not supported: files that are kept in LFS are not read".to_owned());
         }
-        if self.0.get("password").is_some_and(|value| value.as_ref().is_ok_and(|text| text.ends_with('\n'))) {
-            found.push("its password ends with a line break, which is sent too".to_owned());
+        for key in ["username", "password"] {
+            // Argo CD sends it too: to take it off would be a login that nobody wrote.
+            if self.0.get(key).is_some_and(|value| value.as_ref().is_ok_and(|text| text.ends_with(['\n', '\r']))) {
+                found.push(format!(
+                    "its {key} ends with a line break, which is sent too: if it is refused, store it without"
+                ));
+            }
         }
         found
     }

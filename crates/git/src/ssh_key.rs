@@ -1,4 +1,4 @@
-//! The private key of an SSH login. Entry point: [`read`].
+//! The private key of an SSH login. Entry points: [`read`] for a repository's, [`decode`] for a text.
 
 use russh::keys::{Algorithm, PrivateKey};
 
@@ -19,18 +19,22 @@ pub(crate) fn read(remote: &Remote) -> Result<PrivateKey, GitError> {
             ));
         }
     };
-    let encrypted = || unusable("the private key is encrypted: store one without a passphrase");
+    decode(text).map_err(|why| unusable(&why))
+}
+
+/// Reads a key; or says why that cannot be.
+pub(crate) fn decode(text: &str) -> Result<PrivateKey, String> {
+    let encrypted = || "the private key is encrypted: store one without a passphrase".to_owned();
     if text.contains("ENCRYPTED") {
         return Err(encrypted());
     }
     let key = russh::keys::decode_secret_key(text, None).map_err(|error| match error {
         russh::keys::Error::KeyIsEncrypted => encrypted(),
-        _ => unusable(
-            "the private key cannot be read: it must be a whole PEM file of an ed25519, ecdsa or RSA key, as ssh-keygen writes it",
-        ),
+        _ => "the private key cannot be read: it must be a whole PEM file of an ed25519, ecdsa or RSA key, as ssh-keygen writes it"
+            .to_owned(),
     })?;
     match key.algorithm() {
         Algorithm::Ed25519 | Algorithm::Ecdsa { .. } | Algorithm::Rsa { .. } => Ok(key),
-        other => Err(unusable(&format!("keys of the kind {other} are not supported: use ed25519, ecdsa or RSA"))),
+        other => Err(format!("keys of the kind {other} are not supported: use ed25519, ecdsa or RSA")),
     }
 }

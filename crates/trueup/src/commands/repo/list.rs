@@ -14,7 +14,7 @@ use crate::output::{DataFormat, ListFormat, Output, talk};
 pub(crate) const ABOUT: &str = "\
 Lists the repositories that there are Secrets for in the controller's namespace (labelled argocd.argoproj.io/secret-type: \
 repository or repo-creds). A URL that ends with * is a prefix: its login is for all repositories under it that have none of their \
-own. Values of Secrets are never printed.";
+own. What keeps a login from being used is told without asking a server: a private key that cannot be read, for one. Values of Secrets are never printed.";
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -56,6 +56,9 @@ struct Row {
     login_from: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
+    /// What is odd about it, but does not keep it from being used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 /// Prints the repositories.
@@ -102,7 +105,8 @@ impl Row {
             project: secret.project.clone(),
             login: used.login_kind().to_owned(),
             login_from: used.secret.clone(),
-            problem: used.problem.clone().or_else(|| secret.problem.clone()),
+            problem: used.fault().or_else(|| secret.fault()),
+            warnings: used.oddities.clone(),
         }
     }
 }
@@ -128,7 +132,8 @@ fn table(rows: &[Row], wide: bool) -> Table {
             cells.push(row.secret.as_str().into());
             cells.push(match &row.problem {
                 Some(problem) => Cell::painted(problem, Paint::Bad),
-                None => NONE.into(),
+                None if row.warnings.is_empty() => NONE.into(),
+                None => Cell::painted(&row.warnings.join("; "), Paint::Warning),
             });
         }
         table.row(cells);
@@ -150,11 +155,13 @@ mod tests {
         // "hunter2" everywhere where a value can be.
         let secrets = [
             r#"{"metadata":{"name":"org","labels":{"argocd.argoproj.io/secret-type":"repo-creds"}},
-                "data":{"url":"aHR0cHM6Ly9oL29yZw==","password":"aHVudGVyMg=="}}"#,
+                "data":{"url":"aHR0cHM6Ly9oL29yZw==","password":"aHVudGVyMgo="}}"#,
             r#"{"metadata":{"name":"shop","labels":{"argocd.argoproj.io/secret-type":"repository"}},
                 "data":{"url":"aHR0cHM6Ly9ib3Q6aHVudGVyMkBoL29yZy9zaG9w","name":"c2hvcA==","project":"dGVhbQ=="}}"#,
             r#"{"metadata":{"name":"gcp","labels":{"argocd.argoproj.io/secret-type":"repository"}},
                 "data":{"url":"aHR0cHM6Ly9oL2djcA==","gcpServiceAccountKey":"aHVudGVyMg=="}}"#,
+            r#"{"metadata":{"name":"ssh","labels":{"argocd.argoproj.io/secret-type":"repository"}},
+                "data":{"url":"Z2l0QGg6YQ==","sshPrivateKey":"aHVudGVyMg=="}}"#,
         ];
         let secrets = secrets.map(|json| Arc::new(RepositorySecret::read(json.as_bytes()).unwrap().unwrap()));
         let credentials = Credentials::new(secrets, &Trust::default());
@@ -164,6 +171,8 @@ mod tests {
         assert!(line("https://h/org*").contains("basic"), "{text}");
         assert!(line("https://h/org/shop").contains("basic of org"), "{text}");
         assert!(line("https://h/gcp").contains("not supported"), "{text}");
+        assert!(line("git@h:a").contains("the private key cannot be read"), "{text}");
+        assert!(line("https://h/org/shop").contains("ends with a line break"), "{text}");
         let json = serde_json::to_string(&rows).unwrap();
         assert!(!text.contains("hunter2") && !json.contains("hunter2"), "{text}{json}");
         assert!(json.contains(r#""loginFrom":"org""#), "{json}");
