@@ -132,6 +132,20 @@ pub(crate) fn one_line(text: &str) -> String {
     clean
 }
 
+/// The same for a log, where nothing is to be lost: such characters are written as Rust escapes them.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        // The last two end a line for some who read logs.
+        if c.is_control() || turns(c) || matches!(c, '\u{2028}' | '\u{2029}') {
+            clean.extend(c.escape_default());
+        } else {
+            clean.push(c);
+        }
+    }
+    clean
+}
+
 /// Whether a character changes the direction of what follows, by which a text can be shown as another.
 fn turns(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
