@@ -14,7 +14,7 @@ use crate::counters::{Counters, Verb};
 use crate::definitions::{self, Definitions};
 use crate::discovery::{Discovery, Kinds};
 use crate::error::{Absent, ClusterError};
-use crate::gate::Writes;
+use crate::gate::{Gate, Writes};
 use crate::head::Head;
 use crate::index::{Index, Sight, WatchState};
 use crate::kind::{Kind, KindError};
@@ -71,11 +71,12 @@ impl Cluster {
     /// Reads the configuration and begins to watch which kinds there are. It does not wait for the API server: whether
     /// that can be reached is told by [`Self::reachable`] and [`Change::Connection`].
     pub async fn connect(config: Config) -> Result<Self, ClusterError> {
-        let (client, server) = client(config).await?;
+        let gate = Gate::new();
+        let (client, server) = client(config, gate.connections()).await?;
         let outbox = Arc::new(Outbox::default());
         let link = Arc::new(Link::new(Arc::clone(&outbox)));
         let shared = Arc::new(Shared {
-            requests: Requests::new(client, link),
+            requests: Requests::new(client, link, gate),
             server,
             discovery: Discovery::default(),
             definitions: Definitions::default(),

@@ -6,9 +6,11 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::header::USER_AGENT;
 use kube::Client;
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use crate::error::ClusterError;
+use crate::gate::Connections;
 use crate::proxy::excluded;
 
 /// How long a connection may take to come up.
@@ -28,11 +30,11 @@ pub struct Config {
     pub user_agent: String,
 }
 
-/// A client, and the address of the API server. Nothing is asked yet.
+/// A client whose connections are run so, and the address of the API server. Nothing is asked yet.
 ///
 /// Answers are never decoded by the client itself: it would log a body that does not decode, and with it its secrets.
 /// Nor does it try again by itself: who asks knows whether and when that is right.
-pub(crate) async fn client(config: Config) -> Result<(Client, String), ClusterError> {
+pub(crate) async fn client(config: Config, connections: Connections) -> Result<(Client, String), ClusterError> {
     let options = KubeConfigOptions { context: config.context, ..KubeConfigOptions::default() };
     let mut settings = match &config.kubeconfig {
         Some(path) => {
@@ -64,8 +66,8 @@ pub(crate) async fn client(config: Config) -> Result<(Client, String), ClusterEr
     settings.reset_reader_on_write = true;
     settings.default_retry = false;
     let server = settings.cluster_url.to_string().trim_end_matches('/').to_owned();
-    let client = Client::try_from(settings).map_err(|error| wrong("client", &error))?;
-    Ok((client, server))
+    let client = ClientBuilder::try_from((settings, connections)).map_err(|error| wrong("client", &error))?;
+    Ok((client.build(), server))
 }
 
 fn wrong(what: &str, error: &dyn std::error::Error) -> ClusterError {

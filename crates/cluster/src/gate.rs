@@ -1,13 +1,15 @@
 //! Whether writes may be under way, and until when: what keeps a controller that lost its Lease from writing.
 //!
-//! Invariants: no write begins when its time is over, and one that is under way then is broken off. Both are asked of this
-//! process's own clock whenever it gets to run, so that one that was stopped and wakes up finds out before it goes on. What
-//! the connection or the server has in hand already nobody calls back: the time that is allowed ends early enough for that.
-//! Entry point: [`Gate::pass`].
+//! Invariants: no write begins when its time is over, and one that is under way then is broken off, even if a connection has
+//! it in hand by then. Both are asked of this process's own clock whenever it gets to run, so that one that was stopped and
+//! wakes up finds out before it goes on. What the network or the server has already nobody calls back: the time that is
+//! allowed ends early enough for that. Entry points: [`Gate::pass`] for writes, [`Connections`] for what carries them.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
+
+use hyper::rt::Executor;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -29,6 +31,13 @@ pub enum Writes {
 /// Lets writes pass while they may.
 pub(crate) struct Gate(watch::Sender<Writes>);
 
+/// Runs the connections to the API server.
+///
+/// A request that passed the gate waits in its connection until that gets to run, and would be sent by it whatever the time
+/// is by then. So a connection ends that finds, when it gets to run, that the time for writes ran out since it last did.
+#[derive(Clone)]
+pub(crate) struct Connections(watch::Receiver<Writes>);
+
 // === impl Writes ===
 
 impl Writes {
@@ -46,6 +55,11 @@ impl Writes {
 impl Gate {
     pub(crate) fn new() -> Self {
         Self(watch::Sender::new(Writes::Always))
+    }
+
+    /// What runs the connections whose writes this gate lets pass.
+    pub(crate) fn connections(&self) -> Connections {
+        Connections(self.0.subscribe())
     }
 
     /// Sets whether writes may be under way.
@@ -68,6 +82,33 @@ impl Gate {
             write.as_mut().poll(context)
         })
         .await
+    }
+}
+
+// === impl Connections ===
+
+impl Connections {
+    /// The connection, until the time for writes runs out between two of its turns.
+    async fn guarded(self, connection: impl Future<Output = ()>) {
+        let Self(allowed) = self;
+        let mut connection = pin!(connection);
+        let mut last = Instant::now();
+        poll_fn(|context| {
+            let now = Instant::now();
+            // One that came up later carries reads, and the renewal of the Lease.
+            if matches!(*allowed.borrow(), Writes::Until(end) if last < end && end <= now) {
+                return Poll::Ready(());
+            }
+            last = now;
+            connection.as_mut().poll(context)
+        })
+        .await;
+    }
+}
+
+impl Executor<Pin<Box<dyn Future<Output = ()> + Send>>> for Connections {
+    fn execute(&self, connection: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        tokio::spawn(self.clone().guarded(connection));
     }
 }
 
@@ -157,5 +198,34 @@ mod tests {
         assert!(polled.await);
         drop(write);
         assert_eq!(asked, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_sends_nothing_that_it_was_given_before_the_time_ran_out() {
+        let gate = Gate::new();
+        let turns = |context_gate: &Gate| {
+            let mut turns = 0;
+            let connections = context_gate.connections();
+            async move {
+                let mut connection = Box::pin(connections.guarded(poll_fn(|_| {
+                    turns += 1;
+                    if turns < 3 { Poll::Pending } else { Poll::Ready(()) }
+                })));
+                let mut ended = Vec::new();
+                while ended.last() != Some(&true) {
+                    ended.push(poll_fn(|context| Poll::Ready(connection.as_mut().poll(context).is_ready())).await);
+                    tokio::time::advance(SECOND).await;
+                }
+                drop(connection);
+                (turns, ended.len())
+            }
+        };
+        assert_eq!(turns(&gate).await, (3, 3), "without an election");
+        gate.set(Writes::Until(Instant::now() + SECOND * 5));
+        assert_eq!(turns(&gate).await, (3, 3), "while there is time");
+        assert_eq!(turns(&gate).await, (2, 3), "it ran out between two turns: the third is not given");
+        assert_eq!(turns(&gate).await, (3, 3), "one that came up afterwards carries what is no write");
+        gate.set(Writes::Never);
+        assert_eq!(turns(&gate).await, (3, 3), "a standby reads");
     }
 }

@@ -130,14 +130,14 @@ impl Call {
 // === impl Requests ===
 
 impl Requests {
-    pub(crate) fn new(client: Client, link: Arc<Link>) -> Self {
+    pub(crate) fn new(client: Client, link: Arc<Link>, gate: Gate) -> Self {
         Self {
             client,
             concurrency: Concurrency::new(),
             lists: Semaphore::new(LISTS_AT_ONCE),
             tally: Tally::default(),
             link,
-            gate: Gate::new(),
+            gate,
         }
     }
 
