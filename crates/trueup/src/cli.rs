@@ -1,6 +1,9 @@
 //! The arguments of the program. Each command's own are in its file.
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::command_error::{CommandError, EXIT_CODES, Outcome};
 use crate::commands::app::AppCommand;
@@ -79,6 +82,32 @@ pub(crate) enum Command {
     Version(VersionArgs),
 }
 
+// === impl Cli ===
+
+impl Cli {
+    /// Reads the arguments; or says what is wrong with them.
+    pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(arguments).map_err(with_usage_of_the_command)
+    }
+}
+
+/// The library composes the usage of an error from what is set, and takes what the environment sets for an argument: told instead
+/// is how the command is called.
+fn with_usage_of_the_command(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::StyledStr(composed)) = error.get(ContextKind::Usage) else { return error };
+    let composed = composed.to_string();
+    let mut command = Cli::command();
+    command.build();
+    // "Usage: trueup app get …"
+    for word in composed.split_whitespace().skip(2) {
+        let Some(next) = command.find_subcommand(word).cloned() else { break };
+        command = next;
+    }
+    let usage = command.render_usage();
+    error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
+    error
+}
+
 // === impl Command ===
 
 impl Command {
@@ -104,7 +133,6 @@ impl Command {
 mod tests {
     use std::time::Duration;
 
-    use clap::CommandFactory as _;
     use clap::error::ErrorKind;
 
     use super::*;

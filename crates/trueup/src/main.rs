@@ -16,7 +16,7 @@ mod output;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 
 use crate::cli::Cli;
 use crate::output::{style, talk};
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     // The one TLS stack; that it is chosen already can only be by ourselves.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     complete::answer(Cli::command);
-    let cli = Cli::parse();
+    let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     style::choose(cli.color);
     match cli.command.run() {
         Ok(outcome) => outcome.into(),

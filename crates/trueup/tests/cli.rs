@@ -163,6 +163,10 @@ fn wrong_arguments_end_with_two() {
     fails(&run(&mut trueup(&["aap", "list"])), 2, &["unrecognized subcommand", "app"]);
     fails(&run(&mut trueup(&["controller", "--resync", "10 s"])), 2, &["--resync", "is not a unit of time"]);
     fails(&run(trueup(&["controller"]).env("TRUEUP_LISTEN", "here")), 2, &["--listen"]);
+    // What the environment sets is no argument.
+    let mut lacking = trueup(&["app", "get"]);
+    let lacking = run(lacking.env("TRUEUP_KUBECONFIG", "/k").env("TRUEUP_NAMESPACE", "n"));
+    fails(&lacking, 2, &["<NAME>\n", "Usage: trueup app get [OPTIONS] <NAME>\n"]);
     fails(
         &run(trueup(&["controller"]).env("RUST_LOG", "a=b=c")),
         2,
