@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::RenderError;
+use crate::walk::Globs;
+
 /// How a directory is read, as `spec.source.directory` says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DirectoryOptions {
@@ -16,6 +19,11 @@ pub struct DirectoryOptions {
 // === impl DirectoryOptions ===
 
 impl DirectoryOptions {
+    /// Whether the globs can be read, so that a directory can be at all.
+    pub fn check(&self) -> Result<(), RenderError> {
+        Globs::new(self).map(drop)
+    }
+
     /// Whether somebody asked for a directory of plain manifests: then it is one, whatever tool could render it as well.
     pub(crate) fn is_explicit(&self) -> bool {
         *self != Self::default()

@@ -1,12 +1,15 @@
 //! Whether an Application that somebody writes can be followed. Entry points: [`valid`] for what can be told from it alone,
 //! [`Rules::of`] for what its project says.
 
+use std::fmt::Display;
+
 use trueup_api::{App, Application, Project};
 use trueup_object::Node;
 
 use crate::command_error::{CommandError, user_error, user_error_with_message};
 use crate::commands::app::client::Client;
 use crate::commands::app::diff::project::{self, Seat, told};
+use crate::commands::app::diff::wanted::options;
 use crate::commands::app::view::View;
 use crate::output::talk;
 
@@ -34,9 +37,12 @@ pub(crate) fn valid(node: &Node) -> Result<App, CommandError> {
 pub(crate) fn read(node: &Node) -> Result<App, CommandError> {
     let application =
         Application::read(&node.to_json()).map_err(|error| user_error_with_message("this is no Application", error))?;
-    application.spec.map_err(|errors| {
-        user_error(format!("the specification is not valid: {errors}")).hinted("see what can be said: --help")
-    })
+    let invalid = |why: &dyn Display| {
+        user_error(format!("the specification is not valid: {why}")).hinted("see what can be said: --help")
+    };
+    let app = application.spec.map_err(|errors| invalid(&errors))?;
+    options(&app).check().map_err(|error| invalid(&error))?;
+    Ok(app)
 }
 
 // === impl Rules ===
@@ -61,6 +67,29 @@ impl Rules {
         match project::of_application(&self.project, checked, seat).as_slice() {
             [] => Ok(()),
             problems => Err(user_error(problems.join("; ")).hinted(OVERRULE)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glob_that_cannot_be_read_is_refused() {
+        let read = |directory: &str| {
+            let text = format!(
+                r#"{{"metadata":{{"name":"a","namespace":"n"}},"spec":{{"project":"p","destination":{{"name":"in-cluster"}},
+                    "source":{{"repoURL":"https://h/a","path":".","directory":{directory}}}}}}}"#
+            );
+            read(&Node::from_json(text.as_bytes()).unwrap()).map(drop).map_err(|error| error.error.to_string())
+        };
+        assert_eq!(read(r#"{"include":"*.{yaml,yml}","exclude":"x"}"#), Ok(()));
+        for field in ["include", "exclude"] {
+            let error = read(&format!(r#"{{"{field}":"{{"}}"#)).unwrap_err();
+            let words =
+                format!("the specification is not valid: spec.source.directory.{field} '{{' is not a valid glob");
+            assert!(error.starts_with(&words), "{error}");
         }
     }
 }

@@ -53,7 +53,7 @@ fn check(app: &App) -> Result<(), CommandError> {
     Err(user_error(format!("the source of the Application cannot be rendered yet: {}", fields.join(", "))))
 }
 
-fn options(app: &App) -> DirectoryOptions {
+pub(crate) fn options(app: &App) -> DirectoryOptions {
     let directory = &app.source.directory;
     DirectoryOptions {
         recurse: directory.recurse,
