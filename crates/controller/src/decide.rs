@@ -16,7 +16,7 @@ use trueup_plan::{Attempt, Automation, Block, Decision, End, Idle, Last, Pause, 
 use crate::drift::is_drift;
 use crate::judge::Verdict;
 use crate::memory::Memory;
-use crate::observe::{Notice, View};
+use crate::observe::{Notice, View, asked_for};
 use crate::operation::{self, Run};
 use crate::world::World;
 use crate::{clock, heal};
@@ -135,14 +135,13 @@ fn refusal(operation: &Operation) -> Option<String> {
 }
 
 fn request(operation: &Operation, view: &View, refused: bool) -> Request {
-    let sync = operation.sync.as_ref();
-    let revision = sync.map(|sync| sync.revision.as_str()).unwrap_or_default();
-    Request { refused, elsewhere: is_elsewhere(revision, view), prune: sync.is_some_and(|sync| sync.prune) }
+    let prune = operation.sync.as_ref().is_some_and(|sync| sync.prune);
+    Request { refused, elsewhere: is_elsewhere(asked_for(operation), view), prune }
 }
 
 /// Whether a revision that somebody asks for is another one than the one that was looked at.
 pub(crate) fn is_elsewhere(revision: &str, view: &View) -> bool {
-    !revision.is_empty() && revision != view.spec.source.target_revision && revision != view.commit.to_string()
+    !revision.is_empty() && revision != view.revision && revision != view.commit.to_string()
 }
 
 fn block(view: &View) -> Option<Block> {

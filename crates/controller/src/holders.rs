@@ -45,6 +45,15 @@ impl Holders {
         self.state().replace(app, keys.into_iter().collect(), true)
     }
 
+    /// What an application is about to have besides, while its current render is not known. Answers who is to say so.
+    pub(crate) fn hold_besides(&self, app: &str, keys: impl IntoIterator<Item = ObjectKey>) -> HashSet<Arc<str>> {
+        let mut state = self.state();
+        let (mut all, rendered) =
+            state.held.get(app).map(|held| (held.keys.clone(), held.rendered)).unwrap_or_default();
+        all.extend(keys);
+        state.replace(app, all, rendered)
+    }
+
     /// Forgets an application that is no more. Answers who waits for something that it held.
     pub(crate) fn forget(&self, app: &str) -> HashSet<Arc<str>> {
         let mut state = self.state();
@@ -132,6 +141,20 @@ mod tests {
         holders.hold("a", [key("y")]);
         holders.inventory("a", [key("x")]);
         assert!(!holders.holds("a", &key("x")) && holders.holds("a", &key("y")));
+    }
+
+    #[test]
+    fn what_is_held_besides_lasts_until_there_is_a_render() {
+        let holders = Holders::default();
+        holders.inventory("a", [key("x")]);
+        holders.hold("b", [key("y")]);
+        assert_eq!(holders.hold_besides("a", [key("y")]), HashSet::from(["b".into()]));
+        assert!(holders.holds("a", &key("x")) && holders.holds("a", &key("y")));
+        holders.hold("a", [key("x")]);
+        assert!(!holders.holds("a", &key("y")));
+        holders.hold_besides("a", [key("z")]);
+        holders.inventory("a", []);
+        assert!(holders.holds("a", &key("x")) && holders.holds("a", &key("z")), "a render was known before");
     }
 
     #[test]

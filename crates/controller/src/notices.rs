@@ -28,6 +28,7 @@ impl View {
         {
             notices.push(Notice { kind: condition::ORPHANED_RESOURCE_WARNING, message });
         }
+        notices.extend(self.no_target.clone());
         if let Base::Lost(why) = &memory.base {
             notices.push(warning(format!(
                 "what Git said at the last sync cannot be had any more ({why}): fields that were removed from Git since may stay until the next successful sync"

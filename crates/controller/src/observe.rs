@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use trueup_api::{App, Application, Project, condition};
+use trueup_api::{App, Application, Operation, Project, condition};
 use trueup_cluster::Kind;
 use trueup_git::CommitId;
 use trueup_object::{Digest, Gvk, ObjectKey};
@@ -41,6 +41,8 @@ pub(crate) struct Blocked {
     pub(crate) notice: Notice,
     /// Whether the specification itself is wrong: then nothing is known of the health either.
     pub(crate) invalid: bool,
+    /// Why what somebody asks for cannot be had either, where that is another revision.
+    pub(crate) operation: Option<String>,
 }
 
 /// A condition's type and message.
@@ -55,8 +57,12 @@ pub(crate) struct View {
     pub(crate) spec: Arc<App>,
     pub(crate) project: Arc<Project>,
     pub(crate) commit: CommitId,
+    /// The revision that the look was for, as it is written.
+    pub(crate) revision: String,
     /// It is another revision than the target revision: what is in line with it is not in line with what Git says.
     pub(crate) turned: bool,
+    /// Why the target revision cannot be had: then the look was for the revision that somebody asks for.
+    pub(crate) no_target: Option<Notice>,
     pub(crate) targets: Arc<Targets>,
     /// Git says something else than at the last successful sync.
     pub(crate) pending: bool,
@@ -70,6 +76,14 @@ pub(crate) struct View {
     pub(crate) stops: Vec<String>,
     pub(crate) own_stops: usize,
     pub(crate) notices: Vec<Notice>,
+}
+
+/// What Git says, and of which revision.
+struct Said {
+    loaded: Loaded,
+    revision: String,
+    no_target: Option<Notice>,
+    looked: LookedAt,
 }
 
 /// Looks at an application. A refresh demands a listing of refs that is newer than `not_before`.
@@ -95,6 +109,7 @@ pub(crate) async fn observe(
         return Sight::Blocked(Blocked {
             notice: Notice { kind: condition::COMPARISON_ERROR, message: unsupported.join("; ") },
             invalid: false,
+            operation: None,
         });
     }
     let mut loaded = source::at_target(world, name, &spec, not_before, memory).await;
@@ -112,15 +127,35 @@ pub(crate) async fn observe(
             Err((None, _)) => Reached::Failed,
         },
     };
-    match loaded {
-        Ok(loaded) => look_at_cluster(world, application, spec, project, unsupported, loaded, memory, looked).await,
+    let target = spec.source.target_revision.clone();
+    let said = match loaded {
+        Ok(loaded) => Said { loaded, revision: target, no_target: None, looked },
         Err((_, error)) => {
-            world.looked_at(name, looked);
             // What is not honoured may be the very cause.
-            let message = unsupported.into_iter().chain([said(&error)]).collect::<Vec<_>>().join("; ");
-            Sight::Blocked(Blocked { notice: Notice { kind: condition::COMPARISON_ERROR, message }, invalid: false })
+            let message = unsupported.iter().cloned().chain([said(&error)]).collect::<Vec<_>>().join("; ");
+            let notice = Notice { kind: condition::COMPARISON_ERROR, message };
+            let blocked = |notice, operation| Sight::Blocked(Blocked { notice, invalid: false, operation });
+            let revision = application.operation.as_ref().map(asked_for).unwrap_or_default();
+            if revision.is_empty() || *revision == target {
+                world.looked_at(name, looked);
+                return blocked(notice, None);
+            }
+            // Somebody goes back to what there was, as after a tag was deleted.
+            match source::at_asked(world, &spec, revision).await {
+                Ok(loaded) => Said { loaded, revision: revision.to_owned(), no_target: Some(notice), looked },
+                Err(why) => {
+                    world.looked_at(name, looked);
+                    return blocked(notice, Some(why));
+                }
+            }
         }
-    }
+    };
+    look_at_cluster(world, application, spec, project, unsupported, said, memory).await
+}
+
+/// The revision that an operation names; empty if it is for the target revision.
+pub(crate) fn asked_for(operation: &Operation) -> &str {
+    operation.sync.as_ref().map(|sync| sync.revision.as_str()).unwrap_or_default()
 }
 
 /// As upstream begins what it says of a source.
@@ -130,21 +165,21 @@ fn said(error: &SourceError) -> String {
 
 fn invalid(world: &World, name: &str, message: String) -> Sight {
     world.does_not_look(name);
-    Sight::Blocked(Blocked { notice: Notice { kind: condition::INVALID_SPEC_ERROR, message }, invalid: true })
+    let notice = Notice { kind: condition::INVALID_SPEC_ERROR, message };
+    Sight::Blocked(Blocked { notice, invalid: true, operation: None })
 }
 
-#[expect(clippy::too_many_arguments, reason = "the steps of one look, cut in two")]
 async fn look_at_cluster(
     world: &World,
     application: &Application,
     spec: Arc<App>,
     project: Arc<Project>,
     stops: Vec<String>,
-    loaded: Loaded,
+    said: Said,
     memory: &mut Memory,
-    looked: LookedAt,
 ) -> Sight {
     let name = application.meta.instance.as_str();
+    let Said { loaded, revision, no_target, looked } = said;
     let kinds = kinds_of(world, loaded.rendered.manifests.iter().map(trueup_object::Manifest::gvk).collect()).await;
     let mut stops = stops;
     if loaded.rendered.overridden.iter().any(|overridden| overridden == name) {
@@ -154,7 +189,13 @@ async fn look_at_cluster(
     }
     let targets = place(&world.cluster.installation(), name, &spec, &loaded, &kinds, memory);
     let held = targets.objects.iter().filter(|target| holds(&project, &spec, &kinds, target));
-    for waiting in world.holders.hold(name, held.map(|target| target.key.clone())) {
+    let held = held.map(|target| target.key.clone());
+    let waking = match &no_target {
+        None => world.holders.hold(name, held),
+        // What the target revision has is not known to be any less.
+        Some(_) => world.holders.hold_besides(name, held),
+    };
+    for waiting in waking {
         world.queue.wake(&waiting);
     }
     world.looked_at(name, looked);
@@ -178,7 +219,9 @@ async fn look_at_cluster(
         spec,
         project,
         commit: loaded.commit,
-        turned: false,
+        revision,
+        turned: no_target.is_some(),
+        no_target,
         targets,
         pending,
         never_synced,

@@ -10,7 +10,6 @@ use trueup_api::{
     Application, Operation, OperationPhase, OperationState, Refresh, RevisionHistory, SyncResult, condition,
 };
 use trueup_diff::drift::Event;
-use trueup_git::CommitId;
 use trueup_object::ObjectKey;
 
 use crate::conclude::in_line;
@@ -18,7 +17,7 @@ use crate::decide::{Next, Refused, failed_notice, next, promise_retry};
 use crate::judge::{Verdict, confirm};
 use crate::kinds::patience_ends;
 use crate::memory::Memory;
-use crate::observe::{Blocked, Notice, Sight, View, observe};
+use crate::observe::{Blocked, Notice, Sight, View, asked_for, observe};
 use crate::operation::{self, BrokenOff, Ended, Run};
 use crate::watches::came;
 use crate::world::World;
@@ -134,7 +133,9 @@ impl Look<'_> {
     /// A kind has not been listed yet. Its listing wakes the application; after a while it says what it waits for.
     async fn wait(&mut self, memory: &mut Memory, notice: Option<Notice>) {
         match notice {
-            Some(notice) => self.write_blocked(memory, &Blocked { notice, invalid: false }, None).await,
+            Some(notice) => {
+                self.write_blocked(memory, &Blocked { notice, invalid: false, operation: None }, None).await;
+            }
             None => {
                 if let Some(at) = patience_ends(memory) {
                     self.world.queue.wake_at(self.name(), at);
@@ -156,7 +157,8 @@ impl Look<'_> {
                     started_at: going.map_or_else(clock::now, |state| state.started_at.clone()),
                     retry_count: going.map_or(0, |state| state.retry_count),
                 };
-                Some(run.state(OperationPhase::Error, blocked.notice.message.clone()))
+                let why = blocked.operation.as_ref().unwrap_or(&blocked.notice.message);
+                Some(run.state(OperationPhase::Error, why.clone()))
             }
             // A repository may answer again; a specification that is wrong leaves nothing to go on with.
             None => going.filter(|state| blocked.invalid || is_ending(state)).map(|state| OperationState {
@@ -203,7 +205,11 @@ impl Look<'_> {
             }
             Next::Wait { until, notices } => {
                 self.world.queue.wake_at(self.name(), until);
-                let outcome = self.report(memory, &mut view).await;
+                let outcome = match view.no_target {
+                    None => self.report(memory, &mut view).await,
+                    // What differs from another revision is nothing to report.
+                    Some(_) => Outcome::default(),
+                };
                 Outcome { notices: [notices, outcome.notices].concat(), ..outcome }
             }
             Next::Nothing { notices } => {
@@ -276,7 +282,6 @@ impl Look<'_> {
     /// Runs an operation, from its start to its end or its next attempt. Nothing if the revision that it asks for cannot be
     /// had: then the view is of no use, and what there is to say has been written.
     async fn run(&mut self, memory: &mut Memory, view: &mut View, run: Run) -> Option<Outcome> {
-        let before = view.commit;
         if let Err(why) = self.turn_to(memory, view, &run.operation).await {
             let mut state = run.state(OperationPhase::Error, why);
             state.finished_at = Some(clock::now());
@@ -291,7 +296,6 @@ impl Look<'_> {
             }
             return None;
         }
-        let turned = view.commit != before;
         let before = view.commit;
         // Further attempts are told by the state alone.
         let old = self.application.status.operation_state.as_ref();
@@ -321,7 +325,7 @@ impl Look<'_> {
             self.world.queue.wake(self.name());
             return None;
         }
-        let outcome = self.settle(memory, view, &run, ended, turned, failed_before).await;
+        let outcome = self.settle(memory, view, &run, ended, failed_before).await;
         Some(Outcome { events: overwritten, ..outcome })
     }
 
@@ -332,7 +336,6 @@ impl Look<'_> {
         view: &mut View,
         run: &Run,
         mut ended: Ended,
-        turned: bool,
         failed_before: Option<String>,
     ) -> Outcome {
         let succeeded = ended.state.phase == OperationPhase::Succeeded;
@@ -360,7 +363,7 @@ impl Look<'_> {
         }
         let over = promised.is_none();
         // What was asked for may have been another revision, and automation may have stood back for it.
-        let beyond = turned || !run.is_automated() || ended.broken_off.is_some() || !ended.left_alone.is_empty();
+        let beyond = view.turned || !run.is_automated() || ended.broken_off.is_some() || !ended.left_alone.is_empty();
         let again = over && beyond;
         view.judge_objects(self.world, &self.application, memory).await;
         view.find_extras(self.world, self.name(), memory);
@@ -386,16 +389,11 @@ impl Look<'_> {
 
     /// Turns the view to the revision that an operation asks for.
     async fn turn_to(&self, memory: &mut Memory, view: &mut View, asked: &Operation) -> Result<(), String> {
-        let revision = asked.sync.as_ref().map(|sync| sync.revision.as_str()).unwrap_or_default();
+        let revision = asked_for(asked);
         if !decide::is_elsewhere(revision, view) {
             return Ok(());
         }
-        let known = revision.parse::<CommitId>().ok();
-        let loaded = match known {
-            Some(commit) => source::at_commit(self.world, &view.spec, commit).await,
-            None => source::at_revision(self.world, &view.spec, revision).await,
-        };
-        let loaded = loaded.map_err(|error| format!("revision {revision} cannot be loaded: {error}"))?;
+        let loaded = source::at_asked(self.world, &view.spec, revision).await?;
         view.turn_to(self.world, &self.application, memory, &loaded).await
     }
 }

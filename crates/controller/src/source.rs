@@ -1,7 +1,7 @@
 //! From an application's source to its manifests: revision, commit, render.
 //!
 //! A commit that leaves the application's directory alone costs a look at its tree id and nothing else. Entry points:
-//! [`at_target`] and [`at_commit`].
+//! [`at_target`], [`at_asked`] and [`at_commit`].
 
 use std::sync::Arc;
 
@@ -63,8 +63,16 @@ pub(crate) async fn at_target(
     Ok(Loaded { commit, rendered })
 }
 
-/// The source at another revision, as somebody asks for by hand.
-pub(crate) async fn at_revision(world: &World, app: &App, revision: &str) -> Result<Loaded, SourceError> {
+/// The source at another revision, as somebody asks for by hand, or why that cannot be had.
+pub(crate) async fn at_asked(world: &World, app: &App, revision: &str) -> Result<Loaded, String> {
+    let loaded = match revision.parse::<CommitId>() {
+        Ok(commit) => at_commit(world, app, commit).await,
+        Err(_) => at_revision(world, app, revision).await,
+    };
+    loaded.map_err(|error| format!("revision {revision} cannot be loaded: {error}"))
+}
+
+async fn at_revision(world: &World, app: &App, revision: &str) -> Result<Loaded, SourceError> {
     let (store, commit) = world.repositories.resolve(app, revision).await?;
     Ok(Loaded { commit, rendered: load(world, store, commit, &app.source).await? })
 }

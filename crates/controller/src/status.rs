@@ -49,10 +49,12 @@ pub(crate) fn seen(
     let old = &application.status;
     let mut status = old.clone();
     status.resources = resources(view);
+    // Another revision says nothing about the target revision.
+    let revision = if view.no_target.is_some() { old.sync.revision.clone() } else { view.commit.to_string() };
     status.sync = SyncStatus {
         status: sync_code(view),
         compared_to: compared_to(application),
-        revision: view.commit.to_string(),
+        revision,
         ..SyncStatus::default()
     };
     status.health = health_status(old, &health(view), now);
@@ -94,7 +96,7 @@ pub(crate) fn sync_code(view: &View) -> SyncCode {
     let objects = view.objects.iter().filter_map(|judged| object_code(&judged.verdict));
     let extras = view.extras.iter().filter(|extra| extra.fate != Fate::Ignored).map(extra_code);
     let codes: Vec<SyncCode> = objects.chain(extras).collect();
-    if codes.contains(&SyncCode::Unknown) {
+    if codes.contains(&SyncCode::Unknown) || view.no_target.is_some() {
         SyncCode::Unknown
     } else if codes.contains(&SyncCode::OutOfSync) || !view.targets.invalid.is_empty() || view.turned {
         SyncCode::OutOfSync

@@ -7,6 +7,8 @@ use trueup_e2e::Scene;
 use trueup_e2e::kubectl_with_input;
 use trueup_e2e::manifests::config_map;
 
+use crate::command_line::trueup;
+
 async fn manual(name: &str) -> (Scene<'static>, App, String) {
     let scene = Scene::shared(name).await;
     let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
@@ -141,4 +143,86 @@ async fn what_is_not_honoured_is_refused_and_nothing_is_done() {
     app.ask(json!({})).await;
     let seen = app.synced(&commit).await;
     assert_eq!(seen["status"]["conditions"], Value::Null, "{}", app.brief().await);
+}
+
+#[tokio::test]
+async fn what_was_synced_can_be_gone_back_to_while_the_target_revision_is_gone() {
+    let scene = Scene::shared("op-no-target").await;
+    let config = |value: &str| config_map("config", &[("a", value)]);
+    let first = scene.put("app/config.yaml", &config("1"));
+    scene.repository.branch("release", &first).unwrap();
+    let app = scene.create(scene.application().revision("release")).await;
+    app.ask(json!({})).await;
+    app.synced(&first).await;
+    let second = scene.commit(&[
+        ("app/config.yaml", Some(&config("2"))),
+        ("app/more.yaml", Some(&config_map("more", &[("a", "2")]))),
+    ]);
+    scene.repository.branch("release", &second).unwrap();
+    app.ask(json!({})).await;
+    app.synced(&second).await;
+    scene.repository.delete_branch("release").unwrap();
+    app.refresh("normal").await;
+    let target = ["Failed to load target state", "release"];
+    app.condition("ComparisonError", &target).await;
+    let stays = async |revision: &str| {
+        let seen = app.condition("ComparisonError", &target).await;
+        assert_eq!(seen["status"]["sync"]["status"], "Unknown", "{}", app.brief().await);
+        assert_eq!(seen["status"]["sync"]["revision"], second, "what was last known of the target revision");
+        assert_eq!(seen["status"]["operationState"]["syncResult"]["revision"], revision);
+    };
+
+    trueup(&scene, "app rollback op-no-target 0 --prune").await.with(0);
+    assert_eq!(scene.expect("configmaps", "config").await["data"]["a"], "1");
+    scene.until_gone("configmaps", "more").await;
+    app.operated("Succeeded").await;
+    stays(&first).await;
+    // A name that can be had goes as well.
+    app.ask(json!({"revision": "main"})).await;
+    scene.until_value("configmaps", "more", "/data/a", "2").await;
+    let seen = app.operated("Succeeded").await;
+    stays(&second).await;
+    assert_eq!(seen["status"]["history"].as_array().unwrap().last().unwrap()["revision"], second);
+
+    // What is for the target revision has its error, what is for another has that one's.
+    let failed_in = async |phase: &str, sync: Value, words: &str, but: &str| {
+        app.ask(sync).await;
+        let state = app.operated(phase).await["status"]["operationState"].clone();
+        let message = state["message"].as_str().unwrap();
+        assert!(message.contains(words) && !message.contains(but), "{message}");
+        app.condition("ComparisonError", &target).await;
+    };
+    failed_in("Error", json!({}), "Failed to load target state", "nowhere").await;
+    let nowhere = json!({"revision": "nowhere"});
+    failed_in("Error", nowhere, "revision nowhere cannot be loaded", "Failed to load target state").await;
+
+    failed_in("Failed", json!({"revision": first, "dryRun": true}), "operation.sync.dryRun", "load").await;
+
+    // It is tried again as it says.
+    let broken = scene.put("app/broken.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: broken}\ndata: [1]\n");
+    let retry = json!({"limit": 2, "backoff": {"duration": "1s", "factor": 1}});
+    app.patch(&json!({"operation": {"sync": {"revision": broken}, "retry": retry}})).await;
+    let promised = |app: &Value| {
+        let state = &app["status"]["operationState"];
+        state["phase"] == "Running" && state["retryCount"] == 1
+    };
+    let seen = app.until("the promise of a retry", promised).await;
+    assert_eq!(seen["status"]["sync"]["status"], "Unknown", "{}", app.brief().await);
+    let state = app.operated("Failed").await["status"]["operationState"].clone();
+    assert_eq!(state["retryCount"], 2, "{state:#}");
+    stays(&broken).await;
+    scene.commit(&[("app/broken.yaml", None)]);
+    app.ask(json!({"revision": "main"})).await;
+    app.operated("Succeeded").await;
+
+    // Nothing happens by itself, until there is a target again.
+    let automated = json!({"spec": {"syncPolicy": {"automated": {"prune": true, "selfHeal": true}}}});
+    app.patch(&automated).await;
+    scene.edit("configmaps", "config", &json!({"data": {"a": "9"}})).await;
+    app.refresh("normal").await;
+    assert_eq!(scene.expect("configmaps", "config").await["data"]["a"], "9");
+    scene.repository.branch("release", &second).unwrap();
+    app.synced(&second).await;
+    app.without_condition("ComparisonError").await;
+    scene.until_value("configmaps", "config", "/data/a", "2").await;
 }
