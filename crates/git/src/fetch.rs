@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::http::Discovered;
-use crate::http_client::Settings;
+use crate::http_client::{Settings, naming_the_proxy};
 use crate::local::Local;
 use crate::pack::{Incoming, Packs};
 use crate::private::keep_memory_private;
@@ -114,11 +114,12 @@ fn work(request: &Request) -> Reply {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| process_failed(&remote, &error.to_string()))?;
             let packs = if *suspect { distrust(packs, commits)? } else { packs };
-            runtime.block_on(async {
+            let brought = runtime.block_on(async {
                 let origin = Origin::open(&remote, discovered.as_ref(), request).await?;
                 let bring = Bring { origin, packs, remote: &remote, limits: &request.limits, searched };
                 bring.all(commits, used).await
-            })
+            });
+            brought.map_err(|error| naming_the_proxy(error, &remote, &request.proxies))
         }
     }
 }

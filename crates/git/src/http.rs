@@ -80,9 +80,10 @@ fn same_server(from: &Url, to: &Url) -> bool {
     from.host_str() == to.host_str() && (same_port || step_up)
 }
 
-/// Scheme and host of a URL: what can be shown of somebody else's redirect.
+/// Scheme, host and port of a URL: what can be shown of somebody else's redirect.
 fn place(url: &Url) -> String {
-    format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default())
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
 /// A repository on an HTTP server.

@@ -5,8 +5,9 @@
 use std::error::Error;
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::tls::Identity;
-use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy};
+use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, Url};
 use rustls::{AlertDescription, CertificateError};
 use zeroize::Zeroizing;
 
@@ -79,7 +80,34 @@ impl Settings {
             }
         };
         // What is left to fail is the certificates: that they do not fit each other, or hold none after all.
-        builder.build().map_err(|error| words(&error))
+        builder.build().map_err(|error| with_causes("the certificates cannot be used", &error))
+    }
+
+    /// The proxy by which a URL is reached, as host and port: nothing of its login.
+    fn proxy_to(&self, url: &Url, proxies: &Proxies) -> Option<String> {
+        let reveal = |url: &Option<Secret>| url.as_ref().map(|url| url.reveal().to_owned()).unwrap_or_default();
+        let own = self.proxy.is_some();
+        let (http, https) = if own { (&self.proxy, &self.proxy) } else { (&proxies.http, &proxies.https) };
+        let no_proxy = if own { &self.no_proxy } else { &proxies.no_proxy };
+        let matcher = Matcher::builder().http(reveal(http)).https(reveal(https)).no(no_proxy.as_str()).build();
+        let proxy = matcher.intercept(&url.as_str().parse().ok()?)?;
+        let (host, port) = (proxy.uri().host()?, proxy.uri().port_u16());
+        let default = if proxy.uri().scheme_str() == Some("https") { 443 } else { 80 };
+        Some(format!("{host}:{}", port.unwrap_or(default)))
+    }
+}
+
+/// The error with the proxy that is on the way to the repository, if there is one: that may be what cannot be reached.
+pub(crate) fn naming_the_proxy(error: GitError, remote: &Remote, proxies: &Proxies) -> GitError {
+    let proxy = || Settings::of(&remote.access).proxy_to(&remote.url.http_base()?, proxies);
+    match error {
+        GitError::Unreachable { repository, detail } => match proxy() {
+            Some(proxy) => {
+                GitError::Unreachable { repository, detail: format!("{detail}; the proxy {proxy} is on the way") }
+            }
+            None => GitError::Unreachable { repository, detail },
+        },
+        error => error,
     }
 }
 
@@ -161,12 +189,39 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
 
 /// An error with its causes, the last of which is the one that helps ("connection refused").
 pub(crate) fn words(error: &reqwest::Error) -> String {
-    let kind = if error.is_timeout() { "no answer in time" } else { "the connection failed" };
-    let mut text = kind.to_owned();
+    with_causes(if error.is_timeout() { "no answer in time" } else { "the connection failed" }, error)
+}
+
+fn with_causes(what: &str, error: &reqwest::Error) -> String {
+    let mut text = what.to_owned();
     let mut cause = error.source();
     while let Some(error) = cause {
         text = format!("{text}: {error}");
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proxy_on_the_way_is_named_without_its_login() {
+        let proxies = Proxies {
+            http: None,
+            https: Some(Secret::new("http://me:hunter2@proxy.example.com:3128/")),
+            no_proxy: "inside.example.com,10.0.0.0/8".to_owned(),
+        };
+        let to = |settings: &Settings, url: &str| settings.proxy_to(&Url::parse(url).unwrap(), &proxies);
+        let of_environment = Settings::default();
+        assert_eq!(to(&of_environment, "https://h/a").as_deref(), Some("proxy.example.com:3128"));
+        for direct in ["http://h/a", "https://git.inside.example.com/a", "https://10.1.2.3/a"] {
+            assert_eq!(to(&of_environment, direct), None, "{direct}");
+        }
+        let own = Settings { proxy: Some(Secret::new("https://own")), no_proxy: "h".to_owned(), ..Settings::default() };
+        assert_eq!(to(&own, "http://g/a").as_deref(), Some("own:443"));
+        assert_eq!(to(&own, "https://h/a"), None);
+        assert_eq!(to(&own, "https://10.1.2.3/a").as_deref(), Some("own:443"), "the list is its own as well");
+    }
 }

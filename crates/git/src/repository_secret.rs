@@ -228,7 +228,8 @@ pub(crate) mod tests {
         };
         assert_eq!(pair(&ours.certificate, &ours.key), "");
         assert!(pair(&ours.certificate, garbage).contains("must be a certificate and its unencrypted private key"));
-        assert!(!pair(&ours.certificate, &other.key).is_empty(), "they do not belong together");
+        let mismatch = pair(&ours.certificate, &other.key);
+        assert!(mismatch.starts_with("the certificates cannot be used: "), "they do not belong together: {mismatch}");
         assert!(
             fault(https, &[("githubAppID", "1"), ("githubAppPrivateKey", garbage)]).contains("githubAppPrivateKey")
         );

@@ -14,7 +14,7 @@ use crate::disk::{Disk, Flight};
 use crate::fetch::{Done, Request, Work};
 use crate::github_app;
 use crate::http::{self, Discovered};
-use crate::http_client::Settings;
+use crate::http_client::{Settings, naming_the_proxy};
 use crate::local::Local;
 use crate::pack::kept_path;
 use crate::protocol::{self, Ref};
@@ -123,7 +123,8 @@ impl Store {
         let remote = self.remote().await?;
         let listed = self.list_at(&remote, names).await;
         self.learn_from(&remote, listed.as_ref().err()).await;
-        Ok(listed?.into_iter().map(|found| (found.name, found.id)).collect())
+        let listed = listed.map_err(|error| naming_the_proxy(error, &remote, &self.shared.config.proxies))?;
+        Ok(listed.into_iter().map(|found| (found.name, found.id)).collect())
     }
 
     async fn list_at(&self, remote: &Remote, names: &[String]) -> Result<Vec<Ref>, GitError> {

@@ -259,7 +259,7 @@ async fn access_is_part_of_what_a_store_is() {
     assert!(Arc::ptr_eq(&https.store(&login("right")), &https.store(&Access { known_hosts, ..login("right") })));
     // Another way to the same server with the same login is another store, and finds what is here.
     let authority = Authority::new("ours").unwrap();
-    let proxy = Some(Secret::new("http://127.0.0.1:1"));
+    let proxy = Some(Secret::new("http://me:hunter2@127.0.0.1:1"));
     let ways = [
         Access { insecure: true, ..login("right") },
         Access { tls: trusting(&authority).tls, ..login("right") },
@@ -272,7 +272,10 @@ async fn access_is_part_of_what_a_store_is() {
         store.fetch(&[https.commit]).await.unwrap();
         assert_eq!(text(&store, https.commit, "a").unwrap(), "1");
     }
-    assert!(matches!(resolve(&https.store(&ways[2]), "main").await, Err(GitError::Unreachable { .. })));
+    let error = resolve(&https.store(&ways[2]), "main").await.unwrap_err();
+    assert!(matches!(error, GitError::Unreachable { .. }), "{error}");
+    let words = error.to_string();
+    assert!(words.ends_with("the proxy 127.0.0.1:1 is on the way") && !words.contains("hunter2"), "{words}");
     // The directory stays as long as one of them is wanted.
     drop(first);
     https.stores.keep_only(&[(url(https.repository.url()), ways[0].clone())]);

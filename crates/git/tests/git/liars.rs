@@ -250,7 +250,9 @@ async fn a_redirect_carries_no_login_to_another_server() {
     let liar = Liar::start(Lies { discovery: redirect(&format!("{}{suffix}", thief.url)), ..Lies::default() }).await;
     let login = stores.store(&url(&liar.url.replace("http://", "http://bot:hunter2@")), &Access::default()).unwrap();
     let error = resolve(&login, "main").await.unwrap_err();
-    assert!(matches!(&error, GitError::Redirected { .. }), "{error}");
+    assert!(matches!(&error, GitError::Redirected { target, .. } if thief.url.starts_with(target)), "{error}");
+    let port = thief.url.rsplit_once(':').unwrap().1.split('/').next().unwrap();
+    assert!(error.to_string().contains(&format!(":{port}")), "which server it would be: {error}");
     assert!(liar.heard().contains("uthorization: Basic"), "the server itself gets the login");
     assert_eq!(thief.heard(), "");
     let certified = trueup_bed::Authority::new("clients").unwrap().certify(&["trueup"]).unwrap();
