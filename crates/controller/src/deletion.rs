@@ -19,6 +19,7 @@ use crate::extras::{is_ours, live};
 use crate::judge::Verdict;
 use crate::kinds::kinds_of;
 use crate::memory::Memory;
+use crate::notices::WAY_OUT;
 use crate::observe::Notice;
 use crate::operation::OBJECTS_AT_ONCE;
 use crate::perform::applied_by_us;
@@ -58,6 +59,8 @@ enum Step {
 struct Objects {
     doomed: Vec<Doomed>,
     left: Vec<ObjectKey>,
+    /// What waits until it is known who holds it, by the reason why that is not known.
+    doubtful: BTreeMap<String, Vec<String>>,
 }
 
 /// Takes the deletion one step further, and says of that step what there is to say: an earlier one's word ends with it.
@@ -111,11 +114,16 @@ async fn step(world: &Arc<World>, application: &Arc<Application>, memory: &mut M
     }
     match objects(world, name, may.as_ref(), memory).await {
         Err(message) => wait(PAUSE, message),
-        Ok(Objects { doomed, left }) if doomed.is_empty() => Step::Over { left },
-        Ok(Objects { doomed, .. }) => {
+        Ok(Objects { doomed, left, doubtful }) if doomed.is_empty() && doubtful.is_empty() => Step::Over { left },
+        // Whoever can be listed again wakes everybody.
+        Ok(Objects { doomed, doubtful, .. }) if doomed.is_empty() => {
+            Step::Wait { wait: None, message: unknown(doubtful) }
+        }
+        Ok(Objects { doomed, doubtful, .. }) => {
             let failures = delete(world, &doomed, cascade).await;
+            let stuck = || stuck(&doomed).filter(|_| takes_long);
             // The events of the deletions wake the application before that.
-            wait(PAUSE, failures.or_else(|| stuck(&doomed).filter(|_| takes_long)))
+            wait(PAUSE, failures.or_else(stuck).or_else(|| unknown(doubtful)))
         }
     }
 }
@@ -199,10 +207,12 @@ async fn objects(
             if listed && !live.owned && has_other_id(world, &live) {
                 objects.left.push(key);
             }
-        } else if listed || applied_by_us(&live.node()) {
-            objects.doomed.push(Doomed { key, kind, live });
-        } else {
+        } else if !listed && !applied_by_us(&live.node()) {
             objects.left.push(key);
+        } else if let Some(why) = world.doubt(&key).filter(|_| !live.deleting) {
+            objects.doubtful.entry(why).or_default().push(key.to_string());
+        } else {
+            objects.doomed.push(Doomed { key, kind, live });
         }
     }
     Ok(objects)
@@ -220,7 +230,7 @@ fn goes(world: &World, name: &str, may: &May, key: &ObjectKey, live: &Live) -> b
     }
     // What another application holds stays, and so does a namespace in which it holds something.
     if world.holders.other(name, key).is_some()
-        || (key.kind == "Namespace" && (world.unlisted.has_any() || world.holders.other_in(name, &key.name).is_some()))
+        || (key.kind == "Namespace" && world.holders.other_in(name, &key.name).is_some())
     {
         return false;
     }
@@ -266,6 +276,17 @@ async fn delete(world: &Arc<World>, doomed: &[Doomed], cascade: Cascade) -> Opti
     // They come in any order, and the same failures are the same message.
     failures.sort_unstable();
     (!failures.is_empty()).then(|| failures.join("; "))
+}
+
+/// What is said of objects of which nobody knows who holds them.
+fn unknown(doubtful: BTreeMap<String, Vec<String>>) -> Option<String> {
+    let said = doubtful.into_iter().map(|(why, keys)| format!("{}: {why}", named(keys)));
+    let said = said.collect::<Vec<_>>().join("; ");
+    (!said.is_empty()).then(|| {
+        format!(
+            "not deleted until it is known who holds it: {said}; {WAY_OUT}, or remove the finalizer to leave the objects where they are"
+        )
+    })
 }
 
 /// What is said of objects that do not go.
@@ -362,6 +383,13 @@ mod tests {
         let words: Vec<&str> = second.conditions.iter().map(|condition| condition.message.as_str()).collect();
         assert_eq!(words, ["m", "waiting"]);
         assert_eq!(said(&second, None), before);
+    }
+
+    #[test]
+    fn who_may_hold_what_is_said_with_the_way_out() {
+        assert_eq!(unknown(BTreeMap::new()), None);
+        let said = unknown(BTreeMap::from([("because".to_owned(), vec!["x".to_owned(), "y".to_owned()])])).unwrap();
+        assert!(said.contains("x; y: because; ") && said.contains("finalizer"), "{said}");
     }
 
     #[test]

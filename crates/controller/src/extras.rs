@@ -1,7 +1,7 @@
 //! What an application answers for and Git no longer has, and what is to become of it.
 //!
 //! Invariant: only what is this application's own has the fate to be pruned, and never what another application holds; what
-//! only its annotation calls ours is pruned on request only. Entry point: [`View::find_extras`].
+//! only its annotation calls ours is pruned on request only; what an application that nobody can list may hold waits. Entry point: [`View::find_extras`].
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub(crate) enum Fate {
     Ask,
     /// It stays, and why.
     Keep(String),
+    /// It waits until it is known who holds it; why that is not known.
+    Doubt(String),
     /// It is being deleted already.
     Going,
     /// It is no difference at all (`IgnoreExtraneous`).
@@ -54,7 +56,7 @@ impl Extra {
         match self.fate {
             Fate::Prune => true,
             Fate::Ask => asked,
-            Fate::Keep(_) | Fate::Going | Fate::Ignored => false,
+            Fate::Keep(_) | Fate::Doubt(_) | Fate::Going | Fate::Ignored => false,
         }
     }
 
@@ -149,7 +151,7 @@ impl View {
         {
             return Fate::Keep(why);
         }
-        Fate::Prune
+        world.doubt(key).map_or(Fate::Prune, Fate::Doubt)
     }
 
     /// Why a namespace stays: everything in it would go too.
@@ -160,11 +162,6 @@ impl View {
         }
         if let Some(target) = self.targets.objects.iter().find(|target| target.key.namespace == namespace) {
             return Some(format!("{} lives in it", target.key));
-        }
-        if world.unlisted.has_any() {
-            return Some(
-                "there are Applications that cannot be listed, and objects of theirs may live in it".to_owned(),
-            );
         }
         let holder = world.holders.other_in(name, namespace)?;
         Some(format!("objects of application '{holder}' live in it"))

@@ -1,6 +1,7 @@
 //! What of a look is worth a condition. Entry point: [`View::note`].
 
 use trueup_api::{condition, object_unsupported};
+use trueup_object::ObjectKey;
 
 use crate::extras::Fate;
 use crate::judge::Verdict;
@@ -9,10 +10,13 @@ use crate::observe::{Notice, View};
 use crate::sweep::FIRST;
 use crate::world::World;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How many objects are named that only their annotation calls ours.
-const UNPROVEN_NAMED_MAX: usize = 5;
+/// How many objects one condition names.
+const NAMED_MAX: usize = 5;
+/// What ends the doubt about who holds an object.
+pub(crate) const WAY_OUT: &str = "the controller's log and its readiness name the Role that is missing";
 
 impl View {
     /// What is worth a condition.
@@ -23,6 +27,7 @@ impl View {
         notices.extend(self.of_objects(world, name));
         self.stops.extend(self.targets.invalid.iter().cloned());
         notices.extend(self.unproven().map(warning));
+        notices.extend(self.doubtful().into_iter().map(warning));
         if self.never_synced
             && let Some(message) = not_searched(world, name)
         {
@@ -106,20 +111,29 @@ impl View {
     /// What is to be said of objects that only their annotation calls ours.
     fn unproven(&self) -> Option<String> {
         let unproven = self.extras.iter().filter(|extra| extra.fate == Fate::Ask);
-        let mut named: Vec<String> = unproven.map(|extra| extra.key.to_string()).collect();
-        let more = named.len().saturating_sub(UNPROVEN_NAMED_MAX);
-        named.truncate(UNPROVEN_NAMED_MAX);
-        if more > 0 {
-            named.push(format!("{more} more objects"));
-        }
-        (!named.is_empty()).then(|| {
+        let keys: Vec<&ObjectKey> = unproven.map(|extra| &extra.key).collect();
+        (!keys.is_empty()).then(|| {
             format!(
                 "no inventory lists {}, and Trueup never applied them here: that they belong to this application is said by \
                  their tracking id alone, and they may be another installation's. They are pruned only by a sync with prune \
                  that somebody asks for; to keep installations apart give each an installationID in argocd-cm",
-                named.join(", ")
+                named(&keys)
             )
         })
+    }
+
+    /// What is to be said of objects that an application may hold that nobody can list.
+    fn doubtful(&self) -> Vec<String> {
+        let mut doubtful: BTreeMap<&str, Vec<&ObjectKey>> = BTreeMap::new();
+        for extra in &self.extras {
+            if let Fate::Doubt(why) = &extra.fate {
+                doubtful.entry(why).or_default().push(&extra.key);
+            }
+        }
+        let said = |(why, keys): (&str, Vec<&ObjectKey>)| {
+            format!("not pruned until it is known who holds it: {}: {why}; {WAY_OUT}", named(&keys))
+        };
+        doubtful.into_iter().map(said).collect()
     }
 }
 
@@ -135,6 +149,15 @@ fn not_searched(world: &World, name: &str) -> Option<String> {
     Some(format!(
         "{BEGIN}, and {kinds} cannot be listed: what an earlier controller may have left of them for this application is not known"
     ))
+}
+
+/// The first of several objects, and how many more there are.
+fn named(keys: &[&ObjectKey]) -> String {
+    let mut named: Vec<String> = keys.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+    if keys.len() > NAMED_MAX {
+        named.push(format!("{} more objects", keys.len() - NAMED_MAX));
+    }
+    named.join(", ")
 }
 
 fn warning(message: String) -> Notice {

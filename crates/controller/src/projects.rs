@@ -7,6 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use trueup_api::Project;
+use trueup_object::ObjectKey;
+
+use crate::permission::not_permitted;
 
 /// The name of the project that an Application is in if it names none.
 const DEFAULT: &str = "default";
@@ -27,6 +30,18 @@ impl Projects {
             None if name == DEFAULT && known.is_empty() => Ok(Arc::new(Project::default_project())),
             None => Err(format!("Application referencing project {name} which does not exist")),
         }
+    }
+
+    /// Whether an Application of a namespace may hold an object, whichever project it is in: `None` is any namespace. What a
+    /// project that cannot be read permits is not known.
+    pub(crate) fn may_hold(&self, namespace: Option<&str>, own_namespace: &str, key: &ObjectKey) -> bool {
+        let may = |project: &Project| {
+            namespace.is_none_or(|namespace| project.permits_application_namespace(namespace, own_namespace))
+                && not_permitted(project, DEFAULT, key, !key.namespace.is_empty()).is_none()
+        };
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let is_default = known.is_empty() && may(&Project::default_project());
+        is_default || known.values().any(|project| project.as_ref().map_or(true, |project| may(project)))
     }
 
     pub(crate) fn saw(&self, name: &str, project: Result<Project, String>) {
@@ -51,6 +66,27 @@ mod tests {
         assert!(projects.get("default").unwrap_err().contains("does not exist"));
         projects.lost("other");
         assert!(projects.get("default").is_ok());
+    }
+
+    #[test]
+    fn what_applications_of_a_namespace_may_hold_is_for_the_projects_to_say() {
+        let projects = Projects::default();
+        let map = |namespace: &str| ObjectKey::new("", "ConfigMap", namespace, "x");
+        let role = ObjectKey::new("rbac.authorization.k8s.io", "ClusterRole", "", "x");
+        let may = |projects: &Projects, namespace, key: &ObjectKey| projects.may_hold(namespace, "argocd", key);
+        assert!(may(&projects, Some("argocd"), &map("any")) && may(&projects, None, &map("any")));
+        assert!(
+            !may(&projects, Some("team"), &map("any")),
+            "the default project takes Applications of our namespace only"
+        );
+        let project = br#"{"metadata":{"name":"p"},"spec":{"sourceNamespaces":["team"],
+            "destinations":[{"server":"*","namespace":"team-*"}]}}"#;
+        projects.saw("p", Ok(Project::read(project).unwrap()));
+        assert!(may(&projects, Some("team"), &map("team-a")) && may(&projects, None, &map("team-a")));
+        assert!(!may(&projects, Some("team"), &map("other")) && !may(&projects, Some("else"), &map("team-a")));
+        assert!(!may(&projects, Some("team"), &role), "no cluster-wide kinds");
+        projects.saw("broken", Err("spec: not a map".into()));
+        assert!(may(&projects, Some("else"), &role), "nobody knows what it says");
     }
 
     #[test]

@@ -80,7 +80,7 @@ async fn one(world: &World, name: &str, view: &View, extra: &Extra, asked: bool)
         let goes = now.goes(asked);
         let live = match (now.fate, now.live) {
             (_, Some(live)) if goes => live,
-            (Fate::Keep(why), _) => return Pruned::Kept(why),
+            (Fate::Keep(why) | Fate::Doubt(why), _) => return Pruned::Kept(why),
             (Fate::Ask, _) => return Pruned::Kept(NEEDS_ASKING.to_owned()),
             _ => return Pruned::Gone,
         };
@@ -110,7 +110,7 @@ pub(crate) fn note_rest(view: &View, goes: impl Fn(&Extra) -> bool, tally: &mut 
         let why = match &extra.fate {
             Fate::Prune => "ignored (requires pruning)".to_owned(),
             Fate::Ask => NEEDS_ASKING.to_owned(),
-            Fate::Keep(why) => why.clone(),
+            Fate::Keep(why) | Fate::Doubt(why) => why.clone(),
             _ => continue,
         };
         tally.results.push(result(&extra.key, &extra.gvk, ResultCode::PruneSkipped, why));

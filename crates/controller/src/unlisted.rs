@@ -33,9 +33,10 @@ impl Unlisted {
         refused.keys().any(|key| key.as_deref().is_none_or(|key| key == namespace))
     }
 
-    /// Whether any Applications are unknown.
-    pub(crate) fn has_any(&self) -> bool {
-        !self.refused.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    /// The first of which this is so, in words; `None` is all namespaces at once.
+    pub(crate) fn first(&self, is_so: impl Fn(Option<&str>) -> bool) -> Option<String> {
+        let refused = self.refused.read().unwrap_or_else(PoisonError::into_inner);
+        refused.keys().find(|key| is_so(key.as_deref())).map(|key| of(key.as_deref()))
     }
 
     /// What is refused, and what to do: one line each.
@@ -45,16 +46,25 @@ impl Unlisted {
     }
 }
 
+/// The Applications of a namespace, in words.
+fn of(namespace: Option<&str>) -> String {
+    match namespace {
+        Some(namespace) => format!("the Applications of namespace '{namespace}'"),
+        None => "the Applications of the cluster".to_owned(),
+    }
+}
+
 /// What is refused, and what to do.
 pub(crate) fn words(namespace: Option<&str>, why: &str) -> String {
+    let which = of(namespace);
     match namespace {
         Some(namespace) => format!(
-            "the Applications of namespace '{namespace}' cannot be listed, and nothing is done for them: {why}; a Role there \
+            "{which} cannot be listed, and nothing is done for them: {why}; a Role there \
              that lets this account get, list, watch and patch applications (argoproj.io), and its RoleBinding, or \
              --application-namespaces without '{namespace}', mends it"
         ),
         None => format!(
-            "the Applications of the cluster cannot be listed, and nothing is done for them: {why}; a ClusterRole that lets \
+            "{which} cannot be listed, and nothing is done for them: {why}; a ClusterRole that lets \
              this account get, list, watch and patch applications (argoproj.io), and its ClusterRoleBinding, or \
              --application-namespaces with names instead of patterns, mends it"
         ),
@@ -68,10 +78,12 @@ mod tests {
     #[test]
     fn what_is_refused_is_unknown_until_it_is_listed() {
         let unlisted = Unlisted::default();
-        assert!(!unlisted.has("b") && !unlisted.has_any() && unlisted.words().is_empty());
+        assert!(!unlisted.has("b") && unlisted.first(|_| true).is_none() && unlisted.words().is_empty());
         assert!(unlisted.note(Some("b"), "forbidden"));
         assert!(!unlisted.note(Some("b"), "forbidden"), "it is told once");
         assert!(unlisted.has("b") && !unlisted.has("a"));
+        assert_eq!(unlisted.first(|namespace| namespace == Some("a")), None);
+        assert_eq!(unlisted.first(|_| true).as_deref(), Some("the Applications of namespace 'b'"));
         let words = unlisted.words();
         assert!(
             words.len() == 1 && words[0].contains("namespace 'b'") && words[0].contains("RoleBinding"),

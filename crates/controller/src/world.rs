@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use trueup_cluster::{Cluster, ClusterError, Kind};
 use trueup_git::RepoUrl;
-use trueup_object::Gvk;
+use trueup_object::{Gvk, ObjectKey};
 use trueup_render::Renderer;
 
 use crate::applications::Applications;
@@ -114,6 +114,17 @@ impl World {
     pub(crate) fn may_be_there(&self, app: &str) -> bool {
         let namespace = app.split_once('_').map_or(self.namespace.as_str(), |(namespace, _)| namespace);
         self.namespaces.take(namespace) && self.unlisted.has(namespace)
+    }
+
+    /// Why it is not known whether another application holds an object: one of a namespace whose Applications are unknown may,
+    /// as far as a project lets it. What goes with a whole namespace is anybody's guess.
+    pub(crate) fn doubt(&self, key: &ObjectKey) -> Option<String> {
+        let is_namespace = key.group.is_empty() && key.kind == "Namespace";
+        let may_hold =
+            |namespace: Option<&str>| is_namespace || self.projects.may_hold(namespace, &self.namespace, key);
+        let which = self.unlisted.first(may_hold)?;
+        let what = if is_namespace { "have something in it" } else { "hold it" };
+        Some(format!("{which} cannot be listed, and one of them may {what}"))
     }
 
     /// Whether an error needs no word of its own: that nothing can or may be written at all is told once for everybody.

@@ -199,3 +199,88 @@ async fn a_namespace_without_its_role_keeps_nobody_else_from_work_and_loses_noth
     .await
     .unwrap();
 }
+
+/// A project that lets Applications of one namespace deploy to what is called so.
+async fn project_for(scene: &Scene<'_>, name: &str, source_namespace: &str, destinations: &[&str]) {
+    let destinations: Vec<Value> =
+        destinations.iter().map(|namespace| json!({"server": "*", "namespace": namespace})).collect();
+    let spec = json!({
+        "sourceRepos": ["*"], "destinations": destinations, "sourceNamespaces": [source_namespace],
+        "clusterResourceWhitelist": [{"group": "", "kind": "Namespace"}],
+    });
+    let project = json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": name}, "spec": spec,
+    });
+    scene.admin.create(&objects("appprojects", &scene.control), &project).await;
+}
+
+#[tokio::test]
+async fn what_an_application_that_cannot_be_listed_may_hold_waits_and_nothing_else_does() {
+    let world: &'static World = Box::leak(Box::new(World::start_for(&["first:operators"]).await));
+    let own = Scene::new(world, "nsd-own", "nsd-control").await;
+    let a = Scene::new(world, "nsd-in-a", "nsd-a").await;
+    let b = Scene::new(world, "nsd-in-b", "nsd-b").await;
+    let apply = ["apply", "--server-side", "-f", "-"];
+    for roles in [ROLES, &binding("nsd-control"), &binding("nsd-a"), &binding("nsd-b")] {
+        kubectl_with_input(&world.control_plane, &apply, roles).await;
+    }
+    // Both may have the shared namespace, and a one of its own besides.
+    project_for(&own, "for-a", "nsd-a", &[&a.namespace, "t-nsd-shared"]).await;
+    project_for(&own, "for-b", "nsd-b", &[&b.namespace, "t-nsd-shared"]).await;
+    own.admin.create(&objects("namespaces", ""), &json!({"metadata": {"name": "t-nsd-shared"}})).await;
+    let map = |name: &str, namespace: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {namespace}}}\ndata: {{a: \"1\"}}\n"
+        )
+    };
+    let (both, alone) = (map("both", "t-nsd-shared"), map("alone", "t-nsd-shared"));
+    let files = [
+        ("app/kept.yaml", map("kept", &a.namespace)),
+        ("app/mine.yaml", map("mine", &a.namespace)),
+        ("app/both.yaml", both.clone()),
+        ("app/alone.yaml", alone),
+    ];
+    let commit = a.commit(&files.each_ref().map(|(path, text)| (*path, Some(text.as_str()))));
+    let options = ControllerOptions { user: "first".to_owned(), ..options("nsd-control", "nsd-a,nsd-b") };
+    let mut controller = world.controller(&options).await;
+    let shop = |scene: &Scene<'_>, project: &str| {
+        scene.application_named("shop").project(project).automated(true, true).cascade()
+    };
+    let of_a = a.create(shop(&a, "for-a")).await;
+    of_a.synced(&commit).await;
+    // a's object, which b's application has in Git as well.
+    let commit_of_b = b.put("app/both.yaml", &both);
+    let of_b = b.create(shop(&b, "for-b")).await;
+    of_b.condition("SharedResourceWarning", &["both", "nsd-a_shop", "nsd-b_shop"]).await;
+
+    // A controller that starts without the Role does not know b's.
+    controller.kill9();
+    let unbound = "/apis/rbac.authorization.k8s.io/v1/namespaces/nsd-b/rolebindings/applications";
+    own.admin.delete(unbound).await;
+    controller.restart().unwrap();
+    a.commit(&[("app/mine.yaml", None), ("app/both.yaml", None), ("app/alone.yaml", None)]);
+    a.until_gone("configmaps", "mine").await;
+    let words = ["not pruned until", "both", "alone", "the Applications of namespace 'nsd-b' cannot be listed", "Role"];
+    let seen = of_a.condition("ComparisonWarning", &words).await;
+    assert_eq!(seen["status"]["sync"]["status"], "OutOfSync", "{}", of_a.brief().await);
+    // Not on request either.
+    of_a.ask(json!({"prune": true})).await;
+    let seen = of_a.operated("Succeeded").await;
+    let results = seen["status"]["operationState"]["syncResult"]["resources"].as_array().unwrap();
+    let skipped: Vec<&Value> = results.iter().filter(|result| result["status"] == "PruneSkipped").collect();
+    assert_eq!(skipped.len(), 2, "{results:#?}");
+    let shared = |name: &str| format!("{}/{name}", objects("configmaps", "t-nsd-shared"));
+    assert!(own.admin.get(&shared("both")).await.is_some() && own.admin.get(&shared("alone")).await.is_some());
+    // Nor with the Application.
+    of_a.delete().await;
+    of_a.condition("DeletionError", &["not deleted until", "both", "alone", "'nsd-b'", "finalizer"]).await;
+    a.until_gone("configmaps", "kept").await;
+    assert!(own.admin.get(&shared("both")).await.is_some() && own.admin.get(&shared("alone")).await.is_some());
+
+    // Once b's are known, what they hold stays and the rest goes.
+    kubectl_with_input(&world.control_plane, &apply, &binding("nsd-b")).await;
+    of_a.gone().await;
+    assert!(own.admin.get(&shared("alone")).await.is_none());
+    of_b.synced(&commit_of_b).await;
+    assert!(own.admin.get(&shared("both")).await.is_some());
+}
