@@ -14,19 +14,23 @@ pub(crate) struct Said {
 
 /// Runs a line as somebody, with the Applications of the shared world.
 pub(crate) async fn trueup(scene: &Scene<'_>, line: &str) -> Said {
+    let output = command(scene, line).output().await.unwrap();
+    let said = Said::of(&output);
+    eprintln!("ECHO $ trueup {line}\n{}{}[{:?}]", said.out, said.err, said.code);
+    said
+}
+
+/// The same, not started yet.
+pub(crate) fn command(scene: &Scene<'_>, line: &str) -> tokio::process::Command {
     let kubeconfig = scene.world.control_plane.user_kubeconfig("somebody").unwrap();
-    let output = tokio::process::Command::new(trueup_binary().unwrap())
+    let mut command = tokio::process::Command::new(trueup_binary().unwrap());
+    command
         .args(line.split(' '))
         .args(["-n", NAMESPACE, "--kubeconfig"])
         .arg(kubeconfig)
         .env("TRUEUP_CACHE_DIR", scene.world.control_plane.dir().join("command-line-cache"))
-        .kill_on_drop(true)
-        .output()
-        .await
-        .unwrap();
-    let said = Said::of(&output);
-    eprintln!("ECHO $ trueup {line}\n{}{}[{:?}]", said.out, said.err, said.code);
-    said
+        .kill_on_drop(true);
+    command
 }
 
 impl Said {

@@ -1,13 +1,16 @@
 //! What `trueup app` changes: rollbacks, terminated operations, pauses, deletions, what flags create and set.
 
+use std::process::Stdio;
+
 use serde_json::Value;
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use trueup_e2e::App;
 use trueup_e2e::Scene;
 use trueup_e2e::kubectl;
 use trueup_e2e::manifests::config_map;
 
-use crate::command_line::{Said, trueup};
+use crate::command_line::{Said, command, trueup};
 
 /// An Application that was synced to two commits, by hand.
 async fn synced_twice(name: &str) -> (Scene<'static>, App, String, String) {
@@ -262,4 +265,28 @@ async fn a_shell_is_told_the_names_of_applications() {
     let namespaces = offered(&["app", "list", "-n", "argo"]).await;
     assert_eq!(namespaces.trim(), "argocd");
     assert_eq!(offered(&["app", "get", "-n", "nowhere", "cli-nam"]).await.trim(), "");
+}
+
+#[tokio::test]
+async fn a_deletion_that_does_not_end_says_what_is_left() {
+    let (scene, app, ..) = synced_twice("cli-stuck").await;
+    scene.edit("configmaps", "config", &json!({"metadata": {"finalizers": ["example.com/hold"]}})).await;
+    let left = "still there: ConfigMap t-cli-stuck/config, kept by the finalizers example.com/hold\n";
+    let late = trueup(&scene, "app delete cli-stuck -y --wait --timeout 5s").await;
+    late.fails(1, &["timed out after 5s", left, "trueup app get argocd/cli-stuck"]);
+
+    let mut waiting = command(&scene, "app delete cli-stuck -y --wait").stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(waiting.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("waiting for") {
+        assert_ne!(stderr.read_line(&mut said).await.unwrap(), 0, "{said}");
+    }
+    let interrupt = format!("kill -INT {}", waiting.id().unwrap());
+    assert!(std::process::Command::new("sh").args(["-c", &interrupt]).status().unwrap().success());
+    stderr.read_to_string(&mut said).await.unwrap();
+    assert_eq!(waiting.wait().await.unwrap().code(), Some(1), "{said}");
+    assert!(said.contains("interrupted: the deletion goes on") && said.contains(left), "{said}");
+
+    scene.edit("configmaps", "config", &json!({"metadata": {"finalizers": null}})).await;
+    app.gone().await;
 }

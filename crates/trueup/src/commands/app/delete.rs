@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
 use serde_json::{Value, json};
-use trueup_api::annotations::{BACKGROUND_FINALIZER, FOREGROUND_FINALIZER, RESOURCES_FINALIZER};
+use trueup_api::annotations::{BACKGROUND_FINALIZER, RESOURCES_FINALIZER};
 use trueup_cluster::{ClusterError, Propagation};
 use trueup_object::Node;
 
@@ -15,6 +15,7 @@ use crate::access::{self, AccessArgs};
 use crate::command_error::{CommandError, Outcome, internal_error_with_message, unmet, user_error};
 use crate::commands::app::client::{Client, PATCH_ROUNDS, named};
 use crate::commands::app::follow::{Verdict, follow_to_end};
+use crate::commands::app::remains::{CASCADING, remains};
 use crate::commands::app::view::View;
 use crate::complete;
 use crate::duration;
@@ -31,8 +32,6 @@ Examples:
   trueup app delete shop-dev
   trueup app delete shop-dev --yes --wait --timeout 5m
   trueup app delete shop-dev --cascade=false";
-
-const CASCADING: [&str; 3] = [RESOURCES_FINALIZER, FOREGROUND_FINALIZER, BACKGROUND_FINALIZER];
 
 /// The arguments of `trueup app delete`.
 #[derive(Debug, Args)]
@@ -217,7 +216,17 @@ async fn wait(client: &Client, name: &str, app: &Node, args: &DeleteArgs) -> Res
         };
         Ok(Verdict::Waiting { what, unanswered })
     };
-    follow_to_end(client, name, app, timeout, judge, || Ok(())).await
+    let ended = tokio::select! {
+        ended = follow_to_end(client, name, app, timeout, judge, || Ok(())) => ended,
+        _ = tokio::signal::ctrl_c() => Err(unmet("interrupted: the deletion goes on")),
+    };
+    let Err(error) = ended else { return Ok(()) };
+    // Who interrupts again does not want to know.
+    let left = tokio::select! {
+        left = remains(client, name, args.cascade) => left,
+        _ = tokio::signal::ctrl_c() => None,
+    };
+    Err(left.into_iter().fold(error, CommandError::hinted))
 }
 
 fn objects(app: View<'_>) -> String {
@@ -229,6 +238,8 @@ fn objects(app: View<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use trueup_api::annotations::FOREGROUND_FINALIZER;
+
     use super::*;
 
     fn finalizers(before: &str, cascade: bool, policy: Policy) -> Option<String> {

@@ -55,29 +55,13 @@ pub(crate) async fn follow_to_end<T>(
     name: &str,
     since: &Node,
     timeout: Option<Duration>,
-    mut judge: impl FnMut(View<'_>) -> Result<Verdict<T>, CommandError>,
+    judge: impl FnMut(View<'_>) -> Result<Verdict<T>, CommandError>,
     at_end: impl FnOnce() -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
-    let mut progress = Progress::start();
-    let mut last = String::new();
-    let started = Instant::now();
-    let mut suspicious = true;
-    let mut unanswered = false;
-    let mut weigh =
-        |view: View<'_>, progress: &mut Progress, last: &mut String, unanswered: &mut bool| match judge(view)? {
-            Verdict::Done(answer) => Ok(Some(answer)),
-            Verdict::Waiting { what, unanswered: silent } => {
-                progress.show(&format!("{}: {what}", view.qualified_name()));
-                *last = what;
-                *unanswered = silent;
-                Ok(None)
-            }
-        };
-    if let Some(answer) = weigh(View(since), &mut progress, &mut last, &mut unanswered)? {
+    let mut wait = Wait::start(client, since, timeout, judge);
+    if let Some(answer) = wait.weigh(View(since))? {
         return Ok(answer);
     }
-    let qualified = View(since).qualified_name();
-    let asked = since;
     let since = version(View(since));
     let mut events = pin!(client.cluster().watch_one(client.kind(), client.namespace(), name));
     let mut tick = tokio::time::interval(TICK);
@@ -87,52 +71,109 @@ pub(crate) async fn follow_to_end<T>(
         let event = tokio::select! {
             event = events.next() => event,
             _ = tick.tick() => {
-                progress.tick();
-                if let Some(timeout) = timeout.filter(|timeout| started.elapsed() >= *timeout) {
-                    progress.end();
-                    let error = unmet(format!("timed out after {timeout:?}: {last}"));
-                    // Who waits no longer than our patience is not to go without the reason.
-                    let error = if suspicious && unanswered {
-                        error.hinted(silence::explain(client, View(asked)).await)
-                    } else {
-                        error
-                    };
-                    return Err(error.hinted(format!("see why: trueup app get {qualified}")));
-                }
-                if suspicious && unanswered && started.elapsed() >= PATIENCE {
-                    suspicious = false;
-                    let why = silence::explain(client, View(asked)).await;
-                    progress.say(|| talk::warning(&format!("nothing has moved for {} s: {why}", PATIENCE.as_secs())));
-                }
+                wait.tick().await?;
                 continue;
             }
         };
-        let app = match told(event, name, &mut seen_in_list)? {
-            Told::State(app) => app,
-            Told::Gone => {
-                progress.end();
-                return at_end();
+        match told(event, name, &mut seen_in_list)? {
+            Told::State(app) if !is_older(version(View(&app)), since) => {
+                if let Some(answer) = wait.weigh(View(&app))? {
+                    return Ok(answer);
+                }
             }
-            Told::Failed(error @ (ClusterError::Forbidden { .. } | ClusterError::Unauthenticated)) => {
-                progress.end();
-                // Nobody grants it by waiting, nor does a login become valid.
-                return Err(access::explained("cannot watch the Application", error)
-                    .hinted(format!("what was asked for goes on; look at it: trueup app get {qualified}")));
-            }
-            Told::Failed(error) => {
-                progress.say(|| talk::warning(&format!("cannot watch the Application, trying again: {error}")));
-                continue;
-            }
-            Told::Nothing => continue,
-        };
-        let view = View(&app);
-        if is_older(version(view), since) {
-            continue;
+            Told::Gone => return at_end(),
+            Told::Failed(error) => wait.unwatched(error)?,
+            Told::State(_) | Told::Nothing => {}
         }
-        if let Some(answer) = weigh(view, &mut progress, &mut last, &mut unanswered)? {
-            progress.end();
-            return Ok(answer);
+    }
+}
+
+/// A wait for the answer, and what is said meanwhile.
+struct Wait<'a, J> {
+    client: &'a Client,
+    judge: J,
+    /// The Application as it was when we asked.
+    asked: &'a Node,
+    started: Instant,
+    timeout: Option<Duration>,
+    progress: Progress,
+    /// What is waited for, in words.
+    last: String,
+    /// Whether the controller has not shown up yet.
+    unanswered: bool,
+    /// Whether it may still be said why.
+    suspicious: bool,
+}
+
+// === impl Wait ===
+
+impl<'a, J> Wait<'a, J> {
+    fn start(client: &'a Client, asked: &'a Node, timeout: Option<Duration>, judge: J) -> Self {
+        Self {
+            client,
+            judge,
+            asked,
+            started: Instant::now(),
+            timeout,
+            progress: Progress::start(),
+            last: String::new(),
+            unanswered: false,
+            suspicious: true,
         }
+    }
+
+    /// Judges a state, and shows what is still waited for.
+    fn weigh<T>(&mut self, app: View<'_>) -> Result<Option<T>, CommandError>
+    where
+        J: FnMut(View<'_>) -> Result<Verdict<T>, CommandError>,
+    {
+        match (self.judge)(app)? {
+            Verdict::Done(answer) => Ok(Some(answer)),
+            Verdict::Waiting { what, unanswered } => {
+                self.progress.show(&format!("{}: {what}", app.qualified_name()));
+                self.last = what;
+                self.unanswered = unanswered;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Time goes by: ends the wait when it is over, and says why nobody answers when that takes too long.
+    async fn tick(&mut self) -> Result<(), CommandError> {
+        self.progress.tick();
+        if let Some(timeout) = self.timeout.filter(|timeout| self.started.elapsed() >= *timeout) {
+            return Err(self.timed_out(timeout).await);
+        }
+        if self.suspicious && self.unanswered && self.started.elapsed() >= PATIENCE {
+            self.suspicious = false;
+            let why = silence::explain(self.client, View(self.asked)).await;
+            let seconds = PATIENCE.as_secs();
+            self.progress.say(|| talk::warning(&format!("nothing has moved for {seconds} s: {why}")));
+        }
+        Ok(())
+    }
+
+    async fn timed_out(&mut self, timeout: Duration) -> CommandError {
+        self.progress.end();
+        let mut error = unmet(format!("timed out after {timeout:?}: {}", self.last));
+        // Who waits no longer than our patience is not to go without the reason.
+        if self.suspicious && self.unanswered {
+            error = error.hinted(silence::explain(self.client, View(self.asked)).await);
+        }
+        error.hinted(format!("see why: trueup app get {}", View(self.asked).qualified_name()))
+    }
+
+    /// The watch failed: it is tried again, unless nothing would come of that.
+    fn unwatched(&mut self, error: ClusterError) -> Result<(), CommandError> {
+        if let ClusterError::Forbidden { .. } | ClusterError::Unauthenticated = error {
+            self.progress.end();
+            let qualified = View(self.asked).qualified_name();
+            // Nobody grants it by waiting, nor does a login become valid.
+            return Err(access::explained("cannot watch the Application", error)
+                .hinted(format!("what was asked for goes on; look at it: trueup app get {qualified}")));
+        }
+        self.progress.say(|| talk::warning(&format!("cannot watch the Application, trying again: {error}")));
+        Ok(())
     }
 }
 

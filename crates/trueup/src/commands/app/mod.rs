@@ -14,6 +14,7 @@ mod manifests;
 pub(crate) mod operation;
 pub(crate) mod patch;
 mod pause;
+mod remains;
 mod resources;
 mod rollback;
 mod set;
