@@ -6,7 +6,10 @@
 mod backoff;
 mod decision;
 mod order;
+pub mod progress;
+pub mod schedule;
 mod steps;
+pub mod task;
 
 pub use backoff::{heal_quiet, heal_wait, heals_before, retry_wait};
 pub use decision::{
