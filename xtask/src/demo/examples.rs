@@ -7,6 +7,7 @@ use std::path::Path;
 use trueup_bed::workspace;
 
 use super::failure::Unexpected;
+use crate::definitions::NAMESPACE;
 
 /// What stands in the examples where the address of the repository belongs.
 const URL: &str = "https://git.example.com/platform.git";
@@ -14,8 +15,6 @@ const URL: &str = "https://git.example.com/platform.git";
 const REGISTRY: &str = "registry.example.com/shop/";
 /// An image that every cluster can pull, that runs as nobody, and that has two versions.
 const PULLABLE: [&str; 2] = ["registry.k8s.io/pause:3.9", "registry.k8s.io/pause:3.10"];
-/// The namespace of the Applications in the examples.
-const NAMESPACE: &str = "argocd";
 /// The Application that things happen to, and its namespace.
 const APPLICATION: &str = "shop-dev";
 /// What begins every name on a cluster that is not ours.

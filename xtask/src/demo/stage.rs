@@ -22,13 +22,13 @@ use trueup_bed::Controller;
 use trueup_bed::ControllerOptions;
 use trueup_bed::GitServer;
 use trueup_bed::Repository;
-use trueup_bed::workspace;
 
 use super::application::Application;
 use super::examples::Examples;
 use super::failure::Unexpected;
 use super::own_cluster::KUBECTL;
 use super::own_cluster::OwnCluster;
+use crate::definitions;
 
 /// The user that the controller is towards the API server.
 const USER: &str = "trueup";
@@ -86,13 +86,12 @@ impl Stage {
 
     /// Installs our kinds and makes the namespace of the Applications.
     pub(crate) async fn furnish(&mut self) -> Result<(), Unexpected> {
-        if let Cluster::Own(own) = &mut self.cluster {
-            return own.furnish(&self.examples.namespace, &self.examples.application).await;
+        match &mut self.cluster {
+            Cluster::Own(own) => own.furnish(&self.examples.namespace, &self.examples.application).await,
+            Cluster::Bed(control_plane) => {
+                definitions::install(control_plane).await.map_err(|error| Unexpected(format!("{error:#}")))
+            }
         }
-        let crds = workspace().join("crds").display().to_string();
-        self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &crds], "").await?;
-        self.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "-f", &crds], "").await?;
-        self.kubectl(&["create", "namespace", self.namespace()], "").await.map(drop)
     }
 
     /// Ends the controller, and removes what was made on a cluster that does not end with us. Answers what did not work.
