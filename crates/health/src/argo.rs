@@ -1,14 +1,8 @@
-//! Applications inside applications, and workflows.
+//! The workflows of Argo.
 
 use trueup_object::Node;
 
 use crate::{Code, Health, text};
-
-/// What the child says of itself. Upstream leaves this to a script that its documentation proposes.
-pub(crate) fn application(object: &Node) -> Health {
-    let code = object.str_at(&["status", "health", "status"]).map_or(Code::Progressing, Code::from_word);
-    Health::new(code, text(object, &["status", "health", "message"]))
-}
 
 pub(crate) fn workflow(object: &Node) -> Health {
     let code = match text(object, &["status", "phase"]) {
@@ -29,21 +23,6 @@ mod tests {
         for (body, code, message) in table {
             check(&[(&format!("{{apiVersion: argoproj.io/v1alpha1, kind: {kind}, {body}}}"), *code, *message)]);
         }
-    }
-
-    #[test]
-    fn applications() {
-        each(
-            "Application",
-            &[
-                ("spec: {}", Code::Progressing, ""),
-                ("status: {health: {}}", Code::Progressing, ""),
-                ("status: {health: {status: Healthy}}", Code::Healthy, ""),
-                ("status: {health: {status: Degraded, message: Caused by a}}", Code::Degraded, "Caused by a"),
-                ("status: {health: {status: Missing}}", Code::Missing, ""),
-                ("status: {health: {status: Strange}}", Code::Unknown, ""),
-            ],
-        );
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The health of one live object, and of an application from that of its objects. Upstream's rules and words.
 //!
-//! Keeps nothing. Entry points: [`of`] judges one object, [`aggregate`] many.
+//! Keeps nothing. Entry points: [`of`] judges one object, [`aggregate`] many; [`unsettled`] says whether an Application's status
+//! can be gone by.
 
 mod aggregate;
+mod application;
 mod argo;
 mod autoscaler;
 mod batch;
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use trueup_object::{Gvk, Node};
 
 pub use aggregate::aggregate;
+pub use application::unsettled;
 
 /// Keeps a hook until it was judged, so that an object with it is judged though it is being deleted.
 const HOOK_FINALIZER: &str = "argocd.argoproj.io/hook-finalizer";
@@ -68,7 +71,7 @@ pub fn of(object: &Node) -> Option<Health> {
         ("autoscaling", "v1", "HorizontalPodAutoscaler") => autoscaler::version_1(object),
         ("autoscaling", "v2", "HorizontalPodAutoscaler") => autoscaler::version_2(object),
         ("apiregistration.k8s.io", "v1" | "v1beta1", "APIService") => network::api_service(object),
-        ("argoproj.io", _, "Application") => argo::application(object),
+        ("argoproj.io", _, "Application") => application::application(object),
         ("argoproj.io", _, "Workflow") => argo::workflow(object),
         ("apps", _, "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
         | ("batch", _, "Job")
