@@ -73,9 +73,8 @@ pub enum Next<'a> {
 /// Where a task is.
 pub fn state(act: Act, facts: &Facts) -> State {
     match &facts.done {
-        Some(Done::Refused(why)) => State::Failed(why.clone()),
+        Some(Done::Refused(why) | Done::Ended(Err(why))) => State::Failed(why.clone()),
         Some(Done::Ended(Ok(())) | Done::Left) => State::Done,
-        Some(Done::Ended(Err(why))) => State::Failed(why.clone()),
         Some(Done::Made) => made(act, facts),
         None => match act {
             Act::Hook => State::Pending,
@@ -108,7 +107,7 @@ fn gone(there: bool) -> State {
 }
 
 /// What comes next. `failed` if something failed before in this attempt: what recovers later does not undo that.
-pub fn next<'a>(steps: &'a [Step], failed: bool, state: impl Fn(&Task) -> State) -> Next<'a> {
+pub fn next(steps: &[Step], failed: bool, state: impl Fn(&Task) -> State) -> Next<'_> {
     let (steps, rescue) = steps.split_at(steps.partition_point(|step| step.stage.phase < SyncPhase::SyncFail));
     match if failed { Walk::Failed(failures(steps, &state)) } else { walk(steps, &state) } {
         Walk::On(next) => next,
@@ -317,6 +316,9 @@ mod tests {
         assert!(matches!(going, State::Running(_)));
     }
 
+    /// What it is about, the tasks, where they are, and what comes next.
+    type Row<'a> = (&'a str, &'a [Task], Vec<(&'a str, State)>, &'a str);
+
     #[test]
     fn what_comes_next() {
         use SyncPhase::{PostSync, PreSync, SyncFail};
@@ -326,7 +328,7 @@ mod tests {
         let hooked = [hook("pre", PreSync), apply("a", 0), hook("post", PostSync), hook("fail", SyncFail)];
         let pruned = [apply("a", 0), prune("old", 0), prune("older", -1)];
         let last = [apply("a", 0), task("old", Act::Prune { last: true }, SyncPhase::Sync, 0)];
-        let rows: Vec<(&str, &[Task], Vec<(&str, State)>, &str)> = vec![
+        let rows: Vec<Row<'_>> = vec![
             ("nothing", &[], vec![], "succeeded"),
             ("all at once", &plain, vec![], "do a b"),
             ("what is left", &plain, vec![("a", done.clone())], "do b"),
