@@ -329,6 +329,17 @@ impl Meta {
         })
     }
 
+    /// The autoscalers that it names beyond the ones that are known.
+    pub fn scalers(&self) -> impl Iterator<Item = &str> {
+        let named = self.annotations.get(annotations::SCALERS).map(String::as_str).unwrap_or_default();
+        named.split(',').map(str::trim).filter(|name| !name.is_empty())
+    }
+
+    /// The former manager whose fields are taken over.
+    pub fn migration_manager(&self) -> Option<&str> {
+        self.annotations.get(annotations::MIGRATION_MANAGER).map(String::as_str)
+    }
+
     /// The name by which its objects are tracked.
     pub fn app_instance(&self, controller_namespace: &str) -> String {
         if self.namespace.is_empty() || self.namespace == controller_namespace {
@@ -374,6 +385,19 @@ mod tests {
         let mut json: serde_json::Value = serde_json::from_str(PLAIN).unwrap();
         *json.pointer_mut(pointer).unwrap() = value;
         read(&json.to_string())
+    }
+
+    #[test]
+    fn managers_are_named_by_annotations() {
+        let meta = |annotations: serde_json::Value| with("/metadata/annotations", annotations).meta;
+        let plain = meta(serde_json::json!({}));
+        assert_eq!((plain.scalers().count(), plain.migration_manager()), (0, None));
+        let named = meta(serde_json::json!({
+            "trueup.dev/scalers": " keda , , mine",
+            "argocd.argoproj.io/client-side-apply-migration-manager": "terraform",
+        }));
+        assert_eq!(named.scalers().collect::<Vec<_>>(), ["keda", "mine"]);
+        assert_eq!(named.migration_manager(), Some("terraform"));
     }
 
     #[test]

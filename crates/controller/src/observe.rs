@@ -269,15 +269,13 @@ impl View {
 
     /// The frame in which this application's objects are judged.
     pub(crate) fn frame<'a>(&'a self, world: &'a World, application: &'a Application) -> Frame<'a> {
-        let scalers =
-            application.meta.annotations.get(trueup_api::annotations::SCALERS).map(String::as_str).unwrap_or_default();
         Frame {
             world,
             name: &application.meta.instance,
             spec: &self.spec,
             spec_digest: application.spec_digest,
-            scalers: scalers.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
-            migration_manager: application.meta.annotations.get(trueup_api::annotations::MIGRATION_MANAGER).cloned(),
+            scalers: application.meta.scalers().map(str::to_owned).collect(),
+            migration_manager: application.meta.migration_manager().map(str::to_owned),
             pending: self.pending,
             never_synced: self.never_synced,
         }
