@@ -26,18 +26,36 @@ pub const SYNC_WAVE: &str = "argocd.argoproj.io/sync-wave";
 pub const HOOK: &str = "argocd.argoproj.io/hook";
 /// On a hook: when it is deleted.
 pub const HOOK_DELETE_POLICY: &str = "argocd.argoproj.io/hook-delete-policy";
+/// On a hook: keeps it until it was judged, so that it does not vanish before.
+pub const HOOK_FINALIZER: &str = "argocd.argoproj.io/hook-finalizer";
 /// On an object: its health does not count for the application.
 pub const IGNORE_HEALTHCHECK: &str = "argocd.argoproj.io/ignore-healthcheck";
 /// Helm's own hooks.
 pub const HELM_HOOK: &str = "helm.sh/hook";
 /// The order of Helm's hooks; without the annotation for waves it is an object's wave.
 pub const HELM_HOOK_WEIGHT: &str = "helm.sh/hook-weight";
+/// When Helm's hooks are deleted.
+pub const HELM_HOOK_DELETE_POLICY: &str = "helm.sh/hook-delete-policy";
 /// `keep`: never deleted.
 pub const HELM_RESOURCE_POLICY: &str = "helm.sh/resource-policy";
 /// Ours, on an Application: managers besides the known autoscalers that own `spec.replicas`, separated by commas.
 pub const SCALERS: &str = "trueup.dev/scalers";
 /// Ours, on an Application or an object: what is done about drift, `heal` (where self-heal is on) or `report`.
 pub const DRIFT_POLICY: &str = "trueup.dev/drift-policy";
+/// Ours, on an Application: how long a sync may take, as a duration such as `30m`.
+pub const SYNC_DEADLINE: &str = "trueup.dev/sync-deadline";
+/// Ours, on an Application: how long a wave of a sync may take.
+pub const WAVE_DEADLINE: &str = "trueup.dev/wave-deadline";
+/// Ours, on an Application or a hook, whose own wins: how long a hook may take.
+pub const HOOK_DEADLINE: &str = "trueup.dev/hook-deadline";
+/// Ours, on a hook that was made: which attempt of an operation made it.
+pub const HOOK_RUN: &str = "trueup.dev/hook-run";
+/// Ours, on an Application: the Applications that it waits for.
+pub const DEPENDS_ON: &str = "trueup.dev/depends-on";
+/// Ours, on an Application: nothing is synced while this is there; the text is the reason.
+pub const PAUSE: &str = "trueup.dev/pause";
+/// Ours, on an Application: when a pause ends, as RFC 3339.
+pub const PAUSE_UNTIL: &str = "trueup.dev/pause-until";
 
 /// The label by which Argo CD before version 3 tracked objects.
 pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";

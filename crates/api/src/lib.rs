@@ -1,8 +1,8 @@
 //! Application and AppProject as users write them, validated.
 //!
 //! Everything here takes values and returns values. Entry points: [`Application::read`] and [`Project::read`] read what the
-//! API server sends and never panic on it; [`App`] is a specification after the checks; [`object_options`] and
-//! [`object_unsupported`] read the annotations of one object; [`crd`] makes the CustomResourceDefinitions from the same types.
+//! API server sends and never panic on it; [`App`] is a specification after the checks; [`object_options`], [`hook()`],
+//! [`wave`] and [`object_unsupported`] read the annotations of one object; [`crd`] makes the CustomResourceDefinitions from the same types.
 
 pub mod annotations;
 pub mod app;
@@ -14,6 +14,7 @@ mod duration;
 mod file_match;
 pub mod git_url;
 mod glob;
+pub mod hook;
 mod namespaces;
 pub mod operation;
 pub mod operation_state;
@@ -35,10 +36,11 @@ pub use app::{
 };
 pub use application::{Application, Cascade, Manager, Meta, ReadError, Refresh};
 pub use drift::{Drift, DriftEvent, DriftField};
+pub use hook::{DeletePolicy, Hook, HookPhase, hook, wave};
 pub use namespaces::NamespacePatterns;
 pub use operation::{Operation, OperationInitiator, SyncOperation, SyncResource};
 pub use operation_state::{OperationPhase, OperationState, ResourceResult, ResultCode, SyncResult};
-pub use options::{ObjectOptions, SyncOptions, deletes_explicitly, object_options, prunes_explicitly};
+pub use options::{Consent, Effective, ObjectOptions, PrunePropagation, SyncOptions, object_options};
 pub use project::Project;
 pub use retry::Retry;
 pub use source::{ApplicationSource, NameValue};

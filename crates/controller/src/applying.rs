@@ -133,7 +133,7 @@ async fn apply_one(
         base: memory.base_of(&target.key, &nothing),
         scalers: &scalers,
         migration_manager: frame.migration_manager.as_deref(),
-        validate: validate && judged.options.validate,
+        validate: judged.options.validate.unwrap_or(validate),
         removes: judged.comparison().is_some_and(|comparison| {
             comparison.differences.iter().any(|difference| difference.what == trueup_diff::What::Extra)
         }),

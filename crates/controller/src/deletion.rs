@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 use tokio::time::Instant;
-use trueup_api::{
-    App, Application, Cascade, Project, Status, annotations, condition, deletes_explicitly, object_options,
-};
+use trueup_api::{App, Application, Cascade, Consent, Project, Status, annotations, condition, object_options};
 use trueup_cluster::{ClusterError, Kind, KindError, Live, Propagation, WatchState};
 use trueup_object::{Gvk, ObjectKey};
 
@@ -239,7 +237,7 @@ fn goes(world: &World, name: &str, may: &May, key: &ObjectKey, live: &Live) -> b
     }
     let node = live.node();
     let options = object_options(&node);
-    options.delete && !options.keep && (may.spec.options.delete || deletes_explicitly(&node))
+    options.within(&may.spec.options).delete == Consent::Yes && !options.keep
 }
 
 /// Deletes what is due: one kind's rank after the other, from the last to the first. Answers what failed.

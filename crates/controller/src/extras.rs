@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use trueup_api::{Consent, object_options};
 use trueup_cluster::{ClusterError, Kind, Live};
 use trueup_health::Health;
 use trueup_object::{Gvk, Node, ObjectKey};
@@ -62,7 +63,7 @@ impl Extra {
 
     /// Whether the object itself asks to be pruned, whatever the application says.
     pub(crate) fn prunes_explicitly(&self) -> bool {
-        self.live.as_ref().is_some_and(|live| trueup_api::prunes_explicitly(&live.node()))
+        self.live.as_ref().is_some_and(|live| object_options(&live.node()).prune == Some(Consent::Yes))
     }
 }
 
@@ -133,11 +134,11 @@ impl View {
         if !self.targets.invalid.is_empty() {
             return Fate::Keep("not judged: the render is not complete".to_owned());
         }
-        let options = trueup_api::object_options(node);
+        let options = object_options(node);
         if options.ignore_extraneous {
             return Fate::Ignored;
         }
-        if !options.prune || (!self.spec.options.prune && !trueup_api::prunes_explicitly(node)) {
+        if options.within(&self.spec.options).prune != Consent::Yes {
             return Fate::Keep("ignored (no prune)".to_owned());
         }
         if options.keep {

@@ -230,11 +230,8 @@ pub(crate) async fn confirm(
     frame.world.metrics.dry_runs.inc();
     let live = frame.world.cluster.live(&target.gvk, &target.key);
     let body = to_send(frame, target, live.as_deref());
-    let how = Apply {
-        dry_run: true,
-        resource_version: None,
-        validate: frame.spec.options.validate && judged.options.validate,
-    };
+    let how =
+        Apply { dry_run: true, resource_version: None, validate: judged.options.within(&frame.spec.options).validate };
     let said = match frame.world.cluster.apply(kind, &body, how).await {
         Ok(answer) => {
             learn(frame.world, memory, target, &answer.node());

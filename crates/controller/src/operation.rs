@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use trueup_api::{
-    Application, Operation, OperationInitiator, OperationPhase, OperationState, ResourceResult, ResultCode,
+    Application, Consent, Operation, OperationInitiator, OperationPhase, OperationState, ResourceResult, ResultCode,
     RevisionHistory, SyncOperation, SyncOptions, SyncResult, condition,
 };
 use trueup_cluster::ClusterError;
@@ -246,7 +246,7 @@ pub(crate) fn steps(
             gvk: target.gvk.clone(),
             defines: defines(target.manifest.node()).map(|(kind, _)| kind),
         });
-    let may_go = |extra: &&Extra| goes(extra) && (options.prune || extra.prunes_explicitly());
+    let may_go = |extra: &&Extra| goes(extra) && (options.prune == Consent::Yes || extra.prunes_explicitly());
     let prunes = view.extras.iter().filter(may_go).map(|extra| extra.key.clone());
     trueup_plan::steps(applies.collect(), prunes.collect())
 }

@@ -4,10 +4,13 @@
 
 use trueup_object::Manifest;
 
-use super::options::{Level, option_unsupported};
+use super::options::{Level, option_unsupported, shown};
 use super::{Row, Unsupported, apply};
-use crate::annotations::{HELM_HOOK, HELM_HOOK_WEIGHT, HOOK, SYNC_OPTIONS, SYNC_WAVE};
-use crate::options::{is_skipped, parts};
+use crate::annotations::{
+    HELM_HOOK, HELM_HOOK_DELETE_POLICY, HELM_HOOK_WEIGHT, HOOK, HOOK_DELETE_POLICY, SYNC_OPTIONS, SYNC_WAVE,
+};
+use crate::hook::{self, is_skipped};
+use crate::options::parts;
 
 /// Annotations of an object.
 const OBJECT: &[Row<Manifest>] = &[
@@ -15,7 +18,7 @@ const OBJECT: &[Row<Manifest>] = &[
         field: HOOK,
         stops: true,
         message: "hooks are not run yet: remove the annotation to apply the object, or make it Skip to leave it out",
-        found: |manifest| manifest.annotation(HOOK).is_some_and(|hook| !is_skipped(hook)),
+        found: |manifest| manifest.annotation(HOOK).is_some() && !is_skipped(manifest.node()),
     },
     Row {
         field: HELM_HOOK,
@@ -45,11 +48,50 @@ const OBJECT: &[Row<Manifest>] = &[
 pub fn object_unsupported(manifest: &Manifest) -> Vec<Unsupported> {
     let options = manifest.annotation(SYNC_OPTIONS).unwrap_or_default();
     // What is left out of the application needs nothing.
-    if manifest.annotation(HOOK).is_some_and(is_skipped) {
+    if is_skipped(manifest.node()) {
         return Vec::new();
     }
     let options = parts(options).filter_map(|option| option_unsupported(option, SYNC_OPTIONS, Level::Object));
-    apply(OBJECT, manifest).chain(options).collect()
+    apply(OBJECT, manifest).chain(wrong_hook(manifest)).chain(wrong_waves(manifest)).chain(options).collect()
+}
+
+/// What a hook's annotations say that means nothing.
+fn wrong_hook(manifest: &Manifest) -> Vec<Unsupported> {
+    let Some(reading) = hook::read(manifest.node()) else { return Vec::new() };
+    let mut wrong: Vec<Unsupported> = reading
+        .unknown
+        .iter()
+        .map(|(annotation, word)| {
+            Unsupported::new(annotation, false, format!("{}: {}", shown(word), unknown_word(annotation)))
+        })
+        .collect();
+    // Helm's hooks for its own tests and rollbacks are meant to be left out.
+    let (own, helm) = (manifest.annotation(HOOK).is_some(), reading.unknown.iter().any(|(name, _)| *name == HELM_HOOK));
+    if reading.hook.phases.is_empty() && (own || helm) {
+        let field = if own { HOOK } else { HELM_HOOK };
+        wrong.push(Unsupported::new(field, false, "names no phase of a sync, so the hook never runs".to_owned()));
+    }
+    wrong
+}
+
+fn unknown_word(annotation: &str) -> &'static str {
+    match annotation {
+        HOOK => {
+            "there is no such phase, it may be one of PreSync, Sync, PostSync, SyncFail, PreDelete, PostDelete and Skip"
+        }
+        HOOK_DELETE_POLICY => {
+            "there is no such policy, it may be one of BeforeHookCreation, HookSucceeded and HookFailed"
+        }
+        HELM_HOOK_DELETE_POLICY => {
+            "there is no such policy, it may be one of before-hook-creation, hook-succeeded and hook-failed"
+        }
+        _ => "Helm has no such hook, it has no effect",
+    }
+}
+
+fn wrong_waves(manifest: &Manifest) -> impl Iterator<Item = Unsupported> {
+    hook::wrong_waves(manifest.node())
+        .map(|annotation| Unsupported::new(annotation, false, "not a whole number, it has no effect".to_owned()))
 }
 
 fn wave(manifest: &Manifest, annotation: &str) -> Option<i64> {
@@ -113,12 +155,38 @@ mod tests {
         for (annotations, warned) in [
             (&[(SYNC_WAVE, "0")][..], &[][..]),
             (&[(SYNC_WAVE, "5")][..], &[SYNC_WAVE][..]),
-            (&[(SYNC_WAVE, "first")][..], &[][..]),
+            (&[(SYNC_WAVE, "first")][..], &[SYNC_WAVE][..]),
             (&[(HELM_HOOK_WEIGHT, "5"), (SYNC_WAVE, "0")][..], &[][..]),
             (&[(HELM_HOOK_WEIGHT, "5")][..], &[HELM_HOOK_WEIGHT][..]),
         ] {
             assert_eq!(fields(&of_object(annotations)), warned, "{annotations:?}");
         }
+    }
+
+    #[test]
+    fn words_that_mean_nothing_are_told() {
+        let warned = |annotations: &[(&str, &str)]| {
+            fields(&of_object(annotations).into_iter().filter(|found| !found.stops).collect::<Vec<_>>())
+        };
+        for (annotations, expected) in [
+            (&[(HOOK, "PreSync"), (HOOK_DELETE_POLICY, "HookSucceeded")][..], &[][..]),
+            (&[(HOOK, "PreSync,Nonsense")][..], &[HOOK][..]),
+            (&[(HOOK, "Nonsense")][..], &[HOOK, HOOK][..]),
+            (&[(HOOK, "")][..], &[HOOK][..]),
+            (&[(HOOK, "PreSync"), (HOOK_DELETE_POLICY, "Never")][..], &[HOOK_DELETE_POLICY][..]),
+            (
+                &[(HELM_HOOK, "pre-install"), (HELM_HOOK_DELETE_POLICY, "HookFailed")][..],
+                &[HELM_HOOK_DELETE_POLICY][..],
+            ),
+            (&[(HELM_HOOK, "pre-instal")][..], &[HELM_HOOK, HELM_HOOK][..]),
+            (&[(HELM_HOOK, "test")][..], &[][..]),
+            (&[(HELM_HOOK, "test"), (HELM_HOOK_DELETE_POLICY, "Never")][..], &[HELM_HOOK_DELETE_POLICY][..]),
+            (&[(HELM_HOOK, "crd-install"), (HELM_HOOK_DELETE_POLICY, "Never")][..], &[][..]),
+            (&[(HOOK, "Skip"), (HOOK_DELETE_POLICY, "Never"), (SYNC_WAVE, "x")][..], &[][..]),
+        ] {
+            assert_eq!(warned(annotations), expected, "{annotations:?}");
+        }
+        assert!(of_object(&[(HOOK, &"é".repeat(500))]).iter().all(|found| found.message.len() < 400));
     }
 
     #[test]

@@ -102,6 +102,14 @@ const OPTIONS: &[OptionRow] = &[
         stops: false,
         message: "has no effect yet: an object that another Application holds is left alone, with a warning",
     },
+    OptionRow {
+        name: "Recreate",
+        on_objects: true,
+        values: BOOLEAN,
+        refused: &["true"],
+        stops: false,
+        message: "has no effect yet: delete by hand what cannot be changed",
+    },
     OptionRow { name: "CreateNamespace", on_objects: false, values: BOOLEAN, refused: &[], stops: false, message: "" },
     OptionRow {
         name: "SkipDryRunOnMissingResource",
@@ -155,8 +163,8 @@ pub(super) fn option_unsupported(option: &str, field: &str, level: Level) -> Opt
     row.refused.contains(&value).then(|| Unsupported::new(field, row.stops, format!("{shown}: {}", row.message)))
 }
 
-/// An option, cut where it is longer than options are.
-fn shown(option: &str) -> String {
+/// An option, or a word of another annotation, cut where it is longer than any.
+pub(super) fn shown(option: &str) -> String {
     let mut shown: String = option.chars().take(OPTION_SHOWN).collect();
     if shown.len() < option.len() {
         shown.push('…');
@@ -186,6 +194,8 @@ mod tests {
             ("ServerSideApply=false", Some(false), Some(false)),
             ("ClientSideApplyMigration=false", Some(false), Some(false)),
             ("FailOnSharedResource=true", Some(false), Some(false)),
+            ("Recreate=true", Some(false), Some(false)),
+            ("Recreate=false", None, None),
             ("CreateNamespace=true", None, Some(false)),
             ("SkipDryRunOnMissingResource=true", None, None),
             ("Validate=false", None, None),
@@ -211,6 +221,7 @@ mod tests {
             "ServerSideApply",
             "ClientSideApplyMigration",
             "FailOnSharedResource",
+            "Recreate",
             "CreateNamespace",
             "SkipDryRunOnMissingResource",
             "Validate",

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use trueup_api::{App, Application, annotations, object_options, prunes_explicitly};
+use trueup_api::{App, Application, Consent, annotations, object_options};
 use trueup_cluster::{Apply, Kind, Live};
 use trueup_diff::{
     Comparison, Difference, Input, Note, Projection, Schema, What, compare, is_built_in, masked, masked_pair, to_send,
@@ -158,7 +158,7 @@ impl<'a> Frame<'a> {
         if options.ignore_extraneous {
             return Ok(None);
         }
-        if !options.prune || options.keep || !(self.app.options.prune || prunes_explicitly(&node)) {
+        if options.keep || options.within(&self.app.options).prune != Consent::Yes {
             talk::note(&format!("{key} is no longer in Git, and kept: its options forbid to prune it"));
             return Ok(None);
         }
@@ -209,7 +209,7 @@ impl<'a> Frame<'a> {
         let schema = known.as_deref().unwrap_or(&unknown);
         let sent = to_send(target.manifest.node(), Some(live), &self.scalers);
         let (body, _) = without_duplicates(&sent, Some(live), schema);
-        let validate = self.app.options.validate && object_options(target.manifest.node()).validate;
+        let validate = object_options(target.manifest.node()).within(&self.app.options).validate;
         match self.client.cluster().apply(kind, &body, Apply { dry_run: true, resource_version: None, validate }).await
         {
             Ok(answer) => {
