@@ -4,7 +4,9 @@
 //! [`heal_wait`] say when something is tried again.
 
 mod backoff;
+mod cron;
 mod decision;
+pub mod dependencies;
 mod order;
 pub mod progress;
 pub mod schedule;
