@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use trueup_api::{App, Application, Consent, annotations, object_options};
+use trueup_api::{App, Application, Consent, object_options};
 use trueup_cluster::{Apply, Kind, Live};
 use trueup_diff::{
     Comparison, Difference, Input, Note, Projection, Schema, What, compare, is_built_in, masked, masked_pair, to_send,
@@ -78,13 +78,6 @@ impl<'a> Frame<'a> {
         kinds: &'a HashMap<Gvk, Kind>,
         (synced, base): (&'a Synced, &'a Base),
     ) -> Self {
-        let annotation = |key: &str| application.meta.annotations.get(key).map(String::as_str);
-        let scalers = annotation(annotations::SCALERS)
-            .unwrap_or_default()
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-            .collect();
         Self {
             client,
             application,
@@ -92,8 +85,8 @@ impl<'a> Frame<'a> {
             targets,
             tracking_name,
             kinds,
-            scalers,
-            migration_manager: annotation(annotations::MIGRATION_MANAGER),
+            scalers: application.meta.scalers().collect(),
+            migration_manager: application.meta.migration_manager(),
             synced,
             base,
         }
