@@ -4,8 +4,10 @@
 //! attempt is never due again; a stage begins when everything before it that holds it up is healthy; a sync in which
 //! something failed ends as failed, after its hooks for that. Entry points: [`state`] and [`next`].
 
+use trueup_api::HookPhase;
+
 use crate::schedule::{Part, Stage, Step};
-use crate::task::{Act, SyncPhase, Task};
+use crate::task::{Act, Task};
 
 /// What is known of a task.
 #[derive(Clone, Debug)]
@@ -25,6 +27,8 @@ pub struct Facts {
 pub enum Done {
     /// The object was written, or its deletion was accepted.
     Made,
+    /// A hook of an earlier sync that stood in the way is being deleted.
+    Cleared,
     /// It is left as it is, by wish or because somebody else holds it.
     Left,
     /// That was refused, and why.
@@ -75,6 +79,8 @@ pub fn state(act: Act, facts: &Facts) -> State {
     match &facts.done {
         Some(Done::Refused(why) | Done::Ended(Err(why))) => State::Failed(why.clone()),
         Some(Done::Ended(Ok(())) | Done::Left) => State::Done,
+        Some(Done::Cleared) if facts.there => State::Running("the one of an earlier sync is being deleted".to_owned()),
+        Some(Done::Cleared) => State::Pending,
         Some(Done::Made) => made(act, facts),
         None => match act {
             Act::Hook => State::Pending,
@@ -108,7 +114,7 @@ fn gone(there: bool) -> State {
 
 /// What comes next. `failed` if something failed before in this attempt: what recovers later does not undo that.
 pub fn next(steps: &[Step], failed: bool, state: impl Fn(&Task) -> State) -> Next<'_> {
-    let (steps, rescue) = steps.split_at(steps.partition_point(|step| step.stage.phase < SyncPhase::SyncFail));
+    let (steps, rescue) = steps.split_at(steps.partition_point(|step| step.stage.phase < HookPhase::SyncFail));
     match if failed { Walk::Failed(failures(steps, &state)) } else { walk(steps, &state) } {
         Walk::On(next) => next,
         Walk::Succeeded => Next::Succeeded,
@@ -197,7 +203,7 @@ mod tests {
     use super::*;
     use crate::schedule::schedule;
 
-    fn task(name: &str, act: Act, phase: SyncPhase, wave: i64) -> Task {
+    fn task(name: &str, act: Act, phase: HookPhase, wave: i64) -> Task {
         let kind = if act == Act::Hook { "Job" } else { "ConfigMap" };
         let key = ObjectKey::new("", kind, "a", name);
         Task {
@@ -211,15 +217,15 @@ mod tests {
     }
 
     fn apply(name: &str, wave: i64) -> Task {
-        task(name, Act::Apply, SyncPhase::Sync, wave)
+        task(name, Act::Apply, HookPhase::Sync, wave)
     }
 
-    fn hook(name: &str, phase: SyncPhase) -> Task {
+    fn hook(name: &str, phase: HookPhase) -> Task {
         task(name, Act::Hook, phase, 0)
     }
 
     fn prune(name: &str, wave: i64) -> Task {
-        task(name, Act::Prune { last: false }, SyncPhase::Sync, wave)
+        task(name, Act::Prune { last: false }, HookPhase::Sync, wave)
     }
 
     fn running() -> State {
@@ -297,6 +303,18 @@ mod tests {
                 facts(Some(Done::Made), false, true, broken.clone()),
                 State::Failed(why()),
             ),
+            (
+                "one of before goes",
+                Act::Hook,
+                facts(Some(Done::Cleared), true, true, broken.clone()),
+                State::Running("the one of an earlier sync is being deleted".to_owned()),
+            ),
+            (
+                "one of before has gone",
+                Act::Hook,
+                facts(Some(Done::Cleared), true, false, well.clone()),
+                State::Pending,
+            ),
             ("ended and gone", Act::Hook, facts(Some(Done::Ended(Ok(()))), false, false, well.clone()), State::Done),
             (
                 "failed and gone",
@@ -321,13 +339,13 @@ mod tests {
 
     #[test]
     fn what_comes_next() {
-        use SyncPhase::{PostSync, PreSync, SyncFail};
+        use HookPhase::{PostSync, PreSync, SyncFail};
         let done = State::Done;
         let plain = [apply("a", 0), apply("b", 0)];
         let waves = [apply("a", 0), apply("b", 1)];
         let hooked = [hook("pre", PreSync), apply("a", 0), hook("post", PostSync), hook("fail", SyncFail)];
         let pruned = [apply("a", 0), prune("old", 0), prune("older", -1)];
-        let last = [apply("a", 0), task("old", Act::Prune { last: true }, SyncPhase::Sync, 0)];
+        let last = [apply("a", 0), task("old", Act::Prune { last: true }, HookPhase::Sync, 0)];
         let rows: Vec<Row<'_>> = vec![
             ("nothing", &[], vec![], "succeeded"),
             ("all at once", &plain, vec![], "do a b"),
@@ -376,13 +394,13 @@ mod tests {
             assert_eq!(said(tasks, false, &states), expected, "{what}");
         }
         assert_eq!(said(&waves, true, &[("a", done.clone())]), "failed", "what recovered has failed all the same");
-        let beside = [hook("hook", SyncPhase::Sync), apply("a", 0), apply("b", 1)];
+        let beside = [hook("hook", HookPhase::Sync), apply("a", 0), apply("b", 1)];
         assert_eq!(
             said(&beside, false, &[("a", failed()), ("hook", running())]),
             "wait hook",
             "a hook comes to its end"
         );
-        let both = [apply("a", 0), apply("b", 1), task("hook", Act::Hook, SyncPhase::Sync, 1)];
+        let both = [apply("a", 0), apply("b", 1), task("hook", Act::Hook, HookPhase::Sync, 1)];
         let states = [("a", done.clone()), ("b", running()), ("hook", done)];
         assert_eq!(said(&both, false, &states), "wait b", "beside a hook the last wave counts");
     }
@@ -396,7 +414,7 @@ mod tests {
     }
 
     fn any_case() -> impl Strategy<Value = Vec<(Task, Fate)>> {
-        let phases = [SyncPhase::PreSync, SyncPhase::Sync, SyncPhase::PostSync, SyncPhase::SyncFail];
+        let phases = [HookPhase::PreSync, HookPhase::Sync, HookPhase::PostSync, HookPhase::SyncFail];
         let act = prop_oneof![
             4 => Just(Act::Apply),
             2 => Just(Act::Hook),
@@ -405,7 +423,7 @@ mod tests {
         ];
         let fate = prop_oneof![1 => Just(Fate::Refused), 8 => (0..3_u8).prop_map(Fate::Well), 1 => (0..3_u8).prop_map(Fate::Broken)];
         let one = (act, 0..4_usize, -1..2_i64, fate).prop_map(move |(act, phase, wave, fate)| {
-            let phase = if act == Act::Hook { phases[phase] } else { SyncPhase::Sync };
+            let phase = if act == Act::Hook { phases[phase] } else { HookPhase::Sync };
             (act, phase, wave, fate)
         });
         prop::collection::vec(one, 0..10).prop_map(|cases| {
@@ -443,7 +461,7 @@ mod tests {
                 let next = next(&steps, has_failed, |task| state(task.act, &facts(task)));
                 match next {
                     Next::Perform(stage, tasks) => {
-                        if stage.phase == SyncPhase::SyncFail {
+                        if stage.phase == HookPhase::SyncFail {
                             prop_assert!(has_failed || steps.iter().flat_map(|step| &step.tasks)
                                 .any(|task| matches!(state(task.act, &facts(task)), State::Failed(_))));
                             has_failed = true;
@@ -466,7 +484,7 @@ mod tests {
                         }
                     }
                     Next::Succeeded => {
-                        let all = case.iter().filter(|(task, _)| task.phase != SyncPhase::SyncFail).count();
+                        let all = case.iter().filter(|(task, _)| task.phase != HookPhase::SyncFail).count();
                         prop_assert_eq!(performed.len(), all);
                         prop_assert!(!done.values().any(|done| matches!(done, Done::Refused(_))));
                         break;

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use trueup_api::HookPhase;
 use trueup_object::{GroupKind, ObjectKey};
 
 use crate::order::{self, Tier};
-use crate::task::{Act, SyncPhase, Task};
+use crate::task::{Act, Task};
 
 /// What can be done side by side. Each step begins when the one before is done; where the stage changes, when that is
 /// healthy too.
@@ -24,7 +25,7 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stage {
     /// The phase.
-    pub phase: SyncPhase,
+    pub phase: HookPhase,
     /// What is done in it.
     pub part: Part,
     /// The place among its like: the wave; of prunes, the wave from the highest to the lowest.
@@ -49,7 +50,7 @@ pub enum Part {
 /// replaces it is there.
 pub fn schedule(tasks: Vec<Task>) -> Vec<Step> {
     let made: HashSet<ObjectKey> = tasks.iter().filter(|task| !is_prune(task)).map(|task| task.key.clone()).collect();
-    let mut unique: HashMap<(SyncPhase, ObjectKey), Task> = HashMap::new();
+    let mut unique: HashMap<(HookPhase, ObjectKey), Task> = HashMap::new();
     for task in tasks {
         if !(is_prune(&task) && made.contains(&task.key)) {
             unique.insert((task.phase, task.key.clone()), task);
@@ -115,10 +116,10 @@ fn stage(task: &Task) -> Stage {
 /// A namespace goes where the first object lives in it, and a definition where the first object is of its kind.
 fn adopt(tasks: &mut [Task]) {
     let when = |task: &Task| (task.phase, task.wave);
-    let mut namespaces: HashMap<String, (SyncPhase, i64)> = HashMap::new();
-    let mut kinds: HashMap<GroupKind, (SyncPhase, i64)> = HashMap::new();
+    let mut namespaces: HashMap<String, (HookPhase, i64)> = HashMap::new();
+    let mut kinds: HashMap<GroupKind, (HookPhase, i64)> = HashMap::new();
     for task in tasks.iter().filter(|task| !is_prune(task)) {
-        let first = |known: &mut (SyncPhase, i64)| *known = (*known).min(when(task));
+        let first = |known: &mut (HookPhase, i64)| *known = (*known).min(when(task));
         namespaces.entry(task.key.namespace.to_string()).and_modify(first).or_insert_with(|| when(task));
         kinds.entry(task.gvk.group_kind()).and_modify(first).or_insert_with(|| when(task));
     }
@@ -179,14 +180,14 @@ mod tests {
     fn apply(text: &str) -> Task {
         let key = key(text);
         let gvk = Gvk { group: key.group.clone(), version: "v1".into(), kind: key.kind.clone() };
-        Task { gvk, key, phase: SyncPhase::Sync, wave: 0, act: Act::Apply, defines: None }
+        Task { gvk, key, phase: HookPhase::Sync, wave: 0, act: Act::Apply, defines: None }
     }
 
     fn prune(text: &str) -> Task {
         Task { act: Act::Prune { last: false }, ..apply(text) }
     }
 
-    fn hook(text: &str, phase: SyncPhase, wave: i64) -> Task {
+    fn hook(text: &str, phase: HookPhase, wave: i64) -> Task {
         Task { act: Act::Hook, phase, wave, ..apply(text) }
     }
 
@@ -248,13 +249,13 @@ mod tests {
     #[test]
     fn phases_and_waves() {
         let plan = schedule(vec![
-            hook("batch/Job/a/after", SyncPhase::PostSync, 0),
-            hook("batch/Job/a/rescue", SyncPhase::SyncFail, -9),
+            hook("batch/Job/a/after", HookPhase::PostSync, 0),
+            hook("batch/Job/a/rescue", HookPhase::SyncFail, -9),
             in_wave(2, apply("/ConfigMap/a/late")),
             in_wave(-1, apply("apps/Deployment/a/early")),
-            hook("batch/Job/a/within", SyncPhase::Sync, 2),
-            hook("batch/Job/a/before", SyncPhase::PreSync, 5),
-            hook("batch/Job/a/first", SyncPhase::PreSync, -5),
+            hook("batch/Job/a/within", HookPhase::Sync, 2),
+            hook("batch/Job/a/before", HookPhase::PreSync, 5),
+            hook("batch/Job/a/first", HookPhase::PreSync, -5),
             apply("/ConfigMap/a/middle"),
             in_wave(1, prune("/ConfigMap/a/old-1")),
             in_wave(-1, prune("/ConfigMap/a/old-minus-1")),
@@ -281,15 +282,15 @@ mod tests {
     #[test]
     fn a_stage_holds_up_the_next_but_not_the_prunes_right_behind_it() {
         let stage = |phase, part, place| Stage { phase, part, place };
-        let (sync, make) = (SyncPhase::Sync, Part::Make);
+        let (sync, make) = (HookPhase::Sync, Part::Make);
         for (from, to, expected) in [
             (stage(sync, make, 0), stage(sync, make, 0), false),
             (stage(sync, make, 0), stage(sync, make, 1), true),
             (stage(sync, make, 1), stage(sync, Part::Prune, 0), false),
             (stage(sync, make, 1), stage(sync, Part::PruneLast, 0), true),
             (stage(sync, Part::Prune, -1), stage(sync, Part::Prune, 0), true),
-            (stage(sync, Part::Prune, -1), stage(SyncPhase::PostSync, make, 0), true),
-            (stage(SyncPhase::PreSync, make, 1), stage(sync, Part::Prune, 0), true),
+            (stage(sync, Part::Prune, -1), stage(HookPhase::PostSync, make, 0), true),
+            (stage(HookPhase::PreSync, make, 1), stage(sync, Part::Prune, 0), true),
         ] {
             assert_eq!(from.holds_up(to), expected, "{from:?} {to:?}");
         }
@@ -298,9 +299,9 @@ mod tests {
     #[test]
     fn the_same_object_may_be_a_hook_of_several_phases() {
         let plan = schedule(vec![
-            hook("batch/Job/a/x", SyncPhase::PreSync, 0),
-            hook("batch/Job/a/x", SyncPhase::PostSync, 0),
-            hook("batch/Job/a/x", SyncPhase::PreSync, 0),
+            hook("batch/Job/a/x", HookPhase::PreSync, 0),
+            hook("batch/Job/a/x", HookPhase::PostSync, 0),
+            hook("batch/Job/a/x", HookPhase::PreSync, 0),
         ]);
         assert_eq!(words(&plan), ["PreSync 0 make batch/Job a/x", "PostSync 0 make batch/Job a/x"]);
     }
@@ -330,7 +331,7 @@ mod tests {
             in_wave(-2, apply("example.org/Widget/shop/a")),
             in_wave(3, definition("widgets.example.org", "example.org", "Widget")),
             in_wave(5, apply("/Namespace//shop")),
-            hook("batch/Job/shop/before", SyncPhase::PreSync, 1),
+            hook("batch/Job/shop/before", HookPhase::PreSync, 1),
             // One that comes early stays early.
             in_wave(-7, apply("/Namespace//other")),
             apply("/ConfigMap/other/a"),
@@ -392,7 +393,7 @@ mod tests {
     }
 
     fn any_task() -> impl Strategy<Value = Task> {
-        let phases = [SyncPhase::PreSync, SyncPhase::Sync, SyncPhase::PostSync, SyncPhase::SyncFail];
+        let phases = [HookPhase::PreSync, HookPhase::Sync, HookPhase::PostSync, HookPhase::SyncFail];
         (any_key(), prop::sample::select(vec!["Widget", "ConfigMap", "Service"]), 0..4, 0..4_usize, -2..3_i64).prop_map(
             move |(key, brought, act, phase, wave)| {
                 let act = match act {
@@ -404,7 +405,7 @@ mod tests {
                     gvk: Gvk { group: key.group.clone(), version: "v1".into(), kind: key.kind.clone() },
                     defines: (act == Act::Apply && key.kind == "CustomResourceDefinition")
                         .then(|| GroupKind::new("apps", brought)),
-                    phase: if act == Act::Hook { phases[phase] } else { SyncPhase::Sync },
+                    phase: if act == Act::Hook { phases[phase] } else { HookPhase::Sync },
                     key,
                     wave,
                     act,

@@ -2,8 +2,7 @@
 //!
 //! Keeps nothing. Entry point: [`Task`]; [`crate::schedule()`] orders them.
 
-use std::fmt;
-
+use trueup_api::HookPhase;
 use trueup_object::{GroupKind, Gvk, ObjectKey};
 
 /// One thing that a sync does to one object. The same object may be a hook of several phases: it is a task in each.
@@ -14,7 +13,7 @@ pub struct Task {
     /// Its kind.
     pub gvk: Gvk,
     /// When in the sync.
-    pub phase: SyncPhase,
+    pub phase: HookPhase,
     /// When in the phase: from the lowest to the highest.
     pub wave: i64,
     /// What is done.
@@ -37,37 +36,11 @@ pub enum Act {
     },
 }
 
-/// The phases of a sync, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SyncPhase {
-    /// Before anything else.
-    PreSync,
-    /// The objects themselves.
-    Sync,
-    /// After everything is there and healthy.
-    PostSync,
-    /// If something failed.
-    SyncFail,
-}
-
 // === impl Task ===
 
 impl Task {
     /// Whether it is a hook: then its end is waited for.
     pub fn is_hook(&self) -> bool {
         self.act == Act::Hook
-    }
-}
-
-// === impl SyncPhase ===
-
-impl fmt::Display for SyncPhase {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(match self {
-            Self::PreSync => "PreSync",
-            Self::Sync => "Sync",
-            Self::PostSync => "PostSync",
-            Self::SyncFail => "SyncFail",
-        })
     }
 }
