@@ -13,7 +13,7 @@ use trueup_object::{FieldSet, Map, Node, Path, Step};
 use crate::ignore::{self, Ignore};
 use crate::kinds::Kinds;
 use crate::owners::Owners;
-use crate::{ListKind, value};
+use crate::{ListKind, pause, value};
 
 /// Where client-side apply keeps what it applied.
 pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -152,6 +152,7 @@ impl<'a> Base<'a> {
         } else {
             let last_applied = live.at(&["metadata", "annotations", LAST_APPLIED]).and_then(Node::as_str);
             if let Some(node) = last_applied.and_then(|text| Node::from_json(text.as_bytes()).ok()) {
+                let node = pause::without_pause(node);
                 nodes.push(at_version_of(live, Cow::Owned(if secret { with_data(node) } else { node })));
             }
             for entry in owners.entries().iter().filter(|entry| entry.is_apply()) {
@@ -160,6 +161,7 @@ impl<'a> Base<'a> {
                     held = held.union(&owners.readable(entry));
                 }
             }
+            held = held.difference(&pause::held(live));
         }
         if secret && let Some(texts) = held.child(&Step::field("stringData")).cloned() {
             for (step, _) in texts.below.children() {
