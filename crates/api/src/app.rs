@@ -7,8 +7,11 @@ use std::fmt;
 
 use trueup_object::ObjectKey;
 
+use crate::application::Meta;
+use crate::deadlines::Deadlines;
 use crate::glob::Glob;
 use crate::options::SyncOptions;
+use crate::pause::Pause;
 use crate::retry::Retry;
 use crate::source::{ApplicationSource, Redacted};
 use crate::spec::{ApplicationDestination, ApplicationSpec, IgnoreDifferences};
@@ -44,6 +47,8 @@ pub struct App {
     pub retry: Option<Retry>,
     /// Fields whose differences do not count.
     pub ignore: Vec<IgnoreRule>,
+    /// How long a sync, its waves and its hooks may take.
+    pub deadlines: Deadlines,
     /// How many syncs the history keeps.
     pub history_limit: usize,
     /// What is not honoured.
@@ -142,8 +147,8 @@ pub struct SpecError {
 // === impl App ===
 
 impl App {
-    /// Checks a specification. Of the metadata only the finalizers count.
-    pub fn new(spec: &ApplicationSpec, finalizers: &[String]) -> Result<Self, SpecErrors> {
+    /// Checks a specification. Of the metadata the finalizers count, and what the annotations say of deadlines and a pause.
+    pub fn new(spec: &ApplicationSpec, meta: &Meta) -> Result<Self, SpecErrors> {
         let mut errors = Vec::new();
         let source = source(spec, &mut errors);
         let destination = destination(&spec.destination, &mut errors);
@@ -151,7 +156,8 @@ impl App {
             return Err(SpecErrors(errors));
         }
         let policy = spec.sync_policy.clone().unwrap_or_default();
-        let mut unsupported = application_unsupported(spec, finalizers);
+        let mut unsupported = application_unsupported(spec, &meta.finalizers);
+        unsupported.extend(Deadlines::warnings(meta).chain(Pause::warning(meta)));
         let ignore: Vec<IgnoreRule> = spec.ignore_differences.iter().map(IgnoreRule::new).collect();
         for rule in &ignore {
             rule.warn(&mut unsupported);
@@ -176,6 +182,7 @@ impl App {
             options: SyncOptions::read(&policy.sync_options),
             retry,
             ignore,
+            deadlines: Deadlines::read(meta),
             history_limit: history_limit.min(HISTORY_MAX),
             unsupported,
             compared_to: ComparedTo {
@@ -400,13 +407,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::annotations::{PAUSE_UNTIL, SYNC_DEADLINE};
 
     fn spec(json: &str) -> ApplicationSpec {
         serde_json::from_str(json).unwrap()
     }
 
     fn app(json: &str) -> Result<App, SpecErrors> {
-        App::new(&spec(json), &[])
+        App::new(&spec(json), &Meta::default())
     }
 
     fn with_source(source: &str) -> Result<App, SpecErrors> {
@@ -536,6 +544,21 @@ mod tests {
         assert_eq!(odd.unsupported.len(), 1);
         assert!(!odd.unsupported[0].stops);
         assert_eq!(odd.unsupported[0].field, "spec.syncPolicy.retry.backoff.duration");
+    }
+
+    #[test]
+    fn what_annotations_say_wrongly_is_told() {
+        let json = r#"{"source": {"repoURL": "x", "path": "p"}, "destination": {"name": "n"}}"#;
+        let annotated = |annotations: &[(&str, &str)]| {
+            let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            App::new(&spec(json), &Meta { annotations, ..Meta::default() }).unwrap()
+        };
+        let app = annotated(&[(SYNC_DEADLINE, "10m"), (PAUSE_UNTIL, "2026-11-24T10:00:00Z")]);
+        assert_eq!((app.deadlines.sync, app.unsupported), (Some(Duration::from_mins(10)), Vec::new()));
+        let app = annotated(&[(SYNC_DEADLINE, "soon"), (PAUSE_UNTIL, "soon")]);
+        let fields: Vec<&str> = app.unsupported.iter().map(|unsupported| unsupported.field.as_str()).collect();
+        assert_eq!((app.deadlines.sync, fields), (None, vec![SYNC_DEADLINE, PAUSE_UNTIL]));
+        assert!(app.unsupported.iter().all(|unsupported| !unsupported.stops));
     }
 
     #[test]

@@ -166,7 +166,7 @@ impl Application {
         let node = Node::from_json(spec.as_bytes()).unwrap_or(Node::Null);
         let raw_operation = parts.operation.and_then(|raw| Node::from_json(raw.get().as_bytes()).ok());
         Ok(Self {
-            spec: read_spec(spec, &node).and_then(|spec| App::new(&spec, &meta.finalizers)),
+            spec: read_spec(spec, &node).and_then(|spec| App::new(&spec, &meta)),
             spec_digest: Digest::of(&node.to_json()),
             status: parts.status.map(|raw| Status::read(raw.get().as_bytes())).unwrap_or_default(),
             operation: parts.operation.map(|raw| Operation::read(raw.get())),

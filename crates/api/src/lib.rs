@@ -2,13 +2,16 @@
 //!
 //! Everything here takes values and returns values. Entry points: [`Application::read`] and [`Project::read`] read what the
 //! API server sends and never panic on it; [`App`] is a specification after the checks; [`object_options`], [`hook()`],
-//! [`wave`] and [`object_unsupported`] read the annotations of one object; [`crd`] makes the CustomResourceDefinitions from the same types.
+//! [`wave`] and [`object_unsupported`] read the annotations of one object; [`DependsOn::read`] and [`Pause::read`] those of an
+//! Application; [`crd`] makes the CustomResourceDefinitions from the same types.
 
 pub mod annotations;
 pub mod app;
 pub mod application;
 pub mod condition;
 pub mod crd;
+pub mod deadlines;
+pub mod depends_on;
 pub mod drift;
 mod duration;
 mod file_match;
@@ -19,10 +22,12 @@ mod namespaces;
 pub mod operation;
 pub mod operation_state;
 pub mod options;
+pub mod pause;
 pub mod project;
 pub mod project_spec;
 pub mod retry;
 mod schema;
+pub mod selector;
 pub mod source;
 pub mod spec;
 pub mod status;
@@ -35,14 +40,18 @@ pub use app::{
     SpecErrors,
 };
 pub use application::{Application, Cascade, Manager, Meta, ReadError, Refresh};
+pub use deadlines::{Deadlines, hook_deadline};
+pub use depends_on::{Dependency, DependsOn, DependsOnError, Readiness, Which};
 pub use drift::{Drift, DriftEvent, DriftField};
 pub use hook::{DeletePolicy, Hook, HookPhase, hook, wave};
 pub use namespaces::NamespacePatterns;
 pub use operation::{Operation, OperationInitiator, SyncOperation, SyncResource};
 pub use operation_state::{OperationPhase, OperationState, ResourceResult, ResultCode, SyncResult};
 pub use options::{Consent, Effective, ObjectOptions, PrunePropagation, SyncOptions, object_options};
+pub use pause::Pause;
 pub use project::Project;
 pub use retry::Retry;
+pub use selector::{Selector, SelectorError};
 pub use source::{ApplicationSource, NameValue};
 pub use spec::{ApplicationDestination, ApplicationSpec, Backoff, IgnoreDifferences, RetryStrategy};
 pub use status::{

@@ -7,8 +7,10 @@ use trueup_object::Manifest;
 use super::options::{Level, option_unsupported, shown};
 use super::{Row, Unsupported, apply};
 use crate::annotations::{
-    HELM_HOOK, HELM_HOOK_DELETE_POLICY, HELM_HOOK_WEIGHT, HOOK, HOOK_DELETE_POLICY, SYNC_OPTIONS, SYNC_WAVE,
+    HELM_HOOK, HELM_HOOK_DELETE_POLICY, HELM_HOOK_WEIGHT, HOOK, HOOK_DEADLINE, HOOK_DELETE_POLICY, SYNC_OPTIONS,
+    SYNC_WAVE,
 };
+use crate::deadlines;
 use crate::hook::{self, is_skipped};
 use crate::options::parts;
 
@@ -71,6 +73,7 @@ fn wrong_hook(manifest: &Manifest) -> Vec<Unsupported> {
         let field = if own { HOOK } else { HELM_HOOK };
         wrong.push(Unsupported::new(field, false, "names no phase of a sync, so the hook never runs".to_owned()));
     }
+    wrong.extend(manifest.annotation(HOOK_DEADLINE).and_then(|text| deadlines::warning(HOOK_DEADLINE, text)));
     wrong
 }
 
@@ -178,6 +181,8 @@ mod tests {
                 &[(HELM_HOOK, "pre-install"), (HELM_HOOK_DELETE_POLICY, "HookFailed")][..],
                 &[HELM_HOOK_DELETE_POLICY][..],
             ),
+            (&[(HOOK, "PreSync"), (HOOK_DEADLINE, "10m")][..], &[][..]),
+            (&[(HOOK, "PreSync"), (HOOK_DEADLINE, "soon")][..], &[HOOK_DEADLINE][..]),
             (&[(HELM_HOOK, "pre-instal")][..], &[HELM_HOOK, HELM_HOOK][..]),
             (&[(HELM_HOOK, "test")][..], &[][..]),
             (&[(HELM_HOOK, "test"), (HELM_HOOK_DELETE_POLICY, "Never")][..], &[HELM_HOOK_DELETE_POLICY][..]),
