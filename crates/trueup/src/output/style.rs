@@ -146,6 +146,11 @@ pub(crate) fn escaped(text: &str) -> String {
     clean
 }
 
+/// The same for words that may be several lines: only these break.
+pub(crate) fn printable(text: &str) -> String {
+    text.trim_end().lines().map(escaped).collect::<Vec<_>>().join("\n")
+}
+
 /// Whether a character changes the direction of what follows, by which a text can be shown as another.
 fn turns(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -178,5 +183,6 @@ mod tests {
         assert_eq!(one_line("\u{1b}[2Jgone\u{7}"), "\u{fffd}[2Jgone\u{fffd}");
         assert_eq!(lines("add:\n  - a:  b\u{1b}\r\n\n    c\n"), ["add:", "  - a: b\u{fffd}", "", "    c"]);
         assert_eq!(lines(""), Vec::<String>::new());
+        assert_eq!(printable("a\u{1b}[2J\r\n  b\u{202e}\n"), "a\\u{1b}[2J\n  b\\u{202e}");
     }
 }

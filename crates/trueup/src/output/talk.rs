@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use crate::command_error::CommandError;
 use crate::logging;
-use crate::output::style::{Paint, Palette, one_line};
+use crate::output::style::{Paint, Palette, one_line, printable};
 
 /// Something that the user should do something about.
 pub(crate) fn warning(text: &str) {
@@ -13,7 +13,7 @@ pub(crate) fn warning(text: &str) {
 
 /// What to do next.
 pub(crate) fn hint(text: &str) {
-    say(&format!("{} {text}", Palette::stderr().paint(Paint::Moving, "hint:")));
+    say(&format!("{} {}", Palette::stderr().paint(Paint::Moving, "hint:"), printable(text)));
 }
 
 /// What happens.
@@ -28,9 +28,9 @@ pub(crate) fn error(error: &CommandError) {
         return tracing::error!(error = %lines.join(": "), hint = %error.hints.join("; "), "the program ends");
     }
     let (first, causes) = lines.split_first().map_or(("", &lines[..]), |(first, causes)| (first.as_str(), causes));
-    say(&format!("{} {}", Palette::stderr().paint(Paint::Bad, "error:"), first.trim_end()));
+    say(&format!("{} {}", Palette::stderr().paint(Paint::Bad, "error:"), printable(first)));
     for cause in causes {
-        say(&format!("  caused by: {}", cause.trim_end()));
+        say(&format!("  caused by: {}", printable(cause)));
     }
     for text in &error.hints {
         hint(text);
