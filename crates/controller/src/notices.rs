@@ -7,7 +7,7 @@ use crate::extras::Fate;
 use crate::judge::Verdict;
 use crate::memory::{Base, Memory};
 use crate::observe::{Notice, View};
-use crate::sweep::FIRST;
+use crate::sweep::{FIRST, TRIED_AGAIN};
 use crate::world::World;
 
 use std::collections::BTreeMap;
@@ -145,9 +145,9 @@ fn not_searched(world: &World, name: &str) -> Option<String> {
             "{BEGIN}: the cluster is still being searched for what an earlier controller may have left for this application"
         ));
     }
-    let kinds = world.sweep.unlisted()?;
+    let kinds = world.sweep.tell_unlisted(name)?;
     Some(format!(
-        "{BEGIN}, and {kinds} cannot be listed: what an earlier controller may have left of them for this application is not known"
+        "{BEGIN}, and {kinds} cannot be listed: what an earlier controller may have left of them for this application is not known; {TRIED_AGAIN}"
     ))
 }
 

@@ -187,6 +187,7 @@ impl World {
         self.repositories.forget(app);
         self.cluster.forget(app);
         self.metrics.forget(app);
+        self.sweep.forget(app);
         lock(&self.memories).remove(app);
         lock(&self.looked_at).remove(app);
         lock(&self.by_kind).retain(|_, apps| {

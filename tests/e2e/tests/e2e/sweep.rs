@@ -2,9 +2,12 @@
 
 use serde_json::Value;
 use serde_json::json;
+use trueup_bed::Audit;
+use trueup_bed::ControllerOptions;
 use trueup_e2e::Scene;
 use trueup_e2e::World;
 use trueup_e2e::controller_options;
+use trueup_e2e::kubectl_with_input;
 use trueup_e2e::manifests::config_map;
 use trueup_e2e::objects;
 
@@ -171,4 +174,71 @@ async fn a_lost_status_loses_no_object() {
     assert!(!lists(&seen, "left"), "{:#}", seen["status"]["resources"]);
     app.without_condition("OrphanedResourceWarning").await;
     scene.expect("configmaps", "config").await;
+}
+
+/// All that the controller needs, but no PodTemplates.
+const ROLES: &str = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: work}
+rules:
+  - apiGroups: ['']
+    resources: [configmaps, componentstatuses, endpoints, events, limitranges, namespaces, nodes, persistentvolumeclaims,
+      persistentvolumes, pods, replicationcontrollers, resourcequotas, secrets, serviceaccounts, services]
+    verbs: ['*']
+  - apiGroups: [admissionregistration.k8s.io, apiextensions.k8s.io, apiregistration.k8s.io, apps, argoproj.io,
+      authentication.k8s.io, authorization.k8s.io, autoscaling, batch, certificates.k8s.io, coordination.k8s.io,
+      discovery.k8s.io, events.k8s.io, flowcontrol.apiserver.k8s.io, networking.k8s.io, node.k8s.io, policy,
+      rbac.authorization.k8s.io, resource.k8s.io, scheduling.k8s.io, storage.k8s.io]
+    resources: ['*']
+    verbs: ['*']
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: work}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: work}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: operators}]
+";
+
+/// What is missing then.
+const FURTHER: &str = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: further}
+rules: [{apiGroups: [''], resources: [podtemplates], verbs: ['*']}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: further}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: further}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: operators}]
+";
+
+#[tokio::test]
+async fn what_may_be_listed_later_is_searched_then_and_nothing_else() {
+    let world: &'static World = Box::leak(Box::new(World::start_for(&["first:operators"]).await));
+    let scene = Scene::new(world, "sweep-later", trueup_e2e::NAMESPACE).await;
+    let apply = ["apply", "--server-side", "-f", "-"];
+    kubectl_with_input(&world.control_plane, &apply, ROLES).await;
+    scene.admin.create(&objects("namespaces", ""), &json!({"metadata": {"name": scene.namespace}})).await;
+    leave_applied(&scene, "left").await;
+    scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
+    let app = scene.create(scene.application()).await;
+    let audit = Audit::of(&world.control_plane).await.unwrap();
+    let mark = audit.mark().await.unwrap();
+    let options = ControllerOptions { user: "first".to_owned(), ..controller_options(&scene.control) };
+    let controller = world.controller(&options).await;
+    let words = ["PodTemplate cannot be listed", "tried again by themselves", "hard refresh"];
+    let seen = app.condition("OrphanedResourceWarning", &words).await;
+    assert!(!lists(&seen, "left"));
+    kubectl_with_input(&world.control_plane, &apply, FURTHER).await;
+    let seen = app.until("the leftover in the inventory", |app| lists(app, "left")).await;
+    assert_eq!(seen["status"]["sync"]["status"], "OutOfSync", "{}", app.brief().await);
+    app.without_condition("OrphanedResourceWarning").await;
+    let log = controller.log();
+    assert_eq!(log.matches("some kinds cannot be listed").count(), 1, "{log}");
+    assert!(log.contains("tried again by themselves") && log.contains("searched for what was left behind"), "{log}");
+    let asked = audit.since(mark).await.unwrap().by("first");
+    assert!(asked.count("list", "podtemplates") >= 2, "refused first, and then not");
+    assert_eq!(asked.count("list", "limitranges"), 1, "what could be listed is not searched again");
 }
