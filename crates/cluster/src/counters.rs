@@ -27,8 +27,10 @@ pub enum Verb {
     DryRun,
     /// A new object.
     Create,
-    /// A JSON patch.
+    /// A JSON patch, or a patch that is merged.
     Patch,
+    /// An object put in the place of another.
+    Replace,
     /// A deletion.
     Delete,
     /// Versions, kinds and schemas.
@@ -88,7 +90,7 @@ pub(crate) struct Tally {
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Get,
         Self::List,
         Self::Watch,
@@ -96,6 +98,7 @@ impl Verb {
         Self::DryRun,
         Self::Create,
         Self::Patch,
+        Self::Replace,
         Self::Delete,
         Self::Discover,
         Self::Claim,
@@ -112,6 +115,7 @@ impl Verb {
             Self::DryRun => "dry_run",
             Self::Create => "create",
             Self::Patch => "patch",
+            Self::Replace => "replace",
             Self::Delete => "delete",
             Self::Discover => "discover",
             Self::Claim => "claim",

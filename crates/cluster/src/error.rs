@@ -248,6 +248,7 @@ fn denied(message: &str) -> Option<&str> {
 enum Words {
     Server(String),
     Secret { at: String },
+    SecretImmutable { at: String },
     Denied { verb: String },
     JsonPatch { at: String },
     Silent { code: u16 },
@@ -259,6 +260,7 @@ impl Words {
         match () {
             () if asked.secret => match denied(&message) {
                 Some(verb) if code == 403 => Self::Denied { verb: verb.to_owned() },
+                _ if code == 422 && message.contains("field is immutable") => Self::SecretImmutable { at },
                 _ => Self::Secret { at },
             },
             () if asked.json_patch && code == 422 => Self::JsonPatch { at },
@@ -275,6 +277,7 @@ impl fmt::Display for Words {
             Self::Secret { at } => {
                 write!(f, "it does not take this Secret{at}; its words may quote secret values and are left out")
             }
+            Self::SecretImmutable { at } => write!(f, "this Secret cannot be changed{at}: field is immutable"),
             Self::Denied { verb } => write!(f, "this account has no permission to {verb} secrets"),
             Self::JsonPatch { at } => {
                 write!(f, "the object has changed meanwhile, or the patched object is not valid{at}")

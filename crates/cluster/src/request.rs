@@ -76,6 +76,10 @@ pub(crate) const JSON: &str = "application/json";
 pub(crate) const APPLY_PATCH: &str = "application/apply-patch+yaml";
 /// A JSON patch.
 pub(crate) const JSON_PATCH: &str = "application/json-patch+json";
+/// A patch that is merged as the kind says.
+pub(crate) const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
+/// A patch that is merged key by key.
+pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 /// One object without spec and status.
 pub(crate) const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 /// A list of such.
@@ -112,14 +116,14 @@ impl Call {
             Verb::Get | Verb::List | Verb::Watch | Verb::Discover => http::Method::GET,
             Verb::Apply | Verb::DryRun | Verb::Patch => http::Method::PATCH,
             Verb::Create | Verb::Claim => http::Method::POST,
-            Verb::Renew => http::Method::PUT,
+            Verb::Replace | Verb::Renew => http::Method::PUT,
             Verb::Delete => http::Method::DELETE,
         }
     }
 
     /// Whether it may only be sent while writes may be under way. The Lease itself is written to come to that.
     fn gated(&self) -> bool {
-        matches!(self.verb, Verb::Apply | Verb::Patch | Verb::Create | Verb::Delete)
+        matches!(self.verb, Verb::Apply | Verb::Patch | Verb::Replace | Verb::Create | Verb::Delete)
     }
 
     fn asked(&self) -> Asked<'_> {

@@ -251,7 +251,7 @@ fn verb(verb: Verb) -> &'static str {
         Verb::Watch => "Watch",
         Verb::Apply | Verb::DryRun | Verb::Patch => "Patch",
         Verb::Create | Verb::Claim => "Create",
-        Verb::Renew => "Update",
+        Verb::Replace | Verb::Renew => "Update",
         Verb::Delete => "Delete",
         Verb::Discover => "Unknown",
     }
