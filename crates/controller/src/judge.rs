@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use trueup_api::{App, ObjectOptions, object_options};
+use trueup_api::{App, Hook, ObjectOptions, object_options};
 use trueup_cluster::{Apply, ClusterError, Kind, Live};
-use trueup_diff::{Comparison, Input, Note, Projection, Schema, compare, is_built_in};
+use trueup_diff::{Comparison, Former, Input, Note, Projection, Schema, compare, is_built_in};
 use trueup_health::Health;
 use trueup_object::{Digest, Gvk, Node, ObjectKey};
 use trueup_render::Target;
@@ -31,6 +31,9 @@ pub(crate) struct Judged {
     /// Git had it at the last successful sync: if it is missing, somebody took it away.
     pub(crate) was_synced: bool,
     pub(crate) options: ObjectOptions,
+    /// What makes it a hook, if it is one: then it is made by a sync and not kept in line.
+    pub(crate) hook: Option<Hook>,
+    pub(crate) wave: i64,
     /// What else is worth saying: who shares a field, what the server would not answer.
     pub(crate) warnings: Vec<String>,
 }
@@ -54,6 +57,8 @@ pub(crate) enum Verdict {
     Unreadable(String),
     /// Git asks not to sync it (`hook: Skip`).
     Skipped,
+    /// It is a hook.
+    Hook,
 }
 
 /// A judgement, and the digest of what it was made from.
@@ -90,12 +95,22 @@ impl Judged {
 
     /// Whether it is as Git says, or is not asked to be.
     pub(crate) fn is_in_line(&self) -> bool {
-        matches!(self.verdict, Verdict::InLine | Verdict::Skipped)
+        matches!(self.verdict, Verdict::InLine | Verdict::Skipped | Verdict::Hook)
     }
 
     /// Whether an apply would help.
     pub(crate) fn wants_apply(&self) -> bool {
         matches!(self.verdict, Verdict::Differs(_) | Verdict::Missing)
+    }
+}
+
+// === impl Frame ===
+
+impl Frame<'_> {
+    /// Managers whose fields are taken over.
+    pub(crate) fn former(&self) -> Former<'_> {
+        let kubectl = self.spec.options.client_side_apply_migration;
+        Former { named: self.migration_manager.as_deref(), kubectl }
     }
 }
 
@@ -148,6 +163,8 @@ async fn look(
         health: None,
         exists: live.is_some(),
         options,
+        hook: trueup_api::hook(target.manifest.node()),
+        wave: trueup_api::wave(target.manifest.node()),
         warnings: Vec::new(),
     };
     if judged.options.skip {
@@ -159,6 +176,10 @@ async fn look(
         Err(Verdict::Forbidden(why)) => judged.verdict = Verdict::Forbidden(why.clone()),
         Err(Verdict::Unreadable(why)) => judged.verdict = Verdict::Unreadable(why.clone()),
         Err(_) => {}
+        Ok(_) if judged.hook.is_some() => {
+            judged.verdict = Verdict::Hook;
+            judged.health = live.and_then(|live| trueup_health::of(&live.node()));
+        }
         Ok(_) => {
             let Some(live) = live else { return judged };
             let node = live.node();
@@ -193,7 +214,7 @@ async fn contrast(frame: &Frame<'_>, memory: &Memory, target: &Target, live: &No
         ignore: &ignored.pointers,
         ignore_managers: &ignored.managers,
         scalers: &scalers,
-        migration_manager: frame.migration_manager.as_deref(),
+        former: frame.former(),
         built_in: is_built_in(&target.gvk.group),
         pending: frame.pending,
         never_synced: frame.never_synced,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use trueup_cluster::{Absent, Apply, Cluster, ClusterError, Kind, Live, Propagation};
-use trueup_diff::{Schema, only_managed_fields_differ, takeover, to_send, without_duplicates};
+use trueup_diff::{Former, Schema, only_managed_fields_differ, takeover, to_send, without_duplicates};
 use trueup_object::{Node, ObjectKey};
 use trueup_render::Target;
 
@@ -37,8 +37,8 @@ pub(crate) struct Order<'a> {
     pub(crate) kind: &'a Kind,
     pub(crate) base: Option<&'a Node>,
     pub(crate) scalers: &'a [&'a str],
-    /// The manager that the migration annotation names.
-    pub(crate) migration_manager: Option<&'a str>,
+    /// Managers whose fields are taken over.
+    pub(crate) former: Former<'a>,
     /// Fields that the server does not know are refused.
     pub(crate) validate: bool,
     /// Leaves of the object that Git gave up are still there and have to go.
@@ -118,7 +118,7 @@ async fn take_over(order: &Order<'_>, live: &Arc<Live>) -> Result<Arc<Live>, Clu
         return Ok(Arc::clone(live));
     }
     let fields =
-        takeover(order.target.manifest.node(), order.base, &node, &Schema::unknown(), order.migration_manager, first);
+        takeover(order.target.manifest.node(), order.base, &node, &Schema::unknown(), order.former, first);
     let Some(fields) = fields else { return Ok(Arc::clone(live)) };
     order.world.metrics.takeovers.inc();
     order.world.cluster.patch_managed_fields(order.kind, &order.target.key, &live.resource_version, &fields).await

@@ -12,7 +12,7 @@ use trueup_object::{FieldSet, Map, Node, Path, Step};
 
 use crate::ignore::{self, Ignore};
 use crate::kinds::Kinds;
-use crate::owners::Owners;
+use crate::owners::{Former, Owners};
 use crate::{ListKind, pause, value};
 
 /// Where client-side apply keeps what it applied.
@@ -42,7 +42,7 @@ pub(crate) struct Base<'a> {
     nodes: Vec<Cow<'a, Node>>,
     /// Leaves that an Apply entry holds for us.
     held: Branch,
-    migration_manager: Option<&'a str>,
+    former: Former<'a>,
     aggregated: bool,
 }
 
@@ -137,13 +137,7 @@ fn is_part_of(part: &Step, whole: &Step) -> bool {
 impl<'a> Base<'a> {
     /// What we are responsible for: what Git said at the last sync, what our own entry holds, and, while we never applied
     /// the object, what former tools declared.
-    pub(crate) fn of(
-        desired: &Node,
-        base: Option<&'a Node>,
-        live: &Node,
-        owners: &Owners,
-        migration_manager: Option<&'a str>,
-    ) -> Self {
+    pub(crate) fn of(desired: &Node, base: Option<&'a Node>, live: &Node, owners: &Owners, former: Former<'a>) -> Self {
         let secret = is_secret(live);
         let mut nodes: Vec<_> = base.into_iter().map(|base| at_version_of(live, Cow::Borrowed(base))).collect();
         let mut held = FieldSet::default();
@@ -157,7 +151,7 @@ impl<'a> Base<'a> {
             }
             for entry in owners.entries().iter().filter(|entry| entry.is_apply()) {
                 let manager = entry.owner.manager.as_str();
-                if FORMER_APPLIERS.contains(&manager) || migration_manager == Some(manager) {
+                if FORMER_APPLIERS.contains(&manager) || former.named == Some(manager) {
                     held = held.union(&owners.readable(entry));
                 }
             }
@@ -169,7 +163,7 @@ impl<'a> Base<'a> {
             }
         }
         let held = Branch { member: false, below: held };
-        Self { nodes, held, migration_manager, aggregated: is_aggregated(desired) }
+        Self { nodes, held, former, aggregated: is_aggregated(desired) }
     }
 
     /// Visits every leaf that we are responsible for and that live has.
@@ -199,7 +193,7 @@ impl<'a> Base<'a> {
 
     /// What is to become of a leaf that Git no longer has.
     pub(crate) fn judge(&self, owners: &Owners, leaf: &Leaf<'_>) -> Verdict {
-        let protected = owners.holding(leaf.path).find(|entry| entry.is_protected(self.migration_manager));
+        let protected = owners.holding(leaf.path).find(|entry| entry.is_protected(self.former));
         if let Some(entry) = protected {
             return Verdict::Shared(entry.owner.manager.clone());
         }

@@ -10,7 +10,7 @@ use crate::base::{Base, Verdict, is_secret};
 use crate::desired::{Here, Purpose, differing};
 use crate::ignore::Pointers;
 use crate::kinds::Kinds;
-use crate::owners::{Entry, MANAGER, Owners};
+use crate::owners::{Entry, Former, MANAGER, Owners};
 use crate::{Projection, Schema, mask, value};
 
 /// All that a comparison needs.
@@ -32,8 +32,8 @@ pub struct Input<'a> {
     pub ignore_managers: &'a [&'a str],
     /// Names of autoscalers beyond the ones that we know.
     pub scalers: &'a [&'a str],
-    /// The former manager that the Application's migration annotation names.
-    pub migration_manager: Option<&'a str>,
+    /// Managers whose fields are taken over.
+    pub former: Former<'a>,
     /// Whether the API server itself serves the kind, not a CRD: only then are quantities compared by value.
     pub built_in: bool,
     /// Whether Git has moved since the last sync: the render's digest is not the baseline's.
@@ -163,7 +163,7 @@ fn is_left_to_managers(input: &Input, owners: &Owners, path: &Path) -> bool {
 
 /// Leaves that we are responsible for and that Git no longer has.
 fn dropped(input: &Input, owners: &Owners, here: &Here<'_>, comparison: &mut Comparison) {
-    let base = Base::of(input.desired, input.base, input.live, owners, input.migration_manager);
+    let base = Base::of(input.desired, input.base, input.live, owners, input.former);
     let walked = base.walk(here.kinds, &here.ignore, input.desired, input.live, &mut |leaf| {
         if leaf.wanted || leaf.inside || leaf.ignored {
             return;

@@ -23,7 +23,7 @@ pub(crate) fn differing_leaves(desired: &Node, answer: &Node, schema: &Schema) -
         ignore: &[],
         ignore_managers: &[],
         scalers: &[],
-        migration_manager: None,
+        former: crate::Former::default(),
         built_in: false,
         pending: false,
         never_synced: false,

@@ -20,7 +20,7 @@ mod value;
 
 pub use compare::{Comparison, Difference, Input, Note, Owner, What, compare, is_built_in};
 pub use mask::{masked, masked_pair};
-pub use owners::{MANAGER, only_managed_fields_differ};
+pub use owners::{Former, MANAGER, only_managed_fields_differ};
 pub use pause::{ANNOTATIONS as PAUSE_ANNOTATIONS, with_pause};
 pub use projection::Projection;
 pub use replicas::to_send;

@@ -13,7 +13,19 @@ pub const MANAGER: &str = "trueup";
 
 /// Former managers whose entries are dropped when an object is taken over. Their Update entries also hold the server's
 /// defaults, so only their Apply entries say what they were responsible for.
-pub const PREDECESSORS: [&str; 4] = ["argocd-controller", "kubectl-client-side-apply", "helm", "before-first-apply"];
+pub const PREDECESSORS: [&str; 4] = ["argocd-controller", KUBECTL, "helm", "before-first-apply"];
+
+/// What client-side apply by kubectl is called.
+const KUBECTL: &str = "kubectl-client-side-apply";
+
+/// Which managers are taken for former ones, whose fields are taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Former<'a> {
+    /// The manager that the Application's migration annotation names.
+    pub named: Option<&'a str>,
+    /// Whether kubectl's client-side apply is one. Otherwise what it holds is left to it, as another applier's.
+    pub kubectl: bool,
+}
 
 /// All entries of one object.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +51,20 @@ pub fn only_managed_fields_differ(a: &Node, b: &Node) -> bool {
         node
     };
     plain(a) == plain(b)
+}
+
+// === impl Former ===
+
+impl Default for Former<'_> {
+    fn default() -> Self {
+        Self { named: None, kubectl: true }
+    }
+}
+
+impl Former<'_> {
+    fn has(self, manager: &str) -> bool {
+        (PREDECESSORS.contains(&manager) && (self.kubectl || manager != KUBECTL)) || self.named == Some(manager)
+    }
 }
 
 // === impl Owners ===
@@ -146,17 +172,21 @@ impl Entry {
     }
 
     /// Whether a takeover drops this entry: what a former manager wrote to the object itself.
-    pub(crate) fn is_of_predecessor(&self, migration_manager: Option<&str>) -> bool {
+    pub(crate) fn is_of_predecessor(&self, former: Former<'_>) -> bool {
         let manager = self.owner.manager.as_str();
-        self.owner.subresource.is_empty()
-            && manager != MANAGER
-            && (PREDECESSORS.contains(&manager) || migration_manager == Some(manager))
+        self.owner.subresource.is_empty() && manager != MANAGER && former.has(manager)
+    }
+
+    /// Whether it is kubectl's, and left to it.
+    pub(crate) fn is_kept(&self, former: Former<'_>) -> bool {
+        self.owner.manager == KUBECTL && !former.has(KUBECTL)
     }
 
     /// Whether what this entry holds is never taken from it: another applier's, or written through a subresource.
-    pub(crate) fn is_protected(&self, migration_manager: Option<&str>) -> bool {
+    pub(crate) fn is_protected(&self, former: Former<'_>) -> bool {
         !self.owner.subresource.is_empty()
-            || (self.is_apply() && !self.is_ours() && !self.is_of_predecessor(migration_manager))
+            || (self.is_apply() && !self.is_ours() && !self.is_of_predecessor(former))
+            || self.is_kept(former)
     }
 }
 
@@ -223,8 +253,14 @@ mod tests {
             ("kubectl", "Update", "scale", false, true),
         ] {
             let entry = entry(manager, operation, subresource);
-            assert_eq!(entry.is_of_predecessor(Some("former")), dropped, "{manager} {operation} {subresource}");
-            assert_eq!(entry.is_protected(Some("former")), protected, "{manager} {operation} {subresource}");
+            let former = Former { named: Some("former"), kubectl: true };
+            assert_eq!(entry.is_of_predecessor(former), dropped, "{manager} {operation} {subresource}");
+            assert_eq!(entry.is_protected(former), protected, "{manager} {operation} {subresource}");
+            // kubectl's own is left to it where nobody migrates, and nobody else's.
+            let kept = Former { kubectl: false, ..former };
+            let kubectls = manager == KUBECTL;
+            assert_eq!(entry.is_of_predecessor(kept), dropped && !kubectls, "{manager}");
+            assert_eq!(entry.is_protected(kept), protected || kubectls, "{manager}");
         }
     }
 

@@ -91,7 +91,7 @@ mod tests {
             ignore: &[],
             ignore_managers: &[],
             scalers: &[],
-            migration_manager: None,
+            former: crate::Former::default(),
             built_in: false,
             pending: true,
             never_synced: false,
@@ -104,7 +104,7 @@ mod tests {
         let desired = application("{}", "");
         for live in adopted() {
             assert_eq!(differing(&desired, &live, None), ["/metadata/annotations/old"], "{live:?}");
-            let taken = takeover(&desired, None, &live, &Schema::unknown(), None, true);
+            let taken = takeover(&desired, None, &live, &Schema::unknown(), crate::Former::default(), true);
             let ours = taken.iter().flat_map(|list| list.as_list().unwrap_or_default());
             let mut ours = ours.filter(|entry| entry.str_at(&["manager"]) == Some("trueup"));
             let entry = String::from_utf8(ours.next().unwrap().to_json()).unwrap();

@@ -9,7 +9,7 @@ use trueup_object::{FieldSet, Map, Node, Path, Step};
 use crate::base::{Base, Verdict};
 use crate::ignore::Ignore;
 use crate::kinds::Kinds;
-use crate::owners::{Entry, Owners};
+use crate::owners::{Entry, Former, Owners};
 use crate::{ListKind, MANAGER, Schema, replicas};
 
 /// What is to change hands.
@@ -32,11 +32,11 @@ pub fn takeover(
     base: Option<&Node>,
     live: &Node,
     schema: &Schema,
-    migration_manager: Option<&str>,
+    former: Former<'_>,
     first: bool,
 ) -> Option<Node> {
     let owners = Owners::of(live);
-    let mut taken = taken(desired, base, live, schema, &owners, migration_manager);
+    let mut taken = taken(desired, base, live, schema, &owners, former);
     let first = first || owners.ours().is_none();
     if !taken.needed && !first {
         return None;
@@ -44,13 +44,17 @@ pub fn takeover(
     if first && taken.leaves.is_empty() {
         // Nothing is known of a base. A list without any entry is no list to the server, which then keeps the old one;
         // so we claim what the apply will give us anyway.
-        taken.leaves = self::taken(desired, Some(desired), live, schema, &owners, migration_manager).leaves;
+        taken.leaves = self::taken(desired, Some(desired), live, schema, &owners, former).leaves;
     }
     let before = live.list_at(&["metadata", "managedFields"]);
     let version = live.str_at(&["apiVersion"]).unwrap_or_default();
     let mut after: Vec<Node> = Vec::new();
     for (entry, raw) in owners.entries().iter().zip(before) {
-        if entry.is_of_predecessor(migration_manager) {
+        if entry.is_of_predecessor(former) {
+            continue;
+        }
+        if entry.is_kept(former) {
+            after.push(raw.clone());
             continue;
         }
         after.extend(kept(entry, raw, &taken, version));
@@ -78,11 +82,11 @@ fn taken(
     live: &Node,
     schema: &Schema,
     owners: &Owners,
-    migration_manager: Option<&str>,
+    former: Former<'_>,
 ) -> Taken {
     let evidence = owners.evidence();
     let kinds = Kinds::root(&evidence, schema, is_without_domain(live));
-    let base = Base::of(desired, base, live, owners, migration_manager);
+    let base = Base::of(desired, base, live, owners, former);
     let mut taken = Taken::default();
     base.walk(kinds, &Ignore::default(), desired, live, &mut |leaf| {
         if leaf.inside {

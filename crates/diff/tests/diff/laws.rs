@@ -299,10 +299,10 @@ proptest! {
     fn taking_over_twice_changes_nothing(ours in specs(), theirs in specs(), before in specs()) {
         let schema = schema();
         let (desired, live, base) = (ours.manifest(), theirs.stored(), before.manifest());
-        if let Some(entries) = takeover(&desired, Some(&base), &live, &schema, None, true) {
+        if let Some(entries) = takeover(&desired, Some(&base), &live, &schema, trueup_diff::Former::default(), true) {
             let mut taken = live.clone();
             taken.set_at(&["metadata", "managedFields"], entries);
-            prop_assert_eq!(takeover(&desired, Some(&base), &taken, &schema, None, true), None);
+            prop_assert_eq!(takeover(&desired, Some(&base), &taken, &schema, trueup_diff::Former::default(), true), None);
         }
     }
 }

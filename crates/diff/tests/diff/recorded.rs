@@ -132,7 +132,7 @@ fn the_server_took_what_takeover_writes() {
     for case in CASES {
         let data = read(case.name);
         let (desired, live) = (data.get("desired").unwrap(), data.get("live").unwrap());
-        let list = takeover(desired, data.get("base"), live, &schema(desired), None, false);
+        let list = takeover(desired, data.get("base"), live, &schema(desired), trueup_diff::Former::default(), false);
         let taken = data.get("taken").map(|taken| taken.at(&["metadata", "managedFields"]).unwrap());
         match (&list, taken) {
             (None, None) => {}

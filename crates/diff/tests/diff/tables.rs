@@ -1,6 +1,6 @@
 //! Tables: one object, written by hand, and what a comparison says of it.
 
-use trueup_diff::{Input, Projection, Schema, compare, takeover, without_duplicates};
+use trueup_diff::{Former, Input, Projection, Schema, compare, takeover, without_duplicates};
 use trueup_object::Node;
 
 use crate::support::{input, told, yaml};
@@ -509,7 +509,7 @@ fn comparisons() {
             ignore: &texts(&case, "ignore"),
             ignore_managers: &texts(&case, "managers"),
             scalers: &texts(&case, "scalers"),
-            migration_manager: case.str_at(&["migrate"]),
+            former: Former { named: case.str_at(&["migrate"]), ..Former::default() },
             built_in: case.get("built_in").is_some(),
             ..input(&desired, &live, &schema)
         });
@@ -772,13 +772,14 @@ fn takeovers() {
         let (live, desired) = (live(&document), object(&yaml(case.desired)));
         let base = object(&yaml(case.base));
         let schema = Schema::unknown();
-        let list = takeover(&desired, Some(&base), &live, &schema, Some("former"), case.first);
+        let former = Former { named: Some("former"), ..Former::default() };
+        let list = takeover(&desired, Some(&base), &live, &schema, former, case.first);
         let after = case.after.map(|after| yaml(after).as_list().unwrap().to_vec());
         assert_eq!(list.as_ref().map(entries), after, "{}", case.name);
         if let Some(list) = list {
             let mut taken = live.clone();
             taken.set_at(&["metadata", "managedFields"], list);
-            let again = takeover(&desired, Some(&base), &taken, &schema, Some("former"), case.first);
+            let again = takeover(&desired, Some(&base), &taken, &schema, former, case.first);
             assert_eq!(again, None, "{}: once is enough", case.name);
         }
     }
@@ -799,7 +800,7 @@ metadata:
     );
     let desired = yaml("{apiVersion: example.dev/v2, spec: {new: 1}}");
     let base = yaml(r#"{apiVersion: example.dev/v2, metadata: {labels: {l: "1"}}, spec: {new: 1, gone: 2}}"#);
-    let list = takeover(&desired, Some(&base), &live, &Schema::unknown(), None, false).unwrap();
+    let list = takeover(&desired, Some(&base), &live, &Schema::unknown(), Former::default(), false).unwrap();
     let told: Vec<_> = list
         .as_list()
         .unwrap()

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use trueup_api::{App, Application, Consent, object_options};
 use trueup_cluster::{Apply, Kind, Live};
 use trueup_diff::{
-    Comparison, Difference, Input, Note, Projection, Schema, What, compare, is_built_in, masked, masked_pair, to_send,
+    Comparison, Former, Difference, Input, Note, Projection, Schema, What, compare, is_built_in, masked, masked_pair, to_send,
     without_duplicates,
 };
 use trueup_object::{Gvk, Node, ObjectKey, yaml};
@@ -61,7 +61,7 @@ pub(super) struct Frame<'a> {
     tracking_name: &'a str,
     kinds: &'a HashMap<Gvk, Kind>,
     scalers: Vec<&'a str>,
-    migration_manager: Option<&'a str>,
+    former: Former<'a>,
     synced: &'a Synced,
     base: &'a Base,
 }
@@ -86,7 +86,10 @@ impl<'a> Frame<'a> {
             tracking_name,
             kinds,
             scalers: application.meta.scalers().collect(),
-            migration_manager: application.meta.migration_manager(),
+            former: Former {
+                named: application.meta.migration_manager(),
+                kubectl: app.options.client_side_apply_migration,
+            },
             synced,
             base,
         }
@@ -181,7 +184,7 @@ impl<'a> Frame<'a> {
             ignore: &ignored.pointers,
             ignore_managers: &ignored.managers,
             scalers: &self.scalers,
-            migration_manager: self.migration_manager,
+            former: self.former,
             built_in: is_built_in(&target.gvk.group),
             pending: self.synced.pending,
             never_synced: self.synced.never,
