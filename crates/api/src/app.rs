@@ -47,8 +47,6 @@ pub struct App {
     pub retry: Option<Retry>,
     /// Fields whose differences do not count.
     pub ignore: Vec<IgnoreRule>,
-    /// How long a sync, its waves and its hooks may take.
-    pub deadlines: Deadlines,
     /// How many syncs the history keeps.
     pub history_limit: usize,
     /// What is not honoured.
@@ -182,7 +180,6 @@ impl App {
             options: SyncOptions::read(&policy.sync_options),
             retry,
             ignore,
-            deadlines: Deadlines::read(meta),
             history_limit: history_limit.min(HISTORY_MAX),
             unsupported,
             compared_to: ComparedTo {
@@ -527,15 +524,18 @@ mod tests {
             app(r#"{"automated": {"enabled": true, "prune": true, "selfHeal": true, "allowEmpty": true}}"#).automated,
             Some(Automated { prune: true, self_heal: true, allow_empty: true })
         );
-        let retry =
-            app(r#"{"retry": {"limit": 3, "backoff": {"duration": "10", "factor": 3, "maxDuration": "1m30s"}}}"#).retry;
+        let retry = app(
+            r#"{"retry": {"limit": 3, "backoff": {"duration": "10", "factor": 3, "maxDuration": "1m30s"}, "refresh": true}}"#,
+        )
+        .retry;
         assert_eq!(
             retry,
             Some(Retry {
                 limit: 3,
                 duration: Duration::from_secs(10),
                 factor: 3,
-                max_duration: Duration::from_secs(90)
+                max_duration: Duration::from_secs(90),
+                refresh: true
             })
         );
         assert_eq!(app(r#"{"retry": {}}"#).retry, Some(Retry { limit: 0, ..Retry::default() }));
@@ -554,10 +554,10 @@ mod tests {
             App::new(&spec(json), &Meta { annotations, ..Meta::default() }).unwrap()
         };
         let app = annotated(&[(SYNC_DEADLINE, "10m"), (PAUSE_UNTIL, "2026-11-24T10:00:00Z")]);
-        assert_eq!((app.deadlines.sync, app.unsupported), (Some(Duration::from_mins(10)), Vec::new()));
+        assert_eq!(app.unsupported, []);
         let app = annotated(&[(SYNC_DEADLINE, "soon"), (PAUSE_UNTIL, "soon")]);
         let fields: Vec<&str> = app.unsupported.iter().map(|unsupported| unsupported.field.as_str()).collect();
-        assert_eq!((app.deadlines.sync, fields), (None, vec![SYNC_DEADLINE, PAUSE_UNTIL]));
+        assert_eq!(fields, [SYNC_DEADLINE, PAUSE_UNTIL]);
         assert!(app.unsupported.iter().all(|unsupported| !unsupported.stops));
     }
 

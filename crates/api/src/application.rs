@@ -13,6 +13,7 @@ use trueup_object::{Digest, Node};
 use crate::annotations;
 use crate::app::{App, SpecError, SpecErrors};
 use crate::crd;
+use crate::deadlines::Deadlines;
 use crate::operation::Operation;
 use crate::spec::ApplicationSpec;
 use crate::status::Status;
@@ -327,6 +328,11 @@ impl Meta {
             annotations::BACKGROUND_FINALIZER => Some(Cascade::Background),
             _ => None,
         })
+    }
+
+    /// How long its syncs, their waves and their hooks may take.
+    pub fn deadlines(&self) -> Deadlines {
+        Deadlines::read(self)
     }
 
     /// The autoscalers that it names beyond the ones that are known.

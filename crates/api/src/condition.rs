@@ -20,6 +20,13 @@ pub const EXCLUDED_RESOURCE_WARNING: &str = "ExcludedResourceWarning";
 pub const ORPHANED_RESOURCE_WARNING: &str = "OrphanedResourceWarning";
 /// The comparison is good, but there is something to know about it. Ours: Argo CD has no such type.
 pub const COMPARISON_WARNING: &str = "ComparisonWarning";
+/// A sync goes on, but there is something to know about it. Ours: Argo CD has no such type.
+pub const SYNC_WARNING: &str = "SyncWarning";
+
+/// Automated sync waits for other applications, or cannot wait for them. Ours: Argo CD has no such type.
+pub const DEPENDENCY_WARNING: &str = "DependencyWarning";
+/// Somebody paused the application. Ours: Argo CD has no such type.
+pub const PAUSED_INFO: &str = "PausedInfo";
 
 /// The end of an operation that did everything.
 pub const SYNCED: &str = "successfully synced (all tasks run)";
@@ -33,6 +40,9 @@ pub const SYNC_INVALID: &str = "one or more synchronization tasks are not valid"
 pub const TERMINATED: &str = "Operation terminated";
 /// The end of an operation that asks for nothing.
 pub const NO_OPERATION: &str = "Invalid operation request: no operation specified";
+
+/// A sync window of the project holds an operation up.
+pub const SYNC_WINDOW: &str = "Sync operation blocked by sync window";
 
 /// The project of an Application is not there.
 pub fn project_missing(project: &str) -> String {
@@ -59,6 +69,23 @@ pub fn kind_not_permitted(group: &str, kind: &str, project: &str) -> String {
 /// There is no cluster of this name.
 pub fn no_such_cluster(name: &str) -> String {
     format!("there are no clusters with this name: {name}")
+}
+
+/// Another application holds an object, and the options say that a sync fails then (`FailOnSharedResource=true`).
+pub fn shared_resource_found(message: &str) -> String {
+    format!("Shared resource found: {message}")
+}
+
+/// There are objects in the destination namespace that no application has.
+pub fn orphaned_resources(count: usize) -> String {
+    format!("Application has {count} orphaned resources")
+}
+
+/// The project names service accounts to deploy as, but none for this cluster and namespace.
+pub fn no_service_account(server: &str, namespace: &str) -> String {
+    format!(
+        "failed to find a matching service account to impersonate: no matching service account found for destination server {server} and namespace {namespace}"
+    )
 }
 
 /// Automated sync would delete every object of the application.

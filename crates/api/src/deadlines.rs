@@ -1,7 +1,7 @@
 //! How long a sync, one of its waves and one of its hooks may take: annotations of an Application, and of a hook.
 //!
 //! There is none unless somebody sets it. What is no duration, or is 0, counts as absent, with a warning. Entry points:
-//! [`Deadlines::read`], and [`hook_deadline`] for what a hook says itself.
+//! [`Meta::deadlines`], and [`hook_deadline`] for what a hook says itself.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub(crate) fn warning(annotation: &'static str, text: &str) -> Option<Unsupporte
 
 impl Deadlines {
     /// The deadlines that an Application's annotations say.
-    pub fn read(meta: &Meta) -> Self {
+    pub(crate) fn read(meta: &Meta) -> Self {
         let deadline = |annotation: &str| meta.annotations.get(annotation).and_then(|text| read(text));
         Self { sync: deadline(SYNC_DEADLINE), wave: deadline(WAVE_DEADLINE), hook: deadline(HOOK_DEADLINE) }
     }

@@ -1,6 +1,6 @@
 //! Go's durations (`1h30m`, `1.5s`), and a bare number as seconds, as Argo CD reads its backoffs.
 //!
-//! Entry point: [`parse`].
+//! Entry points: [`parse`] and [`duration_text`], which prints what [`parse`] reads.
 
 use std::time::Duration;
 
@@ -34,9 +34,40 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
     (!text.is_empty() && text != "+" && seconds <= SECONDS_MAX).then(|| Duration::from_secs_f64(seconds))
 }
 
+/// A duration as people write it: `90m` is `1h30m`, and what is 0 is left out.
+pub fn duration_text(duration: Duration) -> String {
+    let (seconds, nanoseconds) = (duration.as_secs(), duration.subsec_nanos());
+    let fraction = if nanoseconds > 0 { format!(".{nanoseconds:09}") } else { String::new() };
+    let last = format!("{}{}", seconds % 60, fraction.trim_end_matches('0'));
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    let whole = |count: u64, unit: &str| if count > 0 { format!("{count}{unit}") } else { String::new() };
+    let before = whole(hours, "h") + &whole(minutes, "m");
+    if last == "0" && !before.is_empty() { before } else { format!("{before}{last}s") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn prints_what_it_reads() {
+        for (milliseconds, text) in [
+            (0, "0s"),
+            (5_000, "5s"),
+            (90_000, "1m30s"),
+            (180_000, "3m"),
+            (3_600_000, "1h"),
+            (5_400_000, "1h30m"),
+            (3_605_000, "1h5s"),
+            (360_000_000, "100h"),
+            (1_500, "1.5s"),
+            (60_001, "1m0.001s"),
+        ] {
+            let duration = Duration::from_millis(milliseconds);
+            assert_eq!(duration_text(duration), text);
+            assert_eq!(parse(text), Some(duration));
+        }
+    }
 
     #[test]
     fn reads_durations_as_go_does() {

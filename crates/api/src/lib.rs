@@ -43,6 +43,7 @@ pub use application::{Application, Cascade, Manager, Meta, ReadError, Refresh};
 pub use deadlines::{Deadlines, hook_deadline};
 pub use depends_on::{Dependency, DependsOn, DependsOnError, Readiness, Which};
 pub use drift::{Drift, DriftEvent, DriftField};
+pub use duration::duration_text;
 pub use hook::{DeletePolicy, Hook, HookPhase, hook, wave};
 pub use namespaces::NamespacePatterns;
 pub use operation::{Operation, OperationInitiator, SyncOperation, SyncResource};

@@ -4,6 +4,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use trueup_object::ObjectKey;
 
 use crate::source::{ApplicationSource, NameValue};
 use crate::spec::{RetryStrategy, is_zero};
@@ -118,6 +119,18 @@ pub struct SyncResource {
     pub namespace: String,
 }
 
+// === impl SyncResource ===
+
+impl SyncResource {
+    /// Whether this object is meant; without a namespace the one of any.
+    pub fn matches(&self, key: &ObjectKey) -> bool {
+        self.group == key.group.as_str()
+            && self.kind == key.kind.as_str()
+            && self.name == key.name.as_str()
+            && (self.namespace.is_empty() || self.namespace == key.namespace.as_str())
+    }
+}
+
 // === impl OperationInitiator ===
 
 impl OperationInitiator {
@@ -133,5 +146,40 @@ impl RetryStrategy {
     /// Whether nothing is set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_object_is_named_exactly() {
+        let web = ObjectKey::new("apps", "Deployment", "shop", "web");
+        let namespace = ObjectKey::new("", "Namespace", "", "shop");
+        for (json, key, meant) in [
+            (r#"{"group": "apps", "kind": "Deployment", "name": "web", "namespace": "shop"}"#, &web, true),
+            (r#"{"group": "apps", "kind": "Deployment", "name": "web"}"#, &web, true),
+            (r#"{"group": "apps", "kind": "Deployment", "name": "web", "namespace": "other"}"#, &web, false),
+            (r#"{"kind": "Deployment", "name": "web"}"#, &web, false),
+            (r#"{"group": "apps", "kind": "StatefulSet", "name": "web"}"#, &web, false),
+            (r#"{"group": "apps", "kind": "Deployment", "name": "we*"}"#, &web, false),
+            (r#"{"group": "apps", "kind": "Deployment", "name": ""}"#, &web, false),
+            (r#"{"kind": "Namespace", "name": "shop"}"#, &namespace, true),
+            (r#"{"kind": "Namespace", "name": "shop", "namespace": "shop"}"#, &namespace, false),
+        ] {
+            let resource: SyncResource = serde_json::from_str(json).unwrap();
+            assert_eq!(resource.matches(key), meant, "{json}");
+        }
+    }
+
+    #[test]
+    fn keeps_who_asks_what_for_and_how_it_is_retried() {
+        let text = r#"{"sync":{"revision":"main"},"initiatedBy":{"username":"me","automated":true},"info":[{"name":"Reason","value":"a"}],"retry":{"limit":3,"backoff":{"duration":"5s"},"refresh":true}}"#;
+        let operation: Operation = serde_json::from_str(text).unwrap();
+        assert_eq!((operation.initiated_by.username.as_str(), operation.initiated_by.automated), ("me", true));
+        assert_eq!((operation.info[0].name.as_str(), operation.info[0].value.as_str()), ("Reason", "a"));
+        assert!(operation.retry.read().refresh && operation.retry.read().limit == 3);
+        assert_eq!(serde_json::to_string(&operation).unwrap(), text);
     }
 }

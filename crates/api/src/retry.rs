@@ -22,6 +22,8 @@ pub struct Retry {
     pub factor: u32,
     /// The longest wait.
     pub max_duration: Duration,
+    /// Each try takes the newest revision.
+    pub refresh: bool,
 }
 
 // === impl Retry ===
@@ -34,6 +36,7 @@ impl Default for Retry {
             duration: Duration::from_secs(5),
             factor: 2,
             max_duration: Duration::from_mins(3),
+            refresh: false,
         }
     }
 }
@@ -52,6 +55,7 @@ impl RetryStrategy {
             factor: backoff.factor.map_or(default.factor, |factor| u32::try_from(factor.max(1)).unwrap_or(u32::MAX)),
             // As upstream: no longest wait at all.
             max_duration: if max_duration.is_zero() { Duration::MAX } else { max_duration },
+            refresh: self.refresh,
         }
     }
 

@@ -85,7 +85,13 @@ mod tests {
         assert_eq!(retry_wait(&still, 3), Some(5 * SECOND));
         let none = Retry { duration: Duration::ZERO, ..Retry::default() };
         assert_eq!(retry_wait(&none, 3), Some(SECOND));
-        let huge = Retry { limit: -1, duration: Duration::MAX, factor: u32::MAX, max_duration: Duration::MAX };
+        let huge = Retry {
+            limit: -1,
+            duration: Duration::MAX,
+            factor: u32::MAX,
+            max_duration: Duration::MAX,
+            ..Retry::default()
+        };
         assert_eq!(retry_wait(&huge, 9), Some(Duration::MAX));
     }
 

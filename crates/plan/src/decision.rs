@@ -668,7 +668,7 @@ mod tests {
 
     prop_compose! {
         fn any_retry()(limit in -1_i64..7, duration in any_duration(), factor in 0_u32..4, max_duration in any_duration()) -> Retry {
-            Retry { limit, duration, factor, max_duration }
+            Retry { limit, duration, factor, max_duration, refresh: false }
         }
     }
 
