@@ -108,6 +108,7 @@ async fn an_application_is_created_changed_and_deleted() {
     let dry: Value = serde_json::from_str(&dry.with(0)).unwrap();
     assert_eq!(dry["spec"]["project"], "default", "{dry:#}");
     assert_eq!(dry["metadata"]["uid"], Value::Null, "{dry:#}");
+    trueup(&scene, &format!("{create} --directory-include {{")).await.fails(2, &["include '{' is not a valid glob"]);
     trueup(&scene, "app get cli-made").await.fails(2, &["there is no Application"]);
 
     trueup(&scene, &create).await.with(0);
