@@ -14,6 +14,7 @@ use trueup_health::Health;
 use trueup_object::{Digest, Gvk, Node, ObjectKey};
 use trueup_render::Target;
 
+use crate::depends::{self, Child};
 use crate::memory::Memory;
 use crate::world::World;
 
@@ -80,6 +81,8 @@ pub(crate) struct Frame<'a> {
     /// Git says something else than at the last successful sync.
     pub(crate) pending: bool,
     pub(crate) never_synced: bool,
+    /// An operation is under way, which goes by how child Applications are.
+    pub(crate) operates: bool,
 }
 
 // === impl Judged ===
@@ -129,14 +132,19 @@ pub(crate) async fn judge(
         live.and_then(|live| self::holder(frame.world, frame.name, &target.key, live))
     });
     recall(frame.world, memory, target);
+    let child = if frame.operates { Child::of(frame.world, &target.key) } else { None };
     let cause = cause(frame, memory, target, kind.is_ok(), live, holder.as_deref());
+    let cause = match &child {
+        Some(child) => Digest::of_parts([cause.to_string(), child.cause(frame.world)]),
+        None => cause,
+    };
     if let Some(remembered) = memory.judged.get(&target.key)
         && remembered.cause == cause
     {
         return Arc::clone(&remembered.judged);
     }
     frame.world.metrics.comparisons.inc();
-    let judged = Arc::new(look(frame, memory, target, kind, live, holder).await);
+    let judged = Arc::new(look(frame, memory, target, kind, live, holder, child.as_ref()).await);
     // What could not be known is looked at again next time.
     if matches!(judged.verdict, Verdict::Unserved(_) | Verdict::Unreadable(_) | Verdict::Forbidden(_)) {
         memory.judged.remove(&target.key);
@@ -153,6 +161,7 @@ async fn look(
     kind: &Result<Kind, Verdict>,
     live: Option<&Arc<Live>>,
     holder: Option<Arc<str>>,
+    child: Option<&Child>,
 ) -> Judged {
     let options = object_options(target.manifest.node());
     let mut judged = Judged {
@@ -183,7 +192,7 @@ async fn look(
         Ok(_) => {
             let Some(live) = live else { return judged };
             let node = live.node();
-            judged.health = trueup_health::of(&node);
+            judged.health = health(frame, &target.key, child, &node);
             judged.verdict = if let Some(holder) = holder {
                 Verdict::HeldBy(holder)
             } else {
@@ -194,6 +203,15 @@ async fn look(
         }
     }
     judged
+}
+
+/// How an object fares, if that can be said of its kind; nothing of the application itself, whose health is that of the others.
+fn health(frame: &Frame<'_>, key: &ObjectKey, child: Option<&Child>, live: &Node) -> Option<Health> {
+    let said = trueup_health::of(live).filter(|_| !depends::is_itself(frame.world, frame.name, key))?;
+    Some(match child {
+        Some(child) => child.health(frame.world, live, said),
+        None => said,
+    })
 }
 
 /// Compares one object, with the kind's schema if it is needed.
@@ -216,6 +234,7 @@ async fn contrast(frame: &Frame<'_>, memory: &Memory, target: &Target, live: &No
         scalers: &scalers,
         former: frame.former(),
         built_in: is_built_in(&target.gvk.group),
+        client_side: false,
         pending: frame.pending,
         never_synced: frame.never_synced,
     };

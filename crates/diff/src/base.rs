@@ -166,6 +166,12 @@ impl<'a> Base<'a> {
         Self { nodes, held, former, aggregated: is_aggregated(desired) }
     }
 
+    /// The same with what Git says is to go.
+    pub(crate) fn declaring(mut self, declared: Option<&'a Node>) -> Self {
+        self.nodes.extend(declared.map(Cow::Borrowed));
+        self
+    }
+
     /// Visits every leaf that we are responsible for and that live has.
     pub(crate) fn walk(
         &self,
@@ -423,6 +429,11 @@ impl Leaf<'_> {
     /// Whether live still has what was applied, or we hold it.
     pub(crate) fn is_still_ours(&self) -> bool {
         self.held || self.item || self.has_base_value()
+    }
+
+    /// Whether our own entry holds it.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held
     }
 
     fn has_base_value(&self) -> bool {

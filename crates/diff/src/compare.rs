@@ -8,6 +8,7 @@ use trueup_object::{Node, Path};
 
 use crate::base::{Base, Verdict, is_secret};
 use crate::desired::{Here, Purpose, differing};
+use crate::directives::{declared, has_directives, without_directives};
 use crate::ignore::Pointers;
 use crate::kinds::Kinds;
 use crate::owners::{Entry, Former, MANAGER, Owners};
@@ -36,6 +37,8 @@ pub struct Input<'a> {
     pub former: Former<'a>,
     /// Whether the API server itself serves the kind, not a CRD: only then are quantities compared by value.
     pub built_in: bool,
+    /// Whether it is written by client-side apply: strategic directives in `desired` are words to that, and no fields.
+    pub client_side: bool,
     /// Whether Git has moved since the last sync: the render's digest is not the baseline's.
     pub pending: bool,
     /// Whether the application was never synced.
@@ -136,13 +139,22 @@ pub fn is_built_in(group: &str) -> bool {
 
 /// Compares one object.
 pub fn compare(input: &Input) -> Comparison {
+    if input.client_side && has_directives(input.desired) {
+        let (plain, declared) = (without_directives(input.desired), declared(input.desired));
+        return contrast(&Input { desired: &plain, ..*input }, Some(&declared));
+    }
+    contrast(input, None)
+}
+
+/// The comparison itself. `declared` holds what directives take away.
+fn contrast(input: &Input, declared: Option<&Node>) -> Comparison {
     let owners = Owners::of(input.live);
     let evidence = owners.evidence();
     let kinds = Kinds::root(&evidence, input.schema, input.built_in);
     let pointers = Pointers::new(input.ignore);
     let here = Here { kinds, ignore: pointers.root() };
     let mut comparison = differing(input, &owners, &here, Purpose::Verdict);
-    dropped(input, &owners, &here, &mut comparison);
+    dropped(input, &owners, &here, declared, &mut comparison);
     comparison.differences.retain(|difference| !is_left_to_managers(input, &owners, &difference.path));
     comparison.differences.sort_by(|a, b| a.path.cmp(&b.path));
     comparison
@@ -150,7 +162,7 @@ pub fn compare(input: &Input) -> Comparison {
 
 /// Whether a manager whose fields never count owns what is at `path`, alone or with others. Who owns only something in it
 /// does not: the rest is not theirs to hide. Neither do we: what we applied is what Git said.
-fn is_left_to_managers(input: &Input, owners: &Owners, path: &Path) -> bool {
+pub(crate) fn is_left_to_managers(input: &Input, owners: &Owners, path: &Path) -> bool {
     // Most objects have no such rule: their entries are not looked through once more.
     !input.ignore_managers.is_empty()
         && owners.holding(path).any(|entry| {
@@ -162,8 +174,8 @@ fn is_left_to_managers(input: &Input, owners: &Owners, path: &Path) -> bool {
 // === what Git dropped ===
 
 /// Leaves that we are responsible for and that Git no longer has.
-fn dropped(input: &Input, owners: &Owners, here: &Here<'_>, comparison: &mut Comparison) {
-    let base = Base::of(input.desired, input.base, input.live, owners, input.former);
+fn dropped(input: &Input, owners: &Owners, here: &Here<'_>, declared: Option<&Node>, comparison: &mut Comparison) {
+    let base = Base::of(input.desired, input.base, input.live, owners, input.former).declaring(declared);
     let walked = base.walk(here.kinds, &here.ignore, input.desired, input.live, &mut |leaf| {
         if leaf.wanted || leaf.inside || leaf.ignored {
             return;

@@ -25,6 +25,7 @@ pub(crate) fn differing_leaves(desired: &Node, answer: &Node, schema: &Schema) -
         scalers: &[],
         former: crate::Former::default(),
         built_in: false,
+        client_side: false,
         pending: false,
         never_synced: false,
     };

@@ -51,8 +51,10 @@ impl<'a> Ignore<'a> {
 
     fn step(&self, leads: impl Fn(&str) -> bool) -> Self {
         let follow = |rest: &&'a [String]| match rest.split_first() {
+            // Below what is ignored everything is.
+            None => Some(*rest),
             Some((first, rest)) if leads(first) => Some(rest),
-            _ => None,
+            Some(_) => None,
         };
         Self { rests: self.rests.iter().filter_map(follow).collect() }
     }

@@ -93,6 +93,7 @@ mod tests {
             scalers: &[],
             former: crate::Former::default(),
             built_in: false,
+            client_side: false,
             pending: true,
             never_synced: false,
         };

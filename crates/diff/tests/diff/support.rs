@@ -19,6 +19,7 @@ pub(crate) fn input<'a>(desired: &'a Node, live: &'a Node, schema: &'a Schema) -
         ignore: &[],
         ignore_managers: &[],
         scalers: &[],
+        client_side: false,
         former: trueup_diff::Former::default(),
         built_in: true,
         pending: false,

@@ -186,6 +186,7 @@ impl<'a> Frame<'a> {
             scalers: &self.scalers,
             former: self.former,
             built_in: is_built_in(&target.gvk.group),
+            client_side: false,
             pending: self.synced.pending,
             never_synced: self.synced.never,
         };
