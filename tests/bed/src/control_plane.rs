@@ -26,6 +26,8 @@ use crate::Error;
 use crate::Result;
 use crate::orders::Orders;
 use crate::tools;
+use crate::wait::Deadline;
+use crate::wait::until;
 
 /// How long a start or restart may take: 3 to 6 seconds on an idle machine, but it may be compiling.
 const START_DEADLINE: Duration = Duration::from_mins(2);
@@ -154,6 +156,18 @@ impl ControlPlane {
         let kubeconfig = Kubeconfig::read_from(self.user_kubeconfig(user)?)?;
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         Ok(Client::try_from(config)?)
+    }
+
+    /// Waits until definitions are served; `which` names them in kubectl's words.
+    pub async fn established(&self, which: &[&str]) -> Result<()> {
+        let arguments = [&["wait", "--for=condition=Established", "--timeout=30s"], which].concat();
+        // kubectl gives up on one whose status nobody has written yet.
+        until("the definitions to be served", Deadline::LONG, async || {
+            let output = self.kubectl(&arguments).await.map_err(|error| error.to_string())?;
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            if output.status.success() { Ok(()) } else { Err(said) }
+        })
+        .await
     }
 
     /// Runs kubectl as the administrator.

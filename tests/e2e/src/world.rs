@@ -77,7 +77,7 @@ impl World {
         let git = GitServer::start_in(control_plane.dir()).await.unwrap();
         let crds = workspace().join("crds");
         kubectl(&control_plane, &format!("apply --server-side --force-conflicts -f {}", crds.display())).await;
-        kubectl(&control_plane, "wait --for=condition=Established crd --all --timeout=60s").await;
+        control_plane.established(&["crd", "--all"]).await.unwrap();
         kubectl(&control_plane, &format!("create namespace {NAMESPACE}")).await;
         Self { control_plane, git, controller: None }
     }

@@ -8,7 +8,6 @@ use trueup_e2e::NAMESPACE;
 use trueup_e2e::Scene;
 use trueup_e2e::World;
 use trueup_e2e::controller_options;
-use trueup_e2e::kubectl;
 use trueup_e2e::kubectl_with_input;
 use trueup_e2e::manifests::config_map;
 
@@ -45,7 +44,7 @@ async fn a_conversion_webhook_that_is_down_concerns_only_who_needs_it() {
     let without = Scene::new(world, "conversion-without", NAMESPACE).await;
     let recorder = Recorder::start(with.admin.client().clone(), &[ApiResource::erase::<ConfigMap>(&())]).await.unwrap();
     kubectl_with_input(&world.control_plane, &["apply", "--server-side", "-f", "-"], DEFINITION).await;
-    kubectl(&world.control_plane, "wait --for=condition=Established crd/gears.faults.dev --timeout=60s").await;
+    world.control_plane.established(&["crd/gears.faults.dev"]).await.unwrap();
     let controller = world.controller(&controller_options(NAMESPACE)).await;
     let first = with.commit(&[
         ("app/gear.yaml", Some(&gear(8))),
