@@ -2,6 +2,7 @@
 //!
 //! Standard output is that of `cargo test`, to its last line; what is built before is told on standard error.
 
+use std::num::NonZero;
 use std::process::Command;
 use std::process::ExitCode;
 
@@ -21,6 +22,12 @@ pub(crate) const EXAMPLES: &str = "Examples:
   TRUEUP_KEEP=1 cargo xtask test …        leave the directories of the control planes behind
 
 Tests of crates that never need a cluster run with plain 'cargo test -p CRATE' too.";
+
+/// Tests at a time for each core, where nobody says how many ('RUST_TEST_THREADS', '-- --test-threads'): those end to end, which take
+/// nearly all the time, wait for a cluster most of theirs.
+const TESTS_PER_CORE: usize = 2;
+/// Where the test harness reads how many run at a time.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
 
 /// What to test.
 #[derive(Debug, Args)]
@@ -45,6 +52,10 @@ pub(crate) fn run(options: &Options, terminal: Terminal) -> anyhow::Result<ExitC
     command.current_dir(workspace()).args(["test", "--no-fail-fast"]).env("TRUEUP_BIN", trueup);
     if everything {
         command.arg("--workspace");
+    }
+    if std::env::var_os(TEST_THREADS).is_none() {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        command.env(TEST_THREADS, (cores * TESTS_PER_CORE).to_string());
     }
     let status = command.args(&options.arguments).status().context("cannot run cargo")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
