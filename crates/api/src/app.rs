@@ -369,20 +369,20 @@ impl IgnoreRule {
     }
 
     fn warn(&self, unsupported: &mut Vec<Unsupported>) {
+        let mut warn = |field, message: String| unsupported.push(Unsupported::new(field, false, message));
         if self.globs.is_none() {
-            let message = "group or kind is not a valid glob, the rule has no effect".to_owned();
-            unsupported.push(Unsupported::new("spec.ignoreDifferences", false, message));
+            warn("spec.ignoreDifferences", "group or kind is not a valid glob, the rule has no effect".to_owned());
         }
         if self.managers.iter().any(|manager| manager == FIELD_MANAGER) {
             let message = format!(
                 "'{FIELD_MANAGER}' is this controller, and what it owns is what Git said: to ignore that would hide every \
                  change of Git, so it has no effect; name the manager whose changes are meant"
             );
-            unsupported.push(Unsupported::new("spec.ignoreDifferences.managedFieldsManagers", false, message));
+            warn("spec.ignoreDifferences.managedFieldsManagers", message);
         }
         if self.pointers.iter().any(|pointer| !pointer.starts_with('/')) {
-            let message = "a JSON pointer begins with '/', others have no effect".to_owned();
-            unsupported.push(Unsupported::new("spec.ignoreDifferences.jsonPointers", false, message));
+            let message = "a JSON pointer begins with '/', others have no effect";
+            warn("spec.ignoreDifferences.jsonPointers", message.to_owned());
         }
     }
 }
