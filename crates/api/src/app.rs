@@ -381,8 +381,10 @@ impl IgnoreRule {
             warn("spec.ignoreDifferences.managedFieldsManagers", message);
         }
         if self.pointers.iter().any(|pointer| !pointer.starts_with('/')) {
-            let message = "a JSON pointer begins with '/', others have no effect";
-            warn("spec.ignoreDifferences.jsonPointers", message.to_owned());
+            warn(
+                "spec.ignoreDifferences.jsonPointers",
+                "a JSON pointer begins with '/', others have no effect".to_owned(),
+            );
         }
     }
 }
