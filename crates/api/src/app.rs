@@ -381,10 +381,7 @@ impl IgnoreRule {
             warn("spec.ignoreDifferences.managedFieldsManagers", message);
         }
         if self.pointers.iter().any(|pointer| !pointer.starts_with('/')) {
-            warn(
-                "spec.ignoreDifferences.jsonPointers",
-                "a JSON pointer begins with '/', others have no effect".to_owned(),
-            );
+            warn("spec.ignoreDifferences.jsonPointers", "a JSON pointer begins with '/', others have no effect".into());
         }
     }
 }
