@@ -119,6 +119,18 @@ pub struct SyncResource {
     pub namespace: String,
 }
 
+// === impl SyncOperation ===
+
+impl SyncOperation {
+    /// Whether objects that cannot be changed are deleted and made anew.
+    pub fn forces(&self) -> bool {
+        let strategy = self.sync_strategy.as_ref();
+        let forces =
+            |strategy: &SyncStrategy| [&strategy.apply, &strategy.hook].into_iter().flatten().any(|it| it.force);
+        strategy.is_some_and(forces)
+    }
+}
+
 // === impl SyncResource ===
 
 impl SyncResource {

@@ -67,6 +67,8 @@ pub struct SyncOptions {
     /// An object of a kind that can be made anew safely is deleted and made anew when a field cannot be changed
     /// (`Recreate=true`). Ours.
     pub recreate: bool,
+    /// Objects are deleted and made anew if they cannot be changed. No option: the strategy of an operation asks for it.
+    pub force: bool,
 }
 
 /// The options of one object, from its annotations. None is what it says nothing of.
@@ -113,7 +115,7 @@ pub struct Effective {
     pub validate: bool,
     /// It is replaced instead of applied.
     pub replace: bool,
-    /// It is deleted and made anew if it cannot be changed. An operation may ask for that too, for all of its objects.
+    /// It is deleted and made anew if it cannot be changed: it says so itself, or the operation.
     pub force: bool,
     /// Whether the server applies it; none if nothing is said of it.
     pub server_side_apply: Option<bool>,
@@ -156,6 +158,7 @@ impl SyncOptions {
             respect_ignore_differences: words.has("RespectIgnoreDifferences=true"),
             skip_dry_run_on_missing_resource: words.has("SkipDryRunOnMissingResource=true"),
             recreate: words.boolean("Recreate", false).unwrap_or_default(),
+            force: false,
         }
     }
 }
@@ -194,7 +197,7 @@ impl ObjectOptions {
             delete: self.delete.unwrap_or(app.delete),
             validate: self.validate.unwrap_or(app.validate),
             replace: self.replace.unwrap_or(app.replace),
-            force: self.force,
+            force: self.force || app.force,
             server_side_apply: self.server_side_apply.or(app.server_side_apply),
             prune_last: self.prune_last || app.prune_last,
             skip_dry_run_on_missing_resource: self.skip_dry_run_on_missing_resource
@@ -284,6 +287,7 @@ mod tests {
             respect_ignore_differences: false,
             skip_dry_run_on_missing_resource: false,
             recreate: false,
+            force: false,
         };
         assert_eq!(SyncOptions::default(), nothing);
         let with = |change: fn(&mut SyncOptions)| {
@@ -432,6 +436,8 @@ mod tests {
         assert_eq!((mine.validate, mine.replace, mine.recreate, mine.force), (true, false, false, true));
         let theirs = within(&[], &["Validate=false", "Replace=true", "Recreate=true"]);
         assert_eq!((theirs.validate, theirs.replace, theirs.recreate, theirs.force), (false, true, true, false));
+        let forced = SyncOptions { force: true, ..of_application(&[]) };
+        assert!(of_object(&[]).within(&forced).force);
         let neither = within(&[], &[]);
         assert!(!neither.prune_last && !neither.skip_dry_run_on_missing_resource && neither.validate);
         let either = ["PruneLast=true", "SkipDryRunOnMissingResource=true"];

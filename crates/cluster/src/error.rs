@@ -73,6 +73,12 @@ pub enum ClusterError {
         /// Whether what was to be written may have been.
         done: &'static str,
     },
+    /// What is asked for is not done; it was not sent.
+    #[error("not done: {message}")]
+    Declined {
+        /// Why, and what to do.
+        message: String,
+    },
     /// The answer is not what the API promises.
     #[error("the API server gave an answer that cannot be read: {message}")]
     Malformed {

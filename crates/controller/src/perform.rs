@@ -7,8 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
+use trueup_api::{Effective, Ignored};
 use trueup_cluster::{Absent, Apply, Cluster, ClusterError, Kind, Live, Propagation};
-use trueup_diff::{Former, Schema, only_managed_fields_differ, takeover, to_send, without_duplicates};
+use trueup_diff::{
+    Former, Input, Schema, has_directive_at_root, has_directives, is_built_in, only_managed_fields_differ, respected,
+    takeover, to_send, without_duplicates,
+};
 use trueup_object::{Node, ObjectKey};
 use trueup_render::Target;
 
@@ -16,6 +20,7 @@ use crate::extras::live;
 use crate::judge::holder;
 use crate::metrics::Metrics;
 use crate::world::World;
+use crate::{client_side, recreate, replace};
 
 /// How often an object that changes under our hands is looked at again within one apply.
 const ROUNDS_MAX: u32 = 3;
@@ -25,12 +30,14 @@ const UNKNOWN_FIELDS_MAX: usize = 20;
 const KIND_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tries of such an object.
 const KIND_PAUSE: Duration = Duration::from_millis(50);
-/// How long a recreated object waits for its predecessor to go.
-const RECREATE_PATIENCE: Duration = Duration::from_secs(10);
+/// What a server answers that knows no server-side apply.
+const UNKNOWN_PATCH: u16 = 415;
 
 /// What one apply needs to know.
 pub(crate) struct Order<'a> {
     pub(crate) world: &'a World,
+    /// The cluster, as whoever writes the object.
+    pub(crate) hands: &'a Cluster,
     /// The application.
     pub(crate) name: &'a str,
     pub(crate) target: &'a Target,
@@ -39,8 +46,10 @@ pub(crate) struct Order<'a> {
     pub(crate) scalers: &'a [&'a str],
     /// Managers whose fields are taken over.
     pub(crate) former: Former<'a>,
-    /// Fields that the server does not know are refused.
-    pub(crate) validate: bool,
+    /// How it is written.
+    pub(crate) options: Effective,
+    /// Fields that are left as live has them (`RespectIgnoreDifferences`).
+    pub(crate) respected: Option<&'a Ignored<'a>>,
     /// Leaves of the object that Git gave up are still there and have to go.
     pub(crate) removes: bool,
     /// Its kind was defined in this very sync.
@@ -59,21 +68,57 @@ pub(crate) struct Applied {
 pub(crate) enum Change {
     Created,
     Configured,
+    /// It was deleted and made anew.
+    Recreated,
     /// The same version came back: it was equal already.
     Unchanged,
     /// Nothing: this other application has come to hold it meanwhile.
     LeftTo(Arc<str>),
 }
 
+/// What is sent of an object.
+struct Sending {
+    body: Node,
+    /// It was made from this version of live, and is not to be written over another.
+    resource_version: Option<String>,
+}
+
+/// How an object is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// The server applies it.
+    Apply,
+    /// A patch is made here and merged there.
+    ClientSide,
+    /// It is put in the place of what is there.
+    Replace,
+}
+
+/// How an object is written: replaced or applied as its options say. Without a word on it, strategic directives make it a
+/// client-side apply, which alone knows them.
+pub(crate) fn manner(options: &Effective, target: &Target) -> Manner {
+    let has_directives = || is_built_in(&target.gvk.group) && has_directives(target.manifest.node());
+    match options.server_side_apply {
+        _ if options.replace => Manner::Replace,
+        Some(false) => Manner::ClientSide,
+        None if has_directives() => Manner::ClientSide,
+        _ => Manner::Apply,
+    }
+}
+
 /// Applies one object.
 pub(crate) async fn apply(order: &Order<'_>) -> Result<Applied, ClusterError> {
+    let began = Instant::now();
     let mut round = 1;
     loop {
         let before = live(order.world, order.kind, &order.target.key).await?;
         match once(order, before.as_ref()).await {
-            Err(ClusterError::Conflict) if round < ROUNDS_MAX => {
+            Err(ClusterError::Conflict | ClusterError::AlreadyExists) if round < ROUNDS_MAX => {
                 round += 1;
-                order.world.cluster.fetch(order.kind, &order.target.key).await?;
+                order.hands.fetch(order.kind, &order.target.key).await?;
+            }
+            Err(ClusterError::NotFound(Absent::Kind)) if order.fresh_kind && began.elapsed() < KIND_PATIENCE => {
+                sleep(KIND_PAUSE).await;
             }
             outcome => return outcome,
         }
@@ -81,26 +126,35 @@ pub(crate) async fn apply(order: &Order<'_>) -> Result<Applied, ClusterError> {
 }
 
 async fn once(order: &Order<'_>, before: Option<&Arc<Live>>) -> Result<Applied, ClusterError> {
+    if let Some(seen) = before
+        && let Some(holder) = holder(order.world, order.name, &order.target.key, seen)
+    {
+        return Ok(Applied { live: Arc::clone(seen), change: Change::LeftTo(holder), warnings: Vec::new() });
+    }
+    let manner = manner(&order.options, order.target);
+    allow_directives(order, manner)?;
     let mut before = before.cloned();
-    if let Some(seen) = &before {
-        if let Some(holder) = holder(order.world, order.name, &order.target.key, seen) {
-            return Ok(Applied { live: Arc::clone(seen), change: Change::LeftTo(holder), warnings: Vec::new() });
-        }
+    if manner == Manner::Apply
+        && let Some(seen) = &before
+    {
         before = Some(take_over(order, seen).await?);
     }
-    let node = before.as_ref().map(|live| live.node());
-    let sent = to_send(order.target.manifest.node(), node.as_ref(), order.scalers);
-    let schema = Schema::unknown();
-    let (body, duplicates) = without_duplicates(&sent, node.as_ref(), &schema);
-    let mut warnings: Vec<String> = duplicates
-        .iter()
-        .map(|path| format!("{}: {path} occurs more than once: the last one counts", order.target.key))
-        .collect();
-    // An autoscaler that was faster must not be undone.
-    let resource_version = before.as_ref().filter(|_| order.kind.scale).map(|live| live.resource_version.clone());
-    let live = send(order, body, resource_version, before.as_ref(), &mut warnings).await?;
+    let mut warnings = Vec::new();
+    let sending = sending(order, manner, before.as_deref(), &mut warnings);
+    order.world.metrics.applies.inc();
+    let (live, anew) = match (write(order, manner, &sending, before.as_deref(), &mut warnings).await, &before) {
+        (Ok(live), _) => (live, false),
+        (Err(error), Some(seen)) => {
+            let body = replace::with_others(order.target.manifest.node(), &sending.body, &seen.node());
+            recreate::make_way(order, manner, &body, seen, error).await?;
+            let sending = Sending { body, resource_version: None };
+            (write(order, manner, &sending, None, &mut warnings).await?, true)
+        }
+        (Err(error), None) => return Err(error),
+    };
     let change = match &before {
         None => Change::Created,
+        Some(_) if anew => Change::Recreated,
         Some(before) if before.uid != live.uid => Change::Created,
         Some(before) if before.resource_version == live.resource_version => Change::Unchanged,
         // Adopted: who owns what has changed, and nothing else.
@@ -110,6 +164,91 @@ async fn once(order: &Order<'_>, before: Option<&Arc<Live>>) -> Result<Applied, 
     Ok(Applied { live, change, warnings })
 }
 
+async fn write(
+    order: &Order<'_>,
+    manner: Manner,
+    sending: &Sending,
+    before: Option<&Live>,
+    warnings: &mut Vec<String>,
+) -> Result<Arc<Live>, ClusterError> {
+    match manner {
+        Manner::Apply => send(order, sending, before, warnings).await,
+        Manner::ClientSide => client_side::apply(order, &sending.body, before).await,
+        Manner::Replace => replace::replace(order, &sending.body, before).await,
+    }
+}
+
+/// Refuses strategic directives where nothing would come of them, or something else than meant.
+fn allow_directives(order: &Order<'_>, manner: Manner) -> Result<(), ClusterError> {
+    let manifest = order.target.manifest.node();
+    if !has_directives(manifest) {
+        return Ok(());
+    }
+    let message = if has_directive_at_root(manifest) {
+        "$patch at its root speaks of the whole object: remove it, or the manifest"
+    } else {
+        match manner {
+            Manner::ClientSide if is_built_in(&order.target.gvk.group) => return Ok(()),
+            // Of other kinds it may be a field like any other; if it is none, the server says so.
+            Manner::Apply if !is_built_in(&order.target.gvk.group) => return Ok(()),
+            Manner::ClientSide => {
+                "strategic directives ($patch, $retainKeys and the like) mean nothing to kinds that a definition adds: remove them"
+            }
+            Manner::Apply => {
+                "strategic directives ($patch, $retainKeys and the like) mean nothing to server-side apply: remove the option \
+                 ServerSideApply=true, or them"
+            }
+            Manner::Replace => {
+                "strategic directives ($patch, $retainKeys and the like) mean nothing where an object is replaced: remove the \
+                 option Replace=true, or them"
+            }
+        }
+    };
+    Err(ClusterError::Declined { message: message.to_owned() })
+}
+
+/// What is sent of an object, seen what is there.
+fn sending(order: &Order<'_>, manner: Manner, before: Option<&Live>, warnings: &mut Vec<String>) -> Sending {
+    let node = before.map(Live::node);
+    let mut sent = to_send(order.target.manifest.node(), node.as_ref(), order.scalers);
+    // An autoscaler that was faster must not be undone.
+    let mut guarded = order.kind.scale;
+    if let (Some(ignored), Some(node)) = (order.respected, &node) {
+        guarded = true;
+        let unknown = Schema::unknown();
+        let input = Input {
+            desired: &sent,
+            live: node,
+            base: None,
+            schema: &unknown,
+            projection: None,
+            ignore: &ignored.pointers,
+            ignore_managers: &ignored.managers,
+            scalers: order.scalers,
+            former: order.former,
+            built_in: is_built_in(&order.target.gvk.group),
+            client_side: manner == Manner::ClientSide,
+            pending: false,
+            never_synced: false,
+        };
+        if let Some(with_live_values) = respected(&input, manner == Manner::Replace) {
+            sent = with_live_values;
+        }
+    }
+    let resource_version = before.filter(|_| guarded).map(|live| live.resource_version.clone());
+    // A merge takes the last of several with one key by itself, and its directives are items too.
+    if manner == Manner::ClientSide {
+        return Sending { body: sent, resource_version };
+    }
+    let (body, duplicates) = without_duplicates(&sent, node.as_ref(), &Schema::unknown());
+    warnings.extend(duplicates.iter().map(|path| twice(order, path)));
+    Sending { body, resource_version }
+}
+
+fn twice(order: &Order<'_>, path: &trueup_object::Path) -> String {
+    format!("{}: {path} occurs more than once: the last one counts", order.target.key)
+}
+
 /// Takes leaves over from other managers where an apply alone would leave them behind.
 async fn take_over(order: &Order<'_>, live: &Arc<Live>) -> Result<Arc<Live>, ClusterError> {
     let node = live.node();
@@ -117,40 +256,34 @@ async fn take_over(order: &Order<'_>, live: &Arc<Live>) -> Result<Arc<Live>, Clu
     if !first && !order.removes {
         return Ok(Arc::clone(live));
     }
-    let fields =
-        takeover(order.target.manifest.node(), order.base, &node, &Schema::unknown(), order.former, first);
+    let fields = takeover(order.target.manifest.node(), order.base, &node, &Schema::unknown(), order.former, first);
     let Some(fields) = fields else { return Ok(Arc::clone(live)) };
     order.world.metrics.takeovers.inc();
-    order.world.cluster.patch_managed_fields(order.kind, &order.target.key, &live.resource_version, &fields).await
+    order.cluster().patch_managed_fields(order.kind, &order.target.key, &live.resource_version, &fields).await
 }
 
 /// Sends an apply, and does what can be done about a refusal.
 async fn send(
     order: &Order<'_>,
-    mut body: Node,
-    resource_version: Option<String>,
-    before: Option<&Arc<Live>>,
+    sending: &Sending,
+    before: Option<&Live>,
     warnings: &mut Vec<String>,
 ) -> Result<Arc<Live>, ClusterError> {
-    let cluster = &order.world.cluster;
-    let began = Instant::now();
+    let cluster = order.cluster();
+    let validate = order.options.validate;
+    let mut body = sending.body.clone();
     let mut dropped = 0;
     let mut deduplicated = false;
     loop {
-        order.world.metrics.applies.inc();
-        let how = Apply { dry_run: false, resource_version: resource_version.clone(), validate: order.validate };
+        let how = Apply { dry_run: false, resource_version: sending.resource_version.clone(), validate };
         let error = match cluster.apply(order.kind, &body, how).await {
             Ok(live) => return Ok(live),
             Err(error) => error,
         };
         match &error {
-            ClusterError::NotFound(Absent::Kind) if order.fresh_kind && began.elapsed() < KIND_PATIENCE => {
-                sleep(KIND_PAUSE).await;
+            ClusterError::Refused { code: UNKNOWN_PATCH, .. } => {
+                return client_side::apply(order, &body, before).await;
             }
-            ClusterError::Refused { message, .. } if message.contains("cannot change roleRef") => match before {
-                Some(before) => return recreate(order, &body, before).await,
-                None => return Err(error),
-            },
             ClusterError::Refused { message, .. } if !deduplicated && message.contains("duplicate entries for key") => {
                 deduplicated = true;
                 let schema = cluster.openapi(&order.kind.gvk).await?;
@@ -158,17 +291,11 @@ async fn send(
                 if paths.is_empty() {
                     return Err(error);
                 }
-                warnings.extend(
-                    paths
-                        .iter()
-                        .map(|path| format!("{}: {path} occurs more than once: the last one counts", order.target.key)),
-                );
+                warnings.extend(paths.iter().map(|path| twice(order, path)));
                 body = reduced;
             }
             ClusterError::Refused { message, fields, .. }
-                if !order.validate
-                    && dropped < UNKNOWN_FIELDS_MAX
-                    && message.contains("field not declared in schema") =>
+                if !validate && dropped < UNKNOWN_FIELDS_MAX && message.contains("field not declared in schema") =>
             {
                 let Some(field) = fields.iter().find(|field| remove_field(&mut body, field)) else {
                     return Err(error);
@@ -181,21 +308,17 @@ async fn send(
             }
             _ => return Err(error),
         }
+        order.world.metrics.applies.inc();
     }
 }
 
-/// Deletes a binding whose role changed, and makes it anew: the server never lets it change.
-async fn recreate(order: &Order<'_>, body: &Node, before: &Live) -> Result<Arc<Live>, ClusterError> {
-    let (cluster, key) = (&order.world.cluster, &order.target.key);
-    cluster.delete(order.kind, key, &before.uid, &before.resource_version, Propagation::Background).await?;
-    let began = Instant::now();
-    while cluster.fetch(order.kind, key).await?.is_some_and(|live| live.uid == before.uid) {
-        if began.elapsed() >= RECREATE_PATIENCE {
-            return Err(ClusterError::Conflict);
-        }
-        sleep(KIND_PAUSE).await;
+// === impl Order ===
+
+impl Order<'_> {
+    /// The cluster that the object is written to.
+    pub(crate) fn cluster(&self) -> &Cluster {
+        self.hands
     }
-    cluster.apply(order.kind, body, Apply { dry_run: false, resource_version: None, validate: order.validate }).await
 }
 
 /// Removes the field at a path as the server names it (`.spec.template.spec.containers[name="web"].imagee`). Answers whether

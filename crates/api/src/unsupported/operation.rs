@@ -5,7 +5,7 @@
 use super::options::{Level, option_unsupported};
 use super::{Row, Unsupported, apply};
 use crate::condition;
-use crate::operation::{Operation, SyncOperation, SyncStrategy, SyncStrategyApply};
+use crate::operation::{Operation, SyncOperation};
 
 /// Fields of an operation.
 const OPERATION: &[Row<SyncOperation>] = &[
@@ -45,18 +45,6 @@ const OPERATION: &[Row<SyncOperation>] = &[
         message: "revisions of several sources are not supported yet: use operation.sync.revision",
         found: |sync| !sync.revisions.is_empty(),
     },
-    Row {
-        field: "operation.sync.syncStrategy.apply.force",
-        stops: true,
-        message: "objects are not deleted and made anew yet: delete by hand what cannot be changed",
-        found: |sync| forces(sync, |strategy| &strategy.apply),
-    },
-    Row {
-        field: "operation.sync.syncStrategy.hook.force",
-        stops: true,
-        message: "objects are not deleted and made anew yet: delete by hand what cannot be changed",
-        found: |sync| forces(sync, |strategy| &strategy.hook),
-    },
 ];
 
 /// What of an operation is not honoured.
@@ -73,10 +61,6 @@ pub fn operation_unsupported(operation: &Operation) -> Vec<Unsupported> {
     apply(OPERATION, sync).chain(options).collect()
 }
 
-fn forces(sync: &SyncOperation, which: impl Fn(&SyncStrategy) -> &Option<SyncStrategyApply>) -> bool {
-    sync.sync_strategy.as_ref().and_then(|strategy| which(strategy).as_ref()).is_some_and(|strategy| strategy.force)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,13 +75,11 @@ mod tests {
             ("operation.sync.source", r#"{"source": {"repoURL": "http://x"}}"#),
             ("operation.sync.sources", r#"{"sources": [{"repoURL": "http://x"}]}"#),
             ("operation.sync.revisions", r#"{"revisions": ["a"]}"#),
-            ("operation.sync.syncStrategy.apply.force", r#"{"syncStrategy": {"apply": {"force": true}}}"#),
-            ("operation.sync.syncStrategy.hook.force", r#"{"syncStrategy": {"hook": {"force": true}}}"#),
         ];
         check(OPERATION, &examples, |sync| {
             operation_unsupported(&Operation { sync: Some(read(sync)), ..Operation::default() })
         });
-        let plain = r#"{"sync": {"revision": "^1", "prune": true, "syncStrategy": {"hook": {}}, "syncOptions": ["CreateNamespace=true"], "autoHealAttemptsCount": 1}, "initiatedBy": {"username": "u"}, "retry": {"limit": 2}}"#;
+        let plain = r#"{"sync": {"revision": "^1", "prune": true, "syncStrategy": {"hook": {"force": true}, "apply": {"force": true}}, "syncOptions": ["CreateNamespace=true"], "autoHealAttemptsCount": 1}, "initiatedBy": {"username": "u"}, "retry": {"limit": 2}}"#;
         assert_eq!(operation_unsupported(&read(plain)), []);
     }
 
@@ -118,7 +100,7 @@ mod tests {
 
     #[test]
     fn options_are_looked_at() {
-        let operation: Operation = read(r#"{"sync": {"syncOptions": ["Replace=true"]}}"#);
-        assert_eq!(fields(&operation_unsupported(&operation)), ["!operation.sync.syncOptions"]);
+        let operation: Operation = read(r#"{"sync": {"syncOptions": ["Replace=yes"]}}"#);
+        assert_eq!(fields(&operation_unsupported(&operation)), ["operation.sync.syncOptions"]);
     }
 }

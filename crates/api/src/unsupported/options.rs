@@ -16,9 +16,10 @@ pub(super) enum Level {
     Object,
 }
 
-/// One option: its name, whether it may stand on an object, the values that it may have, and the values that are not honoured.
+/// One option: its name, where it may stand, the values that it may have, and the values that are not honoured.
 struct OptionRow {
     name: &'static str,
+    on_applications: bool,
     on_objects: bool,
     values: &'static [&'static str],
     refused: &'static [&'static str],
@@ -32,38 +33,43 @@ const BOOLEAN: &[&str] = &["true", "false"];
 const OPTIONS: &[OptionRow] = &[
     OptionRow {
         name: "Replace",
+        on_applications: true,
         on_objects: true,
         values: BOOLEAN,
-        refused: &["true"],
-        stops: true,
-        message: "objects are not replaced yet, only applied: remove the option",
+        refused: &[],
+        stops: false,
+        message: "",
     },
     OptionRow {
         name: "Force",
+        on_applications: false,
         on_objects: true,
         values: BOOLEAN,
-        refused: &["true"],
-        stops: true,
-        message: "objects are not deleted and made anew yet: remove the option, and delete by hand what cannot be changed",
+        refused: &[],
+        stops: false,
+        message: "",
     },
     OptionRow {
         name: "RespectIgnoreDifferences",
+        on_applications: true,
         on_objects: false,
         values: BOOLEAN,
-        refused: &["true"],
-        stops: true,
-        message: "ignored fields are still applied: remove the option, or the fields from Git",
+        refused: &[],
+        stops: false,
+        message: "",
     },
     OptionRow {
         name: "PrunePropagationPolicy",
+        on_applications: true,
         on_objects: false,
         values: &["foreground", "background", "orphan"],
-        refused: &["background", "orphan"],
-        stops: true,
-        message: "objects are deleted in the foreground only: remove the option",
+        refused: &[],
+        stops: false,
+        message: "",
     },
     OptionRow {
         name: "PruneLast",
+        on_applications: true,
         on_objects: true,
         values: BOOLEAN,
         refused: &["true"],
@@ -72,6 +78,7 @@ const OPTIONS: &[OptionRow] = &[
     },
     OptionRow {
         name: "ApplyOutOfSyncOnly",
+        on_applications: true,
         on_objects: false,
         values: BOOLEAN,
         refused: &["true"],
@@ -80,48 +87,70 @@ const OPTIONS: &[OptionRow] = &[
     },
     OptionRow {
         name: "ServerSideApply",
-        on_objects: true,
-        values: BOOLEAN,
-        refused: &["false"],
-        stops: false,
-        message: "has no effect: objects are always applied by the server",
-    },
-    OptionRow {
-        name: "ClientSideApplyMigration",
-        on_objects: false,
-        values: BOOLEAN,
-        refused: &["false"],
-        stops: false,
-        message: "has no effect yet: fields of kubectl's client-side apply are taken over at the first apply",
-    },
-    OptionRow {
-        name: "FailOnSharedResource",
-        on_objects: false,
-        values: BOOLEAN,
-        refused: &["true"],
-        stops: false,
-        message: "has no effect yet: an object that another Application holds is left alone, with a warning",
-    },
-    OptionRow {
-        name: "Recreate",
-        on_objects: true,
-        values: BOOLEAN,
-        refused: &["true"],
-        stops: false,
-        message: "has no effect yet: delete by hand what cannot be changed",
-    },
-    OptionRow { name: "CreateNamespace", on_objects: false, values: BOOLEAN, refused: &[], stops: false, message: "" },
-    OptionRow {
-        name: "SkipDryRunOnMissingResource",
+        on_applications: true,
         on_objects: true,
         values: BOOLEAN,
         refused: &[],
         stops: false,
         message: "",
     },
-    OptionRow { name: "Validate", on_objects: true, values: BOOLEAN, refused: &[], stops: false, message: "" },
+    OptionRow {
+        name: "ClientSideApplyMigration",
+        on_applications: true,
+        on_objects: false,
+        values: BOOLEAN,
+        refused: &[],
+        stops: false,
+        message: "",
+    },
+    OptionRow {
+        name: "FailOnSharedResource",
+        on_applications: true,
+        on_objects: false,
+        values: BOOLEAN,
+        refused: &[],
+        stops: false,
+        message: "",
+    },
+    OptionRow {
+        name: "Recreate",
+        on_applications: true,
+        on_objects: true,
+        values: BOOLEAN,
+        refused: &[],
+        stops: false,
+        message: "",
+    },
+    OptionRow {
+        name: "CreateNamespace",
+        on_applications: true,
+        on_objects: false,
+        values: BOOLEAN,
+        refused: &[],
+        stops: false,
+        message: "",
+    },
+    OptionRow {
+        name: "SkipDryRunOnMissingResource",
+        on_applications: true,
+        on_objects: true,
+        values: BOOLEAN,
+        refused: &[],
+        stops: false,
+        message: "",
+    },
+    OptionRow {
+        name: "Validate",
+        on_applications: true,
+        on_objects: true,
+        values: BOOLEAN,
+        refused: &[],
+        stops: false,
+        message: "",
+    },
     OptionRow {
         name: "Prune",
+        on_applications: true,
         on_objects: true,
         values: &["true", "false", "confirm"],
         refused: &[],
@@ -130,6 +159,7 @@ const OPTIONS: &[OptionRow] = &[
     },
     OptionRow {
         name: "Delete",
+        on_applications: true,
         on_objects: true,
         values: &["true", "false", "confirm"],
         refused: &[],
@@ -160,6 +190,15 @@ pub(super) fn option_unsupported(option: &str, field: &str, level: Level) -> Opt
             format!("{shown}: has no effect on one object, only on an Application"),
         ));
     }
+    if level == Level::Application && !row.on_applications {
+        return Some(Unsupported::new(
+            field,
+            false,
+            format!(
+                "{shown}: has no effect on an Application, only on one object; for one sync its strategy has `force`"
+            ),
+        ));
+    }
     row.refused.contains(&value).then(|| Unsupported::new(field, row.stops, format!("{shown}: {}", row.message)))
 }
 
@@ -182,19 +221,19 @@ mod tests {
             |option: &str| option_unsupported(option, "f", Level::Application).map(|found| found.stops);
         let on_object = |option: &str| option_unsupported(option, "f", Level::Object).map(|found| found.stops);
         for (option, application, object) in [
-            ("Replace=true", Some(true), Some(true)),
-            ("Force=true", Some(true), Some(true)),
-            ("RespectIgnoreDifferences=true", Some(true), Some(false)),
-            ("PrunePropagationPolicy=background", Some(true), Some(false)),
-            ("PrunePropagationPolicy=orphan", Some(true), Some(false)),
+            ("Replace=true", None, None),
+            ("Force=true", Some(false), None),
+            ("RespectIgnoreDifferences=true", None, Some(false)),
+            ("PrunePropagationPolicy=background", None, Some(false)),
+            ("PrunePropagationPolicy=orphan", None, Some(false)),
             ("PrunePropagationPolicy=foreground", None, Some(false)),
             ("PruneLast=true", Some(false), Some(false)),
             ("ApplyOutOfSyncOnly=true", Some(false), Some(false)),
             ("ServerSideApply=true", None, None),
-            ("ServerSideApply=false", Some(false), Some(false)),
-            ("ClientSideApplyMigration=false", Some(false), Some(false)),
-            ("FailOnSharedResource=true", Some(false), Some(false)),
-            ("Recreate=true", Some(false), Some(false)),
+            ("ServerSideApply=false", None, None),
+            ("ClientSideApplyMigration=false", None, Some(false)),
+            ("FailOnSharedResource=true", None, Some(false)),
+            ("Recreate=true", None, None),
             ("Recreate=false", None, None),
             ("CreateNamespace=true", None, Some(false)),
             ("SkipDryRunOnMissingResource=true", None, None),

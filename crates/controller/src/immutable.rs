@@ -1,0 +1,215 @@
+//! A change that the API server never takes: which field it is about, what stands there, and what can be done.
+//!
+//! Invariant: no value of a Secret is told. Entry point: [`explained`].
+
+use trueup_cluster::ClusterError;
+use trueup_diff::{Difference, Input, Schema, What, compare, is_built_in};
+use trueup_object::Node;
+
+use crate::perform::{Manner, Order, manner};
+
+/// How many fields a refusal tells with their values.
+const FIELDS_MAX: usize = 3;
+/// The most bytes of a value that are told: a template is long, and a status small.
+const VALUE_BYTES_MAX: usize = 256;
+/// How the server says that something cannot be changed, of the kinds that come with it and of rules in definitions.
+const WORDS: [&str; 4] = ["is immutable", "may not change", "may not be changed", "cannot change roleRef"];
+/// The same, of whole specifications: `updates to … are forbidden`.
+const FORBIDDEN: [&str; 2] = ["updates to ", "are forbidden"];
+
+/// Whether a refusal is about a change: the same object would be taken if it were new.
+pub(crate) fn is_unchangeable(error: &ClusterError) -> bool {
+    let ClusterError::Refused { code: 422, message, .. } = error else { return false };
+    let said = |words: &&str| message.contains(words);
+    WORDS.iter().any(said) || FORBIDDEN.iter().all(said)
+}
+
+/// The refusal with the fields that differ, and what can be done.
+pub(crate) fn explained(order: &Order<'_>, live: &Node, error: ClusterError, remedy: &str) -> ClusterError {
+    let ClusterError::Refused { code, message, fields } = error else { return error };
+    let manifest = order.target.manifest.node();
+    let input = Input {
+        desired: manifest,
+        live,
+        base: order.base,
+        schema: &Schema::unknown(),
+        projection: None,
+        ignore: &[],
+        ignore_managers: &[],
+        scalers: order.scalers,
+        former: order.former,
+        built_in: is_built_in(&order.target.gvk.group),
+        client_side: manner(&order.options, order.target) == Manner::ClientSide,
+        pending: false,
+        never_synced: false,
+    };
+    let excepted = excepted(&message);
+    let differences = compare(&input).differences;
+    let concerned: Vec<&Difference> = differences
+        .iter()
+        .filter(|difference| {
+            let path = difference.path.to_string();
+            fields.iter().any(|field| concerns(field, &path) && !is_excepted(&excepted, field, &path))
+        })
+        .collect();
+    let message = if concerned.is_empty() {
+        // A rule of a definition, or a field that the server fills itself.
+        format!("{message}; {remedy}")
+    } else {
+        let secret = order.kind.is_secret();
+        let told: Vec<String> = concerned.iter().take(FIELDS_MAX).map(|difference| said(difference, secret)).collect();
+        let more = match concerned.len().saturating_sub(FIELDS_MAX) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        format!("{}{more}; {remedy}", told.join(", "))
+    };
+    ClusterError::Refused { code, message, fields }
+}
+
+/// Whether a difference lies at the field that the server names, below it, or around it.
+fn concerns(field: &str, path: &str) -> bool {
+    // The server names items by their place, we by their keys.
+    let field = field.split('[').next().unwrap_or(field);
+    let below = |whole: &str, part: &str| {
+        part.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    below(field, path) || below(path, field)
+}
+
+/// What the server says may be changed at a field that otherwise may not, with `[*]` for any item.
+fn excepted(message: &str) -> Vec<&str> {
+    let Some((_, rest)) = message.split_once("other than ") else { return Vec::new() };
+    let line = rest.lines().next().unwrap_or(rest);
+    line.split(['\'', '`']).skip(1).step_by(2).collect()
+}
+
+fn is_excepted(excepted: &[&str], field: &str, path: &str) -> bool {
+    let mut plain = String::with_capacity(path.len());
+    let mut depth = 0_usize;
+    for c in path.chars() {
+        match c {
+            '[' => {
+                depth += 1;
+                if depth == 1 {
+                    plain.push_str("[*]");
+                }
+            }
+            ']' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => plain.push(c),
+            _ => {}
+        }
+    }
+    excepted.iter().any(|name| {
+        let whole = if name.starts_with(field.trim_start_matches('.')) {
+            format!(".{name}")
+        } else {
+            format!("{field}.{name}")
+        };
+        concerns_exactly(&whole, &plain)
+    })
+}
+
+fn concerns_exactly(whole: &str, path: &str) -> bool {
+    path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+fn said(difference: &Difference, secret: bool) -> String {
+    let path = &difference.path;
+    if secret {
+        return format!("{path} cannot be changed");
+    }
+    let told =
+        |value: &Option<Node>| value.as_ref().map_or_else(|| "nothing".to_owned(), |value| cut(&value.to_string()));
+    match difference.what {
+        What::Missing => format!("{path} cannot be set to {}: it is not there", told(&difference.desired)),
+        What::Extra => format!("{path} cannot be removed: it is {}", told(&difference.live)),
+        What::Changed => {
+            format!("{path} cannot be changed from {} to {}", told(&difference.live), told(&difference.desired))
+        }
+    }
+}
+
+/// The first bytes of a value, whole characters only.
+fn cut(text: &str) -> String {
+    if text.len() <= VALUE_BYTES_MAX {
+        return text.to_owned();
+    }
+    let end = (0..=VALUE_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    format!("{}… ({} bytes)", &text[..end], text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATEFUL_SET: &str = "StatefulSet.apps \"db\" is invalid: spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy' are forbidden";
+    const POD: &str = "Pod \"p\" is invalid: spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.tolerations` (only additions to existing tolerations)\n  core.PodSpec{";
+
+    #[test]
+    fn which_refusals_are_about_a_change() {
+        for (message, expected) in [
+            ("spec.selector: Invalid value: {}: field is immutable", true),
+            ("data: Forbidden: field is immutable when `immutable` is set", true),
+            ("roleRef: Invalid value: {}: cannot change roleRef", true),
+            ("spec.clusterIPs[0]: Invalid value: []: may not change once set", true),
+            ("parameters: Forbidden: updates to parameters are forbidden.", true),
+            ("spec: Invalid value: \"object\": Value is immutable", true),
+            (STATEFUL_SET, true),
+            (POD, true),
+            ("this Secret cannot be changed at .data: field is immutable", true),
+            ("spec.replicas: Invalid value: -1: must be greater than or equal to 0", false),
+            ("spec.nope: field not declared in schema", false),
+        ] {
+            let refused = |code| ClusterError::Refused { code, message: message.to_owned(), fields: Vec::new() };
+            assert_eq!(is_unchangeable(&refused(422)), expected, "{message}");
+            assert!(!is_unchangeable(&refused(400)));
+        }
+        assert!(!is_unchangeable(&ClusterError::Conflict));
+    }
+
+    #[test]
+    fn which_differences_a_refusal_is_about() {
+        for (message, field, path, expected) in [
+            ("", ".spec.selector", ".spec.selector.matchLabels.app", true),
+            ("", ".spec.selector", ".spec", true),
+            ("", ".spec.selector", ".spec.selectors", false),
+            ("", ".spec.clusterIPs[0]", ".spec.clusterIPs", true),
+            (STATEFUL_SET, ".spec", ".spec.template.spec.containers[name=\"a\"].image", false),
+            (STATEFUL_SET, ".spec", ".spec.replicas", false),
+            (STATEFUL_SET, ".spec", ".spec.serviceName", true),
+            (STATEFUL_SET, ".spec", ".spec.volumeClaimTemplates", true),
+            (POD, ".spec", ".spec.containers[name=\"a\"].image", false),
+            (POD, ".spec", ".spec.containers[name=\"a\"].args", true),
+            (POD, ".spec", ".spec.tolerations", false),
+            (POD, ".spec", ".spec.hostname", true),
+        ] {
+            let found = concerns(field, path) && !is_excepted(&excepted(message), field, path);
+            assert_eq!(found, expected, "{field} {path}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_a_difference() {
+        let difference = |what, desired: Option<&str>, live: Option<&str>| Difference {
+            path: trueup_object::Path::of_fields(&["spec", "x"]),
+            pointer: "/spec/x".to_owned(),
+            what,
+            desired: desired.map(Node::from),
+            live: live.map(Node::from),
+            owner: None,
+            doubtful: true,
+            drift: false,
+        };
+        for (difference, expected) in [
+            (difference(What::Changed, Some("b"), Some("a")), r#".spec.x cannot be changed from "a" to "b""#),
+            (difference(What::Missing, Some("b"), None), r#".spec.x cannot be set to "b": it is not there"#),
+            (difference(What::Extra, None, Some("a")), r#".spec.x cannot be removed: it is "a""#),
+        ] {
+            assert_eq!(said(&difference, false), expected);
+            assert_eq!(said(&difference, true), ".spec.x cannot be changed");
+        }
+        let long = said(&difference(What::Changed, Some(&"é".repeat(200)), Some("a")), false);
+        assert!(long.len() < 350 && long.contains("(402 bytes)"), "{long}");
+    }
+}
