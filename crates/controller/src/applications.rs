@@ -99,6 +99,7 @@ fn is_newer(version: &str, than: &str) -> bool {
 fn concerns(old: &Application, new: &Application) -> bool {
     old.spec_digest != new.spec_digest
         || old.meta.annotations != new.meta.annotations
+        || old.meta.labels != new.meta.labels
         || old.meta.finalizers != new.meta.finalizers
         || old.meta.deletion_timestamp != new.meta.deletion_timestamp
         || old.raw_operation != new.raw_operation

@@ -82,6 +82,7 @@ fn changed_meanwhile(before: &Application, after: &Application, update: &Update)
     let left = before.meta.finalizers.iter().filter(|finalizer| !update.take_finalizers.contains(finalizer));
     before.spec_digest != after.spec_digest
         || annotations(before) != annotations(after)
+        || before.meta.labels != after.meta.labels
         || after.raw_operation.as_ref() != operation
         || !left.eq(after.meta.finalizers.iter())
         || before.meta.deletion_timestamp != after.meta.deletion_timestamp

@@ -26,7 +26,7 @@ pub use compare::{Comparison, Difference, Input, Note, Owner, What, compare, is_
 pub use directives::{has_directive_at_root, has_directives, without_directives};
 pub use mask::{masked, masked_pair};
 pub use owners::{Former, MANAGER, only_managed_fields_differ};
-pub use pause::{ANNOTATIONS as PAUSE_ANNOTATIONS, with_pause};
+pub use pause::{ANNOTATIONS as PAUSE_ANNOTATIONS, is_application, with_pause};
 pub use projection::Projection;
 pub use replicas::to_send;
 pub use respect::respected;

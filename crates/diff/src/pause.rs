@@ -42,7 +42,8 @@ pub(crate) fn held(live: &Node) -> FieldSet {
     paths.iter().collect()
 }
 
-fn is_application(node: &Node) -> bool {
+/// Whether an object is an Application.
+pub fn is_application(node: &Node) -> bool {
     node.str_at(&["kind"]) == Some("Application")
         && node.str_at(&["apiVersion"]).is_some_and(|version| version.starts_with("argoproj.io/"))
 }

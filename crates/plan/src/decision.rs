@@ -1,8 +1,8 @@
 //! What is due for an application that has been compared.
 //!
 //! Keeps nothing: everything is a function of what Git says, what the cluster has and how the last operation went. Invariants:
-//! what is blocked is neither synced nor healed; no wait is shorter than [`WAIT_MIN`]; the order in which drift is named does
-//! not matter. Entry point: [`decide`].
+//! what is blocked or held back is neither synced nor healed; no wait is shorter than [`WAIT_MIN`]; the order in which drift
+//! is named does not matter. Entry point: [`decide`].
 //!
 //! Upstream's rules, but for these: what counts is what Git says, not the commit that says it; a sync that failed for good is
 //! tried again once per resync interval, since its cause may be mended outside Git; a newer commit is not hidden by an
@@ -31,6 +31,8 @@ pub struct Situation<'a> {
     pub last: Option<Last>,
     /// Why nothing may be done to the objects that were looked at.
     pub block: Option<Block>,
+    /// Why nothing may begin, although it could.
+    pub held_back: Option<HeldBack>,
     /// Git says something else than at the last successful sync.
     pub pending: bool,
     /// How many objects Git has.
@@ -80,6 +82,17 @@ pub enum Block {
     Unreadable,
 }
 
+/// Why nothing may begin, although it could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldBack {
+    /// Somebody paused it: what runs waits, and what is asked for is refused.
+    Paused,
+    /// It waits for other applications: what is asked for waits with it. What runs went past that already: it is not held back.
+    Dependencies,
+    /// A sync window of its project forbids it at this time: what runs waits, and so does what is asked for.
+    Window,
+}
+
 /// The last operation.
 #[derive(Clone, Copy, Debug)]
 pub struct Last {
@@ -89,6 +102,8 @@ pub struct Last {
     pub requested: bool,
     /// Automation began it.
     pub automated: bool,
+    /// A hook of it runs: nothing else begins before that has ended.
+    pub bound: bool,
     /// What it was for.
     pub subject: Subject,
     /// How long ago it, or its last attempt, ended; none if it, or its attempt, was never seen to end.
@@ -151,6 +166,8 @@ pub enum Decision {
     },
     /// The operation that is under way ends as failed: nobody goes on with it.
     Close(End),
+    /// The operation that is under way or asked for runs, and does nothing for now.
+    Hold(HeldBack),
     /// Nothing before this time.
     Wait {
         /// From now.
@@ -178,6 +195,8 @@ pub enum Refusal {
     Request,
     /// Because of what it is for.
     Block(Block),
+    /// Because somebody paused the application.
+    Paused,
 }
 
 /// Why nobody goes on with an operation.
@@ -229,6 +248,8 @@ pub enum Idle {
     HealingOff,
     /// Somebody ended the sync of what Git and the specification say now, as upstream: not begun again until one of them moves.
     Ended,
+    /// There would be something to do, and it is held back.
+    HeldBack,
 }
 
 /// Which drift may be undone now, and when the rest may be.
@@ -246,11 +267,30 @@ pub fn decide(situation: &Situation<'_>) -> Decision {
         Some(request) => requested(situation, request),
         None => unasked(situation),
     };
+    let decision = match situation.held_back {
+        Some(why) => held_back(situation, why, decision),
+        None => decision,
+    };
     match decision {
         // Nobody tells when it can be read again.
         Decision::Nothing(_) if situation.block == Some(Block::Unreadable) => {
             pause(situation.resync, Pause::Unreadable)
         }
+        decision => decision,
+    }
+}
+
+/// What becomes of what would be done. What ends, or is refused anyway, does so.
+fn held_back(situation: &Situation<'_>, why: HeldBack, decision: Decision) -> Decision {
+    let going = situation.last.filter(Last::is_under_way);
+    let asked = situation.request.is_some();
+    match decision {
+        Decision::Heal(_) => Decision::Nothing(Idle::HeldBack),
+        Decision::Sync(_) if asked && why == HeldBack::Paused && !going.is_some_and(|last| last.requested) => {
+            Decision::Refuse { cause: Refusal::Paused, retry: false }
+        }
+        Decision::Sync(_) if asked || going.is_some() => Decision::Hold(why),
+        Decision::Sync(_) => Decision::Nothing(Idle::HeldBack),
         decision => decision,
     }
 }
@@ -300,7 +340,7 @@ fn unasked(situation: &Situation<'_>) -> Decision {
     }
     let prunes = automation.prune && situation.prunable > 0;
     let moved = situation.pending && situation.wanting > 0;
-    let goes_on = going.filter(|last| last.subject == Subject::Now);
+    let goes_on = going.filter(|last| last.subject == Subject::Now || last.bound);
     if !moved && !prunes && goes_on.is_none() {
         return going.map_or_else(|| drifted(situation, automation), |_| Decision::Close(End::Superseded));
     }
@@ -414,6 +454,7 @@ mod tests {
             request: None,
             last: None,
             block: None,
+            held_back: None,
             pending: false,
             desired: 3,
             wanting: 0,
@@ -439,6 +480,7 @@ mod tests {
             phase,
             requested: false,
             automated: true,
+            bound: false,
             subject: Subject::Now,
             ended: ended.map(Duration::from_secs),
             retries,
@@ -586,6 +628,48 @@ mod tests {
     }
 
     #[test]
+    fn what_is_held_back_waits_or_is_refused() {
+        let drifts = [Drift { heals: 0, ago: Duration::MAX }];
+        let drifted = Situation { drifts: &drifts, ..in_line() };
+        let running = |situation| with(situation, last(Phase::Running, None, 0));
+        let idle = Decision::Nothing(Idle::HeldBack);
+        let refused = Decision::Refuse { cause: Refusal::Paused, retry: false };
+        let hold = |why| Decision::Hold(why);
+        let (paused, waits) = (HeldBack::Paused, HeldBack::Dependencies);
+        for (situation, when_paused, when_waiting) in [
+            (moved(), idle.clone(), idle.clone()),
+            (drifted, idle.clone(), idle.clone()),
+            (asked(), refused.clone(), hold(waits)),
+            (running(moved()), hold(paused), hold(waits)),
+            (with(asked(), mine(Phase::Running, None, 0)), hold(paused), hold(waits)),
+            // Another one than what runs.
+            (Situation { request: Some(REQUEST), ..running(moved()) }, refused, hold(waits)),
+        ] {
+            for (why, expected) in [(paused, when_paused), (waits, when_waiting)] {
+                assert_eq!(decide(&Situation { held_back: Some(why), ..situation }), expected, "{situation:?}");
+            }
+        }
+        // What happens without it happens with it.
+        for situation in [
+            in_line(),
+            Situation { automation: None, ..moved() },
+            with(asked(), mine(Phase::Terminating, None, 0)),
+            with(moved(), last(Phase::Terminating, None, 0)),
+            with(in_line(), Last { subject: Subject::Before, ..last(Phase::Running, None, 0) }),
+            with(moved(), last(Phase::Running, Some(1), 1)),
+            Situation { request: Some(Request { refused: true, ..REQUEST }), ..in_line() },
+        ] {
+            for why in [paused, waits] {
+                assert_eq!(
+                    decide(&Situation { held_back: Some(why), ..situation }),
+                    decide(&situation),
+                    "{situation:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_failed_heal_does_not_keep_a_sync_waiting() {
         assert_eq!(decide(&with(moved(), Last { subject: Subject::Part, ..last(Phase::Failed, Some(1), 0) })), first());
     }
@@ -675,13 +759,13 @@ mod tests {
     prop_compose! {
         fn any_last()(
             phase in prop::sample::select(vec![Phase::Running, Phase::Terminating, Phase::Succeeded, Phase::Failed, Phase::Ended]),
-            (requested, automated) in any::<(bool, bool)>(),
+            (requested, automated, bound) in any::<(bool, bool, bool)>(),
             subject in prop::sample::select(vec![Subject::Now, Subject::Before, Subject::Part]),
             ended in prop::option::of(any_duration()),
             retries in 0_u32..9,
             retry in any_retry(),
         ) -> Last {
-            Last { phase, requested, automated, subject, ended, retries, retry }
+            Last { phase, requested, automated, bound, subject, ended, retries, retry }
         }
     }
 
@@ -697,6 +781,7 @@ mod tests {
             request in prop::option::of(any::<(bool, bool, bool)>()),
             last in prop::option::of(any_last()),
             block in prop::option::of(prop::sample::select(vec![Block::Stopped, Block::Unreadable])),
+            held_back in prop::option::of(prop::sample::select(vec![HeldBack::Paused, HeldBack::Dependencies, HeldBack::Window])),
             (pending, at_once) in any::<(bool, bool)>(),
             (desired, wanting, prunable) in (0_usize..3, 0_usize..3, 0_usize..3),
             behind in prop::option::of(any_duration()),
@@ -705,7 +790,7 @@ mod tests {
             Situation {
                 automation: automation.map(|(prune, self_heal, allow_empty)| Automation { prune, self_heal, allow_empty }),
                 request: request.map(|(refused, elsewhere, prune)| Request { refused, elsewhere, prune }),
-                last, block, pending, desired, wanting, prunable, behind, drifts: &[], resync, at_once,
+                last, block, held_back, pending, desired, wanting, prunable, behind, drifts: &[], resync, at_once,
             }
         }
     }
@@ -717,6 +802,9 @@ mod tests {
             let decision = decide(&situation);
             let elsewhere = situation.request.is_some_and(|request| request.elsewhere);
             if situation.block.is_some() && !elsewhere {
+                prop_assert!(!matches!(decision, Decision::Sync(_) | Decision::Heal(_)), "{:?}", decision);
+            }
+            if situation.held_back.is_some() {
                 prop_assert!(!matches!(decision, Decision::Sync(_) | Decision::Heal(_)), "{:?}", decision);
             }
             if situation.request.is_some_and(|request| request.refused) {
@@ -776,7 +864,7 @@ mod tests {
                 retries += 1;
                 prop_assert!(retries <= limit);
                 let last = Last { retries, retry, ..mine(Phase::Running, Some(u64::MAX), 0) };
-                let situation = Situation { request, last: Some(last), block: None, behind: None, ..situation };
+                let situation = Situation { request, last: Some(last), block: None, held_back: None, behind: None, ..situation };
                 let wants_more = backoff::retry_wait(&retry, retries - 1) == Some(Duration::MAX);
                 prop_assert!(wants_more || decide(&situation) == again(retries));
             }

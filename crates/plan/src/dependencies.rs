@@ -7,23 +7,13 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use trueup_api::{HealthCode, SyncCode};
+use trueup_api::{HealthCode, Readiness, SyncCode};
 
 /// Which application waits for which.
 #[derive(Clone, Debug, Default)]
 pub struct Dependencies {
     of: HashMap<Arc<str>, BTreeSet<Arc<str>>>,
     dependants: HashMap<Arc<str>, BTreeSet<Arc<str>>>,
-}
-
-/// How far a dependency must be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Readiness {
-    /// The cluster is as Git says.
-    Synced,
-    /// And the objects work.
-    #[default]
-    Healthy,
 }
 
 /// Where a dependency stands.
