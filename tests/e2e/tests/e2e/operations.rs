@@ -226,3 +226,19 @@ async fn what_was_synced_can_be_gone_back_to_while_the_target_revision_is_gone()
     app.without_condition("ComparisonError").await;
     scene.until_value("configmaps", "config", "/data/a", "2").await;
 }
+
+#[tokio::test]
+async fn an_earlier_commit_can_be_gone_back_to_while_the_newest_does_not_render() {
+    let (scene, app, first) = manual("op-no-render").await;
+    app.ask(json!({})).await;
+    app.synced(&first).await;
+    scene.edit("configmaps", "config", &json!({"data": {"a": "9"}})).await;
+    scene.put("app/broken.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: [");
+    app.refresh("normal").await;
+    app.condition("ComparisonError", &["Failed to load target state", "broken.yaml"]).await;
+    app.ask(json!({"revision": first})).await;
+    scene.until_value("configmaps", "config", "/data/a", "1").await;
+    app.operated("Succeeded").await;
+    let seen = app.condition("ComparisonError", &["Failed to load target state", "broken.yaml"]).await;
+    assert_eq!(seen["status"]["sync"]["status"], "Unknown", "{}", app.brief().await);
+}
