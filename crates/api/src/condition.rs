@@ -25,6 +25,8 @@ pub const SYNC_WARNING: &str = "SyncWarning";
 
 /// Automated sync waits for other applications, or cannot wait for them. Ours: Argo CD has no such type.
 pub const DEPENDENCY_WARNING: &str = "DependencyWarning";
+/// A sync window of the project keeps what is due. Ours: Argo CD has no such type.
+pub const SYNC_WINDOW_INFO: &str = "SyncWindowInfo";
 /// Somebody paused the application. Ours: Argo CD has no such type.
 pub const PAUSED_INFO: &str = "PausedInfo";
 

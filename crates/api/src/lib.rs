@@ -24,7 +24,10 @@ pub mod operation_state;
 pub mod options;
 pub mod pause;
 pub mod project;
+mod project_accounts;
+mod project_orphans;
 pub mod project_spec;
+mod project_windows;
 pub mod retry;
 mod schema;
 pub mod selector;
@@ -51,6 +54,7 @@ pub use operation_state::{OperationPhase, OperationState, ResourceResult, Result
 pub use options::{Consent, Effective, ObjectOptions, PrunePropagation, SyncOptions, object_options};
 pub use pause::Pause;
 pub use project::Project;
+pub use project_windows::WindowSubject;
 pub use retry::Retry;
 pub use selector::{Selector, SelectorError};
 pub use source::{ApplicationSource, NameValue};

@@ -10,7 +10,10 @@ use crate::file_match;
 use crate::git_url;
 use crate::glob::Glob;
 use crate::namespaces::NamespacePatterns;
-use crate::project_spec::{AppProjectSpec, NamedKind, ProjectKind};
+use crate::project_accounts::AccountPattern;
+use crate::project_orphans::Orphans;
+use crate::project_spec::{AppProjectSpec, NamedKind, ProjectKind, SyncWindow};
+use crate::project_windows::{WindowPattern, WindowSubject};
 use crate::spec::ApplicationDestination;
 use crate::unsupported::{Unsupported, project_unsupported};
 
@@ -27,6 +30,9 @@ pub struct Project {
     cluster_denied: Vec<NamedKind>,
     namespaced_allowed: Option<Vec<ProjectKind>>,
     namespaced_denied: Vec<ProjectKind>,
+    windows: Vec<WindowPattern>,
+    accounts: Vec<AccountPattern>,
+    orphans: Option<Orphans>,
     unsupported: Vec<Unsupported>,
 }
 
@@ -76,6 +82,10 @@ impl Project {
         if destinations.iter().any(DestinationPattern::is_malformed) {
             unsupported.push(malformed("spec.destinations"));
         }
+        let windows: Vec<WindowPattern> = spec.sync_windows.into_iter().map(WindowPattern::new).collect();
+        if windows.iter().any(WindowPattern::is_malformed) {
+            unsupported.push(malformed("spec.syncWindows"));
+        }
         let namespaces = NamespacePatterns::read(&spec.source_namespaces);
         unsupported.extend(namespaces.malformed().iter().map(|pattern| {
             let message = format!(
@@ -93,6 +103,9 @@ impl Project {
             cluster_denied: spec.cluster_resource_blacklist,
             namespaced_allowed: spec.namespace_resource_whitelist,
             namespaced_denied: spec.namespace_resource_blacklist,
+            windows,
+            accounts: spec.destination_service_accounts.iter().map(AccountPattern::new).collect(),
+            orphans: spec.orphaned_resources.as_ref().map(Orphans::new),
             unsupported,
         }
     }
@@ -150,6 +163,33 @@ impl Project {
             };
             listed(&self.cluster_allowed) && !listed(&self.cluster_denied)
         }
+    }
+
+    /// The sync windows that hold for an Application.
+    pub fn sync_windows<'a>(&'a self, subject: WindowSubject<'a>) -> impl Iterator<Item = &'a SyncWindow> {
+        self.windows.iter().filter(move |pattern| pattern.holds_for(subject)).map(|pattern| &pattern.window)
+    }
+
+    /// Whether it names service accounts to deploy as.
+    pub fn names_service_accounts(&self) -> bool {
+        !self.accounts.is_empty()
+    }
+
+    /// The user to deploy to a destination as, if the project names one; `home` is the namespace of an account that is named
+    /// without one. An error, if what it names is none.
+    pub fn service_account(&self, server: &str, namespace: &str, home: &str) -> Result<Option<String>, String> {
+        AccountPattern::user(&self.accounts, server, namespace, home)
+    }
+
+    /// Whether objects that no Application has are to be told.
+    pub fn warns_of_orphans(&self) -> bool {
+        self.orphans.as_ref().is_some_and(|orphans| orphans.warn)
+    }
+
+    /// Whether an object that no Application has is not worth telling.
+    pub fn ignores_orphan(&self, group: &str, kind: &str, namespace: &str, name: &str) -> bool {
+        let ignored = self.orphans.as_ref().is_some_and(|orphans| orphans.ignores(group, kind, namespace, name));
+        ignored || !self.permits_kind(group, kind, name, true)
     }
 
     /// Whether Applications of a namespace may be in the project. Those of the controller's own always may.
@@ -349,6 +389,10 @@ mod tests {
         for (spec, field) in [
             (r#"{"sourceRepos": ["*", "![a"]}"#, "spec.sourceRepos"),
             (r#"{"destinations": [{"server": "*", "namespace": "{a"}]}"#, "spec.destinations"),
+            (
+                r#"{"syncWindows": [{"kind": "deny", "schedule": "0 1 * * *", "duration": "1h", "applications": ["[a"]}]}"#,
+                "spec.syncWindows",
+            ),
         ] {
             let project = project(spec);
             assert_eq!((project.unsupported()[0].field.as_str(), project.unsupported()[0].stops), (field, true));

@@ -45,10 +45,10 @@ impl Cluster {
         let verb = if how.dry_run { Verb::DryRun } else { Verb::Apply };
         let call = Call::new(verb, kind, address).with_body(APPLY_PATCH, json, kind.is_secret());
         if how.dry_run {
-            return answered(kind, self.requests().send(&call).await?);
+            return answered(kind, self.write(call).await?);
         }
         let _writing = self.writing(kind, kind.key(namespace, name));
-        let answer = self.requests().send(&call).await?;
+        let answer = self.write(call).await?;
         self.enter(kind, answer)
     }
 }

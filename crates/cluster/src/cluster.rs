@@ -1,6 +1,7 @@
 //! One cluster: the requests to it and what is known of it.
 //!
-//! Entry point: [`Cluster::connect`]. A [`Cluster`] is cheap to clone; with the last clone its watches end.
+//! Entry point: [`Cluster::connect`]. A [`Cluster`] is cheap to clone; with the last clone its watches end. One that acts as a
+//! user ([`Cluster::acting_as`]) writes objects with that user's permissions and reads with our own.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -29,6 +30,8 @@ use crate::watch::Watches;
 #[derive(Clone)]
 pub struct Cluster {
     inner: Arc<Inner>,
+    /// As whom objects are written, if not as ourselves.
+    user: Option<Arc<str>>,
 }
 
 struct Inner {
@@ -91,7 +94,19 @@ impl Cluster {
         tasks.spawn(async move { outbox.deliver(sender).await });
         definitions::watch(&shared, &mut tasks);
         let changes = Mutex::new(Some(receiver));
-        Ok(Self { inner: Arc::new(Inner { shared, tasks: Mutex::new(tasks), changes }) })
+        Ok(Self { inner: Arc::new(Inner { shared, tasks: Mutex::new(tasks), changes }), user: None })
+    }
+
+    /// The same cluster, whose objects are written as that user: applied, asked about by a dry run, patched, made, replaced and
+    /// deleted. The API server judges such requests by the user's permissions; we need the one to impersonate it.
+    #[must_use]
+    pub fn acting_as(&self, user: &str) -> Self {
+        Self { inner: Arc::clone(&self.inner), user: Some(user.into()) }
+    }
+
+    /// The user as whom objects are written, if not as ourselves.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
     }
 
     /// The address of the API server.
@@ -233,6 +248,11 @@ impl Cluster {
             self.shared().outbox.push(changes);
         }
         Ok(live)
+    }
+
+    /// Sends what writes an object, or asks what would come of that.
+    pub(crate) async fn write(&self, call: Call) -> Result<Vec<u8>, ClusterError> {
+        self.requests().send(&call.by(self.user.clone())).await
     }
 
     pub(crate) fn requests(&self) -> &Requests {

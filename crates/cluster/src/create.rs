@@ -30,7 +30,7 @@ impl Cluster {
         let namespace = body.str_at(&["metadata", "namespace"]).unwrap_or_default();
         let address = format!("{}?fieldManager={MANAGER}&dryRun=All", self.shared().collection_in(kind, namespace)?);
         let call = Call::new(Verb::Create, kind, address).with_body(JSON, body.to_json(), kind.is_secret());
-        match self.requests().send(&call).await {
+        match self.write(call).await {
             Ok(_) | Err(ClusterError::AlreadyExists) => Ok(()),
             Err(error) => Err(error),
         }
@@ -42,7 +42,7 @@ impl Cluster {
         let call = Call::new(Verb::Create, kind, address).with_body(JSON, body.to_json(), kind.is_secret());
         let name = body.str_at(&["metadata", "name"]).unwrap_or_default();
         let _writing = self.writing(kind, kind.key(namespace, name));
-        let answer = self.requests().send(&call).await?;
+        let answer = self.write(call).await?;
         self.enter(kind, answer)
     }
 
@@ -54,6 +54,6 @@ impl Cluster {
         // Without a manager the server takes the name from the user agent.
         let address = format!("{}?fieldValidation=Strict{dry_run}", kind.collection(Some(namespace))?);
         let call = Call::new(Verb::Create, kind, address).with_body(JSON, body.to_json(), kind.is_secret());
-        self.requests().send(&call).await
+        self.write(call).await
     }
 }

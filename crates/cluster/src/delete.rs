@@ -50,6 +50,6 @@ impl Cluster {
         });
         let call = Call::new(Verb::Delete, kind, self.shared().object(kind, &key.namespace, &key.name)?);
         let call = call.with_body(JSON, options.to_string().into_bytes(), false);
-        self.requests().send(&call).await.map(drop)
+        self.write(call).await.map(drop)
     }
 }

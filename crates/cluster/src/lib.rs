@@ -35,6 +35,7 @@ mod reach;
 mod replace;
 mod request;
 mod review;
+mod survey;
 mod tracking;
 mod watch;
 
@@ -54,4 +55,5 @@ pub use live::Live;
 pub use merge::Merge;
 pub use raw::{Claimed, Raw, RawEvent};
 pub use review::{Action, ServiceAccount};
+pub use survey::Standing;
 pub use tracking::{INSTALLATION_ID, TRACKING_ID};

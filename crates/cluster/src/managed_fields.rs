@@ -33,7 +33,7 @@ impl Cluster {
         let call = Call::new(Verb::Patch, kind, address);
         let call = call.with_body(JSON_PATCH, patch.to_string().into_bytes(), kind.is_secret());
         let _writing = self.writing(kind, key.clone());
-        let answer = self.requests().send(&call).await?;
+        let answer = self.write(call).await?;
         self.enter(kind, answer)
     }
 }

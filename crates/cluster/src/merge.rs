@@ -43,7 +43,7 @@ impl Cluster {
         patch.set_at(&["metadata", "resourceVersion"], resource_version.into());
         let call = Call::new(Verb::Patch, kind, address).with_body(content_type, patch.to_json(), kind.is_secret());
         let _writing = self.writing(kind, key.clone());
-        let answer = self.requests().send(&call).await?;
+        let answer = self.write(call).await?;
         self.enter(kind, answer)
     }
 }

@@ -187,7 +187,7 @@ impl Cluster {
         // Without a manager the server takes the name from the user agent: `trueup`, or who else connected.
         let call = Call::new(Verb::Patch, kind, address);
         let call = call.with_body(JSON_PATCH, operations.to_string().into_bytes(), kind.is_secret());
-        self.requests().send(&call).await
+        self.write(call).await
     }
 }
 

@@ -31,7 +31,7 @@ impl Cluster {
         body.set_at(&["metadata", "resourceVersion"], resource_version.into());
         let call = Call::new(Verb::Replace, kind, address).with_body(JSON, body.to_json(), kind.is_secret());
         let _writing = self.writing(kind, kind.key(namespace, name));
-        let answer = self.requests().send(&call).await?;
+        let answer = self.write(call).await?;
         self.enter(kind, answer)
     }
 }

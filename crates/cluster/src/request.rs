@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
@@ -56,6 +56,8 @@ pub(crate) struct Call {
     pub(crate) content_type: &'static str,
     pub(crate) body: Bytes,
     pub(crate) plural: String,
+    /// Whose permissions count instead of our own.
+    pub(crate) user: Option<Arc<str>>,
     /// The body is a Secret, so the server's words may quote it.
     pub(crate) secret: bool,
 }
@@ -70,6 +72,8 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<Duration>,
 }
 
+/// Names the user as whom a request is judged.
+const IMPERSONATE_USER: HeaderName = HeaderName::from_static("impersonate-user");
 /// The usual representation.
 pub(crate) const JSON: &str = "application/json";
 /// A server-side apply; JSON is YAML.
@@ -102,6 +106,7 @@ impl Call {
             content_type: JSON,
             body: Bytes::new(),
             plural: String::new(),
+            user: None,
             secret: false,
         }
     }
@@ -109,6 +114,11 @@ impl Call {
     /// The same with a body.
     pub(crate) fn with_body(self, content_type: &'static str, body: Vec<u8>, secret: bool) -> Self {
         Self { content_type, body: body.into(), secret, ..self }
+    }
+
+    /// The same, judged by the permissions of that user, if there is one.
+    pub(crate) fn by(self, user: Option<Arc<str>>) -> Self {
+        Self { user, ..self }
     }
 
     fn method(&self) -> http::Method {
@@ -198,6 +208,9 @@ impl Requests {
         let mut request = http::Request::builder().method(call.method()).uri(&call.address).header(ACCEPT, call.accept);
         if !call.body.is_empty() {
             request = request.header(CONTENT_TYPE, call.content_type);
+        }
+        if let Some(user) = &call.user {
+            request = request.header(IMPERSONATE_USER, &**user);
         }
         let request = request.body(Body::from(call.body.clone())).map_err(|error| {
             Failure::here(ClusterError::Configuration { message: format!("not a valid request: {error}") })

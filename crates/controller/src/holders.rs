@@ -77,6 +77,11 @@ impl Holders {
         state.by_key.get(key)?.iter().find(|holder| &***holder != app).cloned()
     }
 
+    /// Whether any application holds the object.
+    pub(crate) fn is_held(&self, key: &ObjectKey) -> bool {
+        self.state().by_key.contains_key(key)
+    }
+
     /// Another application that holds something in a namespace. Looks at everything: asked only before a namespace goes.
     pub(crate) fn other_in(&self, app: &str, namespace: &str) -> Option<Arc<str>> {
         let state = self.state();

@@ -1,6 +1,7 @@
-//! Which installation we are: the id that tells our objects from those of another with Applications of the same names.
+//! What the settings in `argocd-cm` say: the id that tells our objects from those of another installation with Applications of
+//! the same names, and whether service accounts are impersonated.
 //!
-//! As in Argo CD it is `installationID` in the ConfigMap `argocd-cm` of our namespace, and empty where there is none. It is kept
+//! As in Argo CD the id is `installationID` in the ConfigMap `argocd-cm` of our namespace, and empty where there is none. It is kept
 //! by the [`Cluster`]. Invariant: nothing is judged before it is known, since it decides whose an object is, and so what may
 //! be deleted. Entry points: [`watch`], and [`read_installation`] for whoever looks once.
 
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use trueup_cluster::{Cluster, ClusterError};
 
+use crate::impersonation::Setting;
 use crate::logins::{config_map_kind, data_of};
 use crate::sightings::{Sighting, Sightings};
 use crate::watches::wake_all;
@@ -25,14 +27,19 @@ pub async fn read_installation(cluster: &Cluster, namespace: &str) -> Result<(),
     Ok(())
 }
 
-/// Watches the id.
+/// Watches the settings.
 pub(crate) async fn watch(world: Arc<World>) {
     let mut sightings = Sightings::one(&world.cluster, &config_map_kind(), &world.namespace, SETTINGS);
     let (mut id, mut told) = (String::new(), None);
+    let mut impersonation = Setting::default();
     while let Some(sighting) = sightings.next().await {
         let mut first = false;
         match sighting {
-            Sighting::Here(raw) => id = id_of(raw.json.get().as_bytes()),
+            Sighting::Here(raw) => {
+                let settings = data_of(raw.json.get().as_bytes());
+                impersonation = Setting::read(&settings);
+                id = settings.get(INSTALLATION_ID).cloned().unwrap_or_default();
+            }
             // Who replaces it takes it away for a moment, in which every other installation's objects would seem to be ours.
             Sighting::Gone(_) if !id.is_empty() => {
                 tracing::warn!(%id, "the ConfigMap {SETTINGS} is gone: the installation keeps its id until the next start");
@@ -58,6 +65,10 @@ pub(crate) async fn watch(world: Arc<World>) {
         if sightings.complete() && *world.cluster.installation() != *id {
             world.cluster.set_installation(&id);
             tracing::info!(%id, "the id of this installation: objects with another are not ours");
+            wake_all(&world);
+        }
+        if sightings.complete() && world.impersonation.set(impersonation) {
+            tracing::info!(?impersonation, "whether objects are written as the service accounts of projects");
             wake_all(&world);
         }
         if first {

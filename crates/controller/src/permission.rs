@@ -10,6 +10,7 @@ use trueup_cluster::Kind;
 use trueup_object::{Gvk, ObjectKey};
 use trueup_render::Target;
 
+use crate::impersonation::hands;
 use crate::judge::Verdict;
 use crate::world::{IN_CLUSTER_NAME, IN_CLUSTER_SERVER, World};
 
@@ -60,13 +61,13 @@ pub(crate) fn shown(url: &str) -> String {
     trueup_git::RepoUrl::parse(url).map_or_else(|_| "(not a valid URL)".to_owned(), |url| url.to_string())
 }
 
-/// Why no sync of this application may happen: what it asks for and we do not honour. What one operation asks for beyond that
+/// Why no sync of this application may happen: what it asks for and we do not honour, or that nobody may write its objects. What one operation asks for beyond that
 /// is that operation's failure, not the application's.
-pub(crate) fn stops(spec: &App, project: &Project) -> Vec<String> {
+pub(crate) fn stops(world: &World, meta: &Meta, spec: &App, project: &Project) -> Vec<String> {
     let all = spec.unsupported.iter().chain(project.unsupported());
-    all.filter(|unsupported| unsupported.stops)
-        .map(|unsupported| format!("{}: {}", unsupported.field, unsupported.message))
-        .collect()
+    let all = all.filter(|unsupported| unsupported.stops);
+    let all = all.map(|unsupported| format!("{}: {}", unsupported.field, unsupported.message));
+    all.chain(hands(world, meta, spec, project).err()).collect()
 }
 
 /// Whether an application holds an object that its render has: not what it may not or does not want to sync.

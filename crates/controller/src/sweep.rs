@@ -187,7 +187,7 @@ fn is_left_behind(claimed: &Claimed, applications: &Applications, holders: &Hold
 }
 
 /// Every kind that can be listed, at its most settled version: each shows the same objects.
-fn one_version_each(kinds: Vec<Kind>) -> Vec<Kind> {
+pub(crate) fn one_version_each(kinds: Vec<Kind>) -> Vec<Kind> {
     let mut best: BTreeMap<GroupKind, Kind> = BTreeMap::new();
     for kind in kinds {
         if !kind.watchable || LEFT_OUT.contains(&(kind.gvk.group.as_str(), kind.plural.as_str())) {

@@ -1,6 +1,7 @@
 //! A comparison and a policy become an ordered sync plan. Pure: the clock is passed in.
 //!
-//! Keeps nothing. Entry points: [`decide`] says what is due, [`steps`] puts the objects of a sync in order, [`retry_wait`] and
+//! Keeps nothing. Entry points: [`decide`] says what is due, [`schedule::schedule`] puts the tasks of a sync in
+//! order, [`progress::next`] says what comes next, [`retry_wait`] and
 //! [`heal_wait`] say when something is tried again.
 
 mod backoff;
@@ -10,13 +11,13 @@ pub mod dependencies;
 mod order;
 pub mod progress;
 pub mod schedule;
-mod steps;
 pub mod task;
+mod windows;
 
 pub use backoff::{heal_quiet, heal_wait, heals_before, retry_wait};
 pub use decision::{
-    Attempt, Automation, Block, Decision, Drift, End, HealDue, Idle, Last, Pause, Phase, Refusal, Request, Situation,
-    Subject, WAIT_MIN, decide, heal_due,
+    Attempt, Automation, Block, Decision, Drift, End, HealDue, HeldBack, Idle, Last, Pause, Phase, Refusal, Request,
+    Situation, Subject, WAIT_MIN, decide, heal_due,
 };
 pub use order::kind_rank;
-pub use steps::{Item, Step, steps};
+pub use windows::{Initiator, Permit, WindowState, Windows};

@@ -8,12 +8,6 @@ use crate::project_spec::AppProjectSpec;
 /// Fields of a project.
 const PROJECT: &[Row<AppProjectSpec>] = &[
     Row {
-        field: "spec.syncWindows",
-        stops: true,
-        message: "sync windows are not evaluated yet: remove them, or leave the project's Applications to Argo CD",
-        found: |spec| !spec.sync_windows.is_empty(),
-    },
-    Row {
         field: "spec.signatureKeys",
         stops: true,
         message: "signatures are not verified yet: remove the keys, or leave the project's Applications to Argo CD",
@@ -26,22 +20,10 @@ const PROJECT: &[Row<AppProjectSpec>] = &[
         found: |spec| spec.source_integrity.is_some(),
     },
     Row {
-        field: "spec.destinationServiceAccounts",
-        stops: true,
-        message: "service accounts are not impersonated yet: remove them, or leave the project's Applications to Argo CD",
-        found: |spec| !spec.destination_service_accounts.is_empty(),
-    },
-    Row {
         field: "spec.permitOnlyProjectScopedClusters",
         stops: true,
         message: "clusters of a project are not known yet: remove the field, and name the clusters in spec.destinations",
         found: |spec| spec.permit_only_project_scoped_clusters,
-    },
-    Row {
-        field: "spec.orphanedResources",
-        stops: false,
-        message: "objects that no Application has are not reported yet",
-        found: |spec| spec.orphaned_resources.is_some(),
     },
 ];
 
@@ -58,18 +40,12 @@ mod tests {
     #[test]
     fn every_row_of_projects() {
         let examples = [
-            ("spec.syncWindows", r#"{"syncWindows": [{"kind": "deny", "schedule": "* * * * *", "duration": "1h"}]}"#),
             ("spec.signatureKeys", r#"{"signatureKeys": [{"keyID": "A"}]}"#),
             ("spec.sourceIntegrity", r#"{"sourceIntegrity": {"git": {"policies": []}}}"#),
-            (
-                "spec.destinationServiceAccounts",
-                r#"{"destinationServiceAccounts": [{"server": "*", "defaultServiceAccount": "a"}]}"#,
-            ),
             ("spec.permitOnlyProjectScopedClusters", r#"{"permitOnlyProjectScopedClusters": true}"#),
-            ("spec.orphanedResources", r#"{"orphanedResources": {"warn": true}}"#),
         ];
         check(PROJECT, &examples, |spec| project_unsupported(&read(spec)));
-        let plain = r#"{"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}], "roles": [{"name": "r"}], "signatureKeys": [], "syncWindows": [], "sourceNamespaces": ["a"]}"#;
+        let plain = r#"{"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}], "roles": [{"name": "r"}], "signatureKeys": [], "sourceNamespaces": ["a"], "syncWindows": [{"kind": "deny", "schedule": "* * * * *", "duration": "1h"}], "destinationServiceAccounts": [{"server": "*", "defaultServiceAccount": "a"}], "orphanedResources": {"warn": true}}"#;
         assert_eq!(project_unsupported(&read(plain)), []);
     }
 }
