@@ -7,16 +7,20 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
-use trueup_api::{Application, ResultCode};
-use trueup_cluster::{Absent, ClusterError, Kind};
+use trueup_api::{Application, Ignored, ResultCode};
+use trueup_api::{HookPhase, SyncOptions};
+use trueup_cluster::{Absent, Apply, ClusterError, Kind};
 use trueup_object::{Gvk, Node, ObjectKey};
-use trueup_plan::Step;
+use trueup_plan::schedule::schedule;
+use trueup_plan::task::{Act, Task};
+use trueup_render::defines;
 
-use crate::judge::{Frame, learn};
+use crate::judge::{Frame, learn, to_send};
 use crate::memory::Memory;
 use crate::observe::View;
-use crate::operation::{OBJECTS_AT_ONCE, Tally, is_to_come, named, result, steps, word};
-use crate::perform::{self, Applied, Change, Order};
+use crate::operation::{OBJECTS_AT_ONCE, Tally, named, result, word};
+use crate::perform::{self, Applied, Change, Manner, Order};
+use crate::tasks::is_to_come;
 use crate::world::World;
 
 /// How long a sync waits for a kind whose definition it has just applied.
@@ -35,16 +39,24 @@ pub(crate) async fn apply_some(
     let mut tally = Tally::default();
     let options = &view.spec.options;
     if options.create_namespace
-        && let Err(error) = create_namespace(world, &view.spec.destination.namespace).await
+        && let Err(error) = create_namespace(world, application, view).await
     {
         tally.note_failure(&error, |error| no_namespace(view, error));
         return tally;
     }
-    for step in steps(view, |_| false, options, &HashSet::new()) {
-        if let Step::Apply(step) = step {
-            let due: Vec<ObjectKey> = step.into_iter().filter(|key| keys.contains(key)).collect();
-            apply_all(world, application, view, memory, &due, options.validate, &mut tally).await;
-        }
+    let wanted: HashSet<&ObjectKey> = keys.iter().collect();
+    let due = view.pairs().filter(|(target, judged)| wanted.contains(&target.key) && judged.wants_apply());
+    let tasks = due.map(|(target, judged)| Task {
+        key: target.key.clone(),
+        gvk: target.gvk.clone(),
+        phase: HookPhase::Sync,
+        wave: judged.wave,
+        act: Act::Apply,
+        defines: defines(target.manifest.node()).map(|(kind, _)| kind),
+    });
+    for step in schedule(tasks.collect()) {
+        let due: Vec<ObjectKey> = step.tasks.into_iter().map(|task| task.key).collect();
+        apply_all(world, application, view, memory, &due, options, &mut tally).await;
         if tally.barred {
             break;
         }
@@ -59,7 +71,7 @@ pub(crate) async fn apply_all(
     view: &View,
     memory: &mut Memory,
     keys: &[ObjectKey],
-    validate: bool,
+    options: &SyncOptions,
     tally: &mut Tally,
 ) {
     let frame = view.frame(world, application);
@@ -68,7 +80,7 @@ pub(crate) async fn apply_all(
     let mut applies = Vec::with_capacity(keys.len());
     for at in keys.iter().filter_map(|key| by_key.get(key).copied()) {
         let (frame, memory) = (&frame, &*memory);
-        applies.push(async move { (at, apply_one(frame, view, memory, at, validate).await) });
+        applies.push(async move { (at, apply_one(frame, view, memory, at, options).await) });
     }
     let mut outcomes: Vec<(usize, Result<Applied, ClusterError>)> =
         stream::iter(applies).buffer_unordered(OBJECTS_AT_ONCE).collect().await;
@@ -101,10 +113,7 @@ pub(crate) async fn apply_all(
             }
             Err(error) => {
                 let said = |error: &ClusterError| format!("{}: {}", named(&target.key), explained(&target.key, error));
-                if let Some(message) = tally.note_failure(&error, said) {
-                    tally.refused.insert(target.key.clone(), message.clone());
-                    tally.results.push(result(&target.key, &target.gvk, ResultCode::SyncFailed, message));
-                }
+                tally.note_refusal(&target.key, &target.gvk, &error, said);
             }
         }
     }
@@ -115,9 +124,10 @@ async fn apply_one(
     view: &View,
     memory: &Memory,
     at: usize,
-    validate: bool,
+    options: &SyncOptions,
 ) -> Result<Applied, ClusterError> {
     let (target, judged) = (&view.targets.objects[at], &view.objects[at]);
+    let hands = frame.hands.as_ref().map_err(Clone::clone)?;
     let fresh_kind = is_to_come(judged);
     let kind = match view.kinds.get(&target.gvk) {
         Some(Ok(kind)) => kind.clone(),
@@ -125,21 +135,73 @@ async fn apply_one(
     };
     let nothing = Node::map();
     let scalers: Vec<&str> = frame.scalers.iter().map(String::as_str).collect();
+    let ignored = frame.spec.ignored(&target.key);
+    let respects = options.respect_ignore_differences && ignored != Ignored::default();
     let order = Order {
         world: frame.world,
+        hands,
         name: frame.name,
         target,
         kind: &kind,
         base: memory.base_of(&target.key, &nothing),
         scalers: &scalers,
-        migration_manager: frame.migration_manager.as_deref(),
-        validate: judged.options.validate.unwrap_or(validate),
+        former: frame.former(),
+        options: judged.options.within(options),
+        respected: respects.then_some(&ignored),
         removes: judged.comparison().is_some_and(|comparison| {
             comparison.differences.iter().any(|difference| difference.what == trueup_diff::What::Extra)
         }),
         fresh_kind,
     };
     perform::apply(&order).await
+}
+
+/// Asks the server what it would make of these objects. Answers those that it refuses, and why: what cannot be asked is no
+/// refusal, nor what an option deletes and makes anew.
+pub(crate) async fn rehearse(
+    world: &World,
+    application: &Application,
+    view: &View,
+    keys: &[ObjectKey],
+    options: &SyncOptions,
+) -> HashMap<ObjectKey, String> {
+    let frame = view.frame(world, application);
+    let wanted: HashSet<&ObjectKey> = keys.iter().collect();
+    let mut asking = Vec::with_capacity(keys.len());
+    for (target, judged) in view.pairs().filter(|(target, _)| wanted.contains(&target.key)) {
+        let effective = judged.options.within(options);
+        let anew = effective.force || effective.recreate || perform::manner(&effective, target) != Manner::Apply;
+        if let (Some(Ok(kind)), false) = (view.kinds.get(&target.gvk), anew) {
+            let frame = &frame;
+            asking.push(async move {
+                let live = frame.world.cluster.live(&target.gvk, &target.key);
+                let body = to_send(frame, target, live.as_deref());
+                let how = Apply { dry_run: true, resource_version: None, validate: effective.validate };
+                let asked = match &frame.hands {
+                    Ok(hands) => hands.apply(kind, &body, how).await,
+                    Err(error) => Err(error.clone()),
+                };
+                (target, asked)
+            });
+        }
+    }
+    let answers: Vec<_> = stream::iter(asking).buffer_unordered(OBJECTS_AT_ONCE).collect().await;
+    let refusals = answers.into_iter().filter_map(|(target, answer)| {
+        let error = answer.err().filter(is_refusal)?;
+        Some((target.key.clone(), format!("{}: {}", named(&target.key), explained(&target.key, &error))))
+    });
+    refusals.collect()
+}
+
+/// Whether the server would refuse the object itself, and would not merely not be asked.
+fn is_refusal(error: &ClusterError) -> bool {
+    // What a real apply mends by itself is not refused by it either.
+    const MENDED: [&str; 2] = ["cannot change roleRef", "duplicate entries for key"];
+    const NOT_ASKED: [&str; 3] = ["does not support dry run", "failed calling webhook", "failed to call webhook"];
+    match error {
+        ClusterError::Refused { message, .. } => !MENDED.iter().chain(&NOT_ASKED).any(|words| message.contains(words)),
+        _ => false,
+    }
 }
 
 /// A kind that has just been defined.
@@ -156,8 +218,13 @@ async fn fresh(world: &World, gvk: &Gvk) -> Result<Kind, ClusterError> {
     }
 }
 
-/// Makes sure that a namespace is there.
-pub(crate) async fn create_namespace(world: &World, namespace: &str) -> Result<(), ClusterError> {
+/// Makes sure that the namespace of the destination is there.
+pub(crate) async fn create_namespace(
+    world: &World,
+    application: &Application,
+    view: &View,
+) -> Result<(), ClusterError> {
+    let namespace = view.spec.destination.namespace.as_str();
     let gvk = Gvk::from_api_version("v1", "Namespace");
     let kind =
         world.cluster.kind(&gvk).await.map_err(|error| ClusterError::Unavailable { message: error.to_string() })?;
@@ -169,7 +236,7 @@ pub(crate) async fn create_namespace(world: &World, namespace: &str) -> Result<(
     body.set_at(&["apiVersion"], "v1".into());
     body.set_at(&["kind"], "Namespace".into());
     body.set_at(&["metadata", "name"], namespace.into());
-    match world.cluster.create(&kind, &body).await {
+    match view.hands(world, application)?.create(&kind, &body).await {
         Ok(_) | Err(ClusterError::AlreadyExists) => Ok(()),
         Err(error) => Err(error),
     }

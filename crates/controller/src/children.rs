@@ -2,6 +2,7 @@
 //!
 //! Keeps nothing. Entry point: [`Child::of`].
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use trueup_api::Application;
@@ -9,6 +10,7 @@ use trueup_health::{Code, Health, unsettled};
 use trueup_object::{Digest, Node, ObjectKey};
 
 use crate::depends::{behind, instance};
+use crate::observe::View;
 use crate::world::World;
 
 /// A child Application as its parent's sync goes by it: its status alone may be about an older commit, and what was seen of it
@@ -45,6 +47,11 @@ impl Child {
             None => said,
         }
     }
+}
+
+/// The children that Git has.
+pub(crate) fn keys(view: &View) -> HashSet<ObjectKey> {
+    view.targets.objects.iter().map(|target| &target.key).filter(|key| is_application(key)).cloned().collect()
 }
 
 /// Whether an object of an application is that very Application: its health is made from that of the others.

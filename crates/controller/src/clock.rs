@@ -32,7 +32,8 @@ pub(crate) fn later(time: &str, wait: Duration) -> Option<String> {
     Some(text(time.parse::<Timestamp>().ok()?.checked_add(wait).unwrap_or(Timestamp::MAX)))
 }
 
-fn text(time: Timestamp) -> String {
+/// A time, as statuses write it.
+pub(crate) fn text(time: Timestamp) -> String {
     time.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc)).unwrap_or(time).to_string()
 }
 

@@ -10,6 +10,7 @@ use trueup_api::{Drift, OperationPhase, OperationState, Status};
 use trueup_diff::drift::{Event, Outcome as Became};
 use trueup_object::ObjectKey;
 
+use crate::attempt::Attempt;
 use crate::memory::{Base, Memory};
 use crate::observe::{Notice, View};
 use crate::operation::Run;
@@ -17,7 +18,7 @@ use crate::pace::UntouchedRevisions;
 use crate::past::UNFINISHED;
 use crate::reconcile::{Look, Outcome};
 use crate::writer::{Update, write};
-use crate::{clock, drift, drift_policy, event, heal, status};
+use crate::{clock, depends, drift, drift_policy, event, heal, pause, project_notices, status, windows};
 
 /// Details of single objects, and repeats of a drift, are written at most once in this time.
 const DETAIL_PAUSE: Duration = Duration::from_secs(10);
@@ -27,7 +28,7 @@ const WRITE_PAUSE: Duration = Duration::from_secs(5);
 
 impl Look<'_> {
     /// Writes the start of an operation down, with the inventory, before the first object is. Answers whether that worked.
-    pub(crate) async fn write_start(&mut self, memory: &mut Memory, view: &View, run: &Run) -> bool {
+    pub(crate) async fn write_start(&mut self, memory: &mut Memory, view: &View, state: OperationState) -> bool {
         let application = Arc::clone(&self.application);
         let old = &application.status;
         let now = clock::now();
@@ -37,7 +38,7 @@ impl Look<'_> {
         let drift = self.drift(memory, view, &memory.base, &baseline, untold.clone(), &now);
         let mut status = status::seen(&self.application, view, drift, &self.notices(memory, view), &now);
         status.controller_namespace.clone_from(&self.world.namespace);
-        status::operated(&mut status, run.state(OperationPhase::Running, String::new()), None, 0);
+        status::operated(&mut status, state, None, 0);
         let written = self.write(memory, Box::new(status), false).await;
         if written {
             self.tell_drift(old, &untold);
@@ -47,9 +48,28 @@ impl Look<'_> {
         written
     }
 
-    /// What is said of drift whatever else is done.
+    /// Writes down how far an operation is: from here on nobody may forget it. Answers whether that worked.
+    pub(crate) async fn write_progress(
+        &mut self,
+        memory: &mut Memory,
+        view: &View,
+        run: &Run,
+        attempt: &mut Attempt,
+    ) -> bool {
+        let mut status = self.application.status.clone();
+        status::operated(&mut status, attempt.state(view, run, String::new()), None, 0);
+        let written = self.write(memory, Box::new(status), false).await;
+        attempt.unwritten &= !written;
+        written
+    }
+
+    /// What is said of drift, and of what keeps the application, whatever else is done.
     fn notices(&self, memory: &Memory, view: &View) -> Vec<Notice> {
-        drift_policy::notices(&self.application, view).into_iter().chain(heal::notices(view, memory)).collect()
+        let drift = drift_policy::notices(&self.application, view).into_iter().chain(heal::notices(view, memory));
+        let application = &self.application;
+        let waits = pause::notice(&application.meta).into_iter().chain(depends::notice(application, memory));
+        let waits = waits.chain(windows::notice(memory));
+        drift.chain(waits).chain(project_notices::notices(self.world, application, view)).collect()
     }
 
     /// The new `status.drift`. `base` is what Git had said before this look.
@@ -94,7 +114,11 @@ impl Look<'_> {
         if let Some(state) = outcome.state {
             status::operated(&mut status, state, outcome.history, view.spec.history_limit);
         }
-        let at_once = ended || outcome.take_operation || self.refresh || status::matters(old, &status);
+        if let Some(state) = outcome.progress {
+            status::operated(&mut status, state, None, 0);
+        }
+        let at_once =
+            ended || outcome.at_once || outcome.take_operation || self.refresh || status::matters(old, &status);
         let due = at_once || (status != *old && self.deferral_is_over(memory, old, &status));
         if let Some(at) = heal::peace(memory) {
             self.world.queue.wake_at(self.name(), at);
@@ -106,6 +130,10 @@ impl Look<'_> {
                 return;
             }
             self.tell_drift(old, &new);
+        }
+        if !view.turned {
+            let end = depends::End { spec: self.application.spec_digest, commit: view.commit };
+            self.world.depends.concluded(self.name(), end);
         }
         if let Some(state) = told {
             self.tell_end(view, &state);

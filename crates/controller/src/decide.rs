@@ -11,15 +11,18 @@ use trueup_api::{
     condition,
 };
 use trueup_object::{Digest, ObjectKey};
-use trueup_plan::{Attempt, Automation, Block, Decision, End, Idle, Last, Pause, Phase, Refusal, Request, Situation};
+use trueup_plan::{
+    Attempt, Automation, Block, Decision, End, HeldBack, Idle, Last, Pause, Phase, Refusal, Request, Situation,
+};
 
+use crate::attempt::is_running_hook;
 use crate::drift::is_drift;
 use crate::judge::Verdict;
 use crate::memory::Memory;
 use crate::observe::{Notice, View, asked_for};
 use crate::operation::{self, Run};
 use crate::world::World;
-use crate::{clock, heal};
+use crate::{clock, depends, heal, pause, windows};
 
 /// A wait for other applications that is longer than this is reported.
 const BEHIND_PATIENCE: Duration = Duration::from_secs(10);
@@ -34,6 +37,8 @@ pub(crate) enum Next {
     Refuse(Box<Refused>),
     /// The operation that is under way ends so: nobody goes on with it.
     Close(Box<OperationState>),
+    /// The operation that is under way or asked for runs, and nothing is done about it for now.
+    Hold(Box<OperationState>),
     /// Nothing before that time.
     Wait { until: Instant, notices: Vec<Notice> },
     /// Nothing.
@@ -63,19 +68,22 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
     });
     let block = block(view);
     let asked = application.operation.as_ref().is_some_and(|operation| !operation.initiated_by.automated);
-    let prunable = view.extras.iter().filter(|extra| extra.goes(asked)).count();
+    let prunable = view.extras.iter().filter(|extra| extra.is_to_go(asked)).count();
     let prunes = match (request, automation) {
         (Some(request), _) => request.prune && (prunable > 0 || request.elsewhere),
         (None, automation) => prunable > 0 && block.is_none() && automation.is_some_and(|automation| automation.prune),
     };
     // What another application holds keeps the sync open; what drifts meanwhile is drift all the same.
-    let held = view.objects.iter().any(|judged| matches!(judged.verdict, Verdict::HeldBy(_)));
-    let synced = held && memory.synced == Some(content(application, view));
+    let others_hold = view.objects.iter().any(|judged| matches!(judged.verdict, Verdict::HeldBy(_)));
+    let synced = others_hold && memory.synced == Some(content(application, view));
+    depends::find_hindrance(world, application, memory);
+    let held_back = held_back(application, view, memory);
     let situation = Situation {
         automation,
         request,
         last: last(application, view, memory),
         block,
+        held_back: held_back.as_ref().map(|(why, _)| *why),
         pending: view.pending,
         desired: view.targets.objects.len(),
         wanting: view
@@ -89,18 +97,28 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
         resync: world.resync,
         at_once: application.meta.refresh() == Some(trueup_api::Refresh::Hard),
     };
-    match trueup_plan::decide(&situation) {
+    let decision = trueup_plan::decide(&situation);
+    depends::note_withheld(world, application, memory, is_withheld(&decision));
+    let is_shut = matches!(held_back, Some((HeldBack::Window, _)));
+    let withheld = is_shut && matches!(decision, Decision::Hold(_) | Decision::Nothing(Idle::HeldBack));
+    windows::note_withheld(world, application, memory, withheld);
+    match decision {
         Decision::Sync(attempt) => Next::Run(Box::new(run(application, view, attempt))),
         Decision::Heal(now) => {
             let due = now.into_iter().filter_map(|at| drifting.get(at));
             Next::Heal(due.map(|(key, _)| key.clone()).collect())
         }
         Decision::Refuse { cause, retry } => {
-            let (message, results) = why_refused(cause, refusal, view);
-            let attempt = attempt_under_way(application, situation.last);
-            Next::Refuse(Box::new(Refused { run: run(application, view, attempt), message, results, retry }))
+            let run = run(application, view, attempt_under_way(application, situation.last));
+            let (message, results) = why_refused(cause, refusal, application, view, &run);
+            Next::Refuse(Box::new(Refused { run, message, results, retry }))
         }
         Decision::Close(end) => Next::Close(Box::new(closed(application, view, end))),
+        Decision::Hold(_) => {
+            let message = held_back.map(|(_, message)| message).unwrap_or_default();
+            let run = run(application, view, attempt_under_way(application, situation.last));
+            Next::Hold(Box::new(held(application, &run, message)))
+        }
         Decision::Wait { wait, pause } => Next::Wait {
             until: Instant::now() + wait,
             notices: match pause {
@@ -116,7 +134,7 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
                 Idle::Ended => {
                     vec![sync_error(condition::last_attempt_failed(&view.commit.to_string(), condition::TERMINATED))]
                 }
-                Idle::Off | Idle::Blocked | Idle::InLine | Idle::HealingOff => Vec::new(),
+                Idle::Off | Idle::Blocked | Idle::InLine | Idle::HealingOff | Idle::HeldBack => Vec::new(),
             },
         },
     }
@@ -194,6 +212,7 @@ fn last(application: &Application, view: &View, memory: &Memory) -> Option<Last>
             OperationPhase::Failed | OperationPhase::Error => Phase::Failed,
         },
         requested: application.operation.as_ref() == Some(&state.operation),
+        bound: has_running_hook(state, memory),
         automated: state.operation.initiated_by.automated,
         subject: subject(application, state, view, memory),
         // A time that cannot be read, or is yet to come, must not keep anything waiting.
@@ -201,6 +220,15 @@ fn last(application: &Application, view: &View, memory: &Memory) -> Option<Last>
         retries: retries(state),
         retry: policy(&state.operation, &view.spec),
     })
+}
+
+/// Whether a hook of an operation has begun and not ended.
+fn has_running_hook(state: &OperationState, memory: &Memory) -> bool {
+    match &memory.attempt {
+        Some(attempt) => attempt.has_running_hook(),
+        // After a restart what was written down is all that is known.
+        None => state.sync_result.iter().flat_map(|result| &result.resources).any(is_running_hook),
+    }
 }
 
 fn subject(application: &Application, state: &OperationState, view: &View, memory: &Memory) -> trueup_plan::Subject {
@@ -250,6 +278,9 @@ fn run(application: &Application, view: &View, attempt: Attempt) -> Run {
         && let Some(state) = &application.status.operation_state
     {
         run.started_at.clone_from(&state.started_at);
+        if state.finished_at.is_none() && application.operation.is_none() {
+            run.operation.clone_from(&state.operation);
+        }
     }
     run
 }
@@ -268,11 +299,49 @@ pub(crate) fn goes_on(application: &Application) -> bool {
         && state.as_ref().is_some_and(|state| !state.phase.completed() && asked.as_ref() == Some(&state.operation))
 }
 
-fn why_refused(cause: Refusal, refusal: Option<String>, view: &View) -> (String, Vec<ResourceResult>) {
+fn why_refused(
+    cause: Refusal,
+    refusal: Option<String>,
+    application: &Application,
+    view: &View,
+    run: &Run,
+) -> (String, Vec<ResourceResult>) {
     match cause {
+        Refusal::Paused => (pause::refused(&application.meta), Vec::new()),
         Refusal::Request => (refusal.unwrap_or_default(), Vec::new()),
-        Refusal::Block(_) => operation::invalid(view).unwrap_or_default(),
+        Refusal::Block(_) => operation::invalid(view, run, &run.options(view)).unwrap_or_default(),
     }
+}
+
+/// Why nothing may begin, and what is said of it. What has begun goes on without those that it waited for, but not in a pause.
+fn held_back(application: &Application, view: &View, memory: &mut Memory) -> Option<(HeldBack, String)> {
+    let state = application.status.operation_state.as_ref().filter(|state| !state.phase.completed());
+    // One that was only held back so far has not begun.
+    let begun = state.filter(|state| memory.attempt.is_some() || state.sync_result.is_some());
+    let shut = windows::find(application, view, begun.map(|state| state.started_at.as_str()), memory);
+    if let Some(message) = pause::held(&application.meta) {
+        return Some((HeldBack::Paused, message));
+    }
+    if let Some(permit) = shut {
+        return Some((HeldBack::Window, windows::message(&permit)));
+    }
+    let has_begun = begun.is_some_and(|state| state.finished_at.is_none());
+    let waits = memory.waits_for.as_ref().filter(|_| !has_begun)?;
+    Some((HeldBack::Dependencies, waits.hindrance.message.clone()))
+}
+
+/// Whether something would have been done.
+fn is_withheld(decision: &Decision) -> bool {
+    matches!(decision, Decision::Hold(HeldBack::Dependencies) | Decision::Nothing(Idle::HeldBack))
+}
+
+/// The state of an operation that is held back: as it stands, but for its words.
+fn held(application: &Application, run: &Run, message: String) -> OperationState {
+    let going = application.status.operation_state.as_ref().filter(|state| {
+        !state.phase.completed() && application.operation.as_ref().is_none_or(|asked| *asked == state.operation)
+    });
+    let state = going.cloned().unwrap_or_else(|| run.state(OperationPhase::Running, String::new()));
+    OperationState { message, ..state }
 }
 
 /// The state of an operation that nobody goes on with.

@@ -10,10 +10,11 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 use trueup_api::{App, Application, Cascade, Consent, Project, Status, annotations, condition, object_options};
-use trueup_cluster::{ClusterError, Kind, KindError, Live, Propagation, WatchState};
+use trueup_cluster::{Cluster, ClusterError, Kind, KindError, Live, Propagation, WatchState};
 use trueup_object::{Gvk, ObjectKey};
 
 use crate::extras::{is_ours, live};
+use crate::impersonation::hands;
 use crate::judge::Verdict;
 use crate::kinds::kinds_of;
 use crate::memory::Memory;
@@ -46,17 +47,26 @@ struct Doomed {
 
 /// How far the deletion is.
 enum Step {
-    /// What is to go has gone; these objects stay, since they may be another installation's.
-    Over { left: Vec<ObjectKey> },
+    /// What is to go has gone; these objects stay.
+    Over { left: Left },
     /// Something is waited for: an event, or that time if there is one. And what is to be said of it.
     Wait { wait: Option<Duration>, message: Option<String> },
 }
 
-/// What is to go, and what stays although our inventory or its annotation calls it ours.
+/// What stays although our inventory or its annotation calls it ours.
+#[derive(Default)]
+struct Left {
+    /// It may be another installation's.
+    foreign: Vec<ObjectKey>,
+    /// The project does not permit it, and why.
+    forbidden: Vec<String>,
+}
+
+/// What is to go, and what stays.
 #[derive(Default)]
 struct Objects {
     doomed: Vec<Doomed>,
-    left: Vec<ObjectKey>,
+    left: Left,
     /// What waits until it is known who holds it, by the reason why that is not known.
     doubtful: BTreeMap<String, Vec<String>>,
 }
@@ -65,7 +75,7 @@ struct Objects {
 pub(crate) async fn advance(world: &Arc<World>, application: &Arc<Application>, memory: &mut Memory) {
     let Some(cascade) = application.meta.cascade() else { return };
     match step(world, application, memory, cascade).await {
-        Step::Over { left } => finish(world, application, memory, &left).await,
+        Step::Over { left } => finish(world, application, memory, left).await,
         Step::Wait { wait, message } => {
             if let Some(wait) = wait {
                 world.queue.wake_at(&application.meta.instance, Instant::now() + wait);
@@ -99,18 +109,17 @@ async fn step(world: &Arc<World>, application: &Arc<Application>, memory: &mut M
     }
     memory.add_found(world.sweep.take(name));
     let may = match may_delete(world, application, memory) {
-        Ok(may) => may,
+        Ok(Some(may)) => may,
+        Ok(None) => return Step::Over { left: Left::default() },
         Err(message) => return wait(world.resync, Some(message)),
     };
-    if let Some(may) = &may
-        && let Some(other) = world.behind(name, &may.spec.source.repo_url)
-    {
+    if let Some(other) = world.behind(name, &may.spec.source.repo_url) {
         // It may be about to hold what would be deleted here, as when an application is renamed.
         let message =
             takes_long.then(|| format!("waiting until application '{other}' has looked at its newest commit"));
         return wait(BEHIND_PAUSE, message);
     }
-    match objects(world, name, may.as_ref(), memory).await {
+    match objects(world, name, &may, memory).await {
         Err(message) => wait(PAUSE, message),
         Ok(Objects { doomed, left, doubtful }) if doomed.is_empty() && doubtful.is_empty() => Step::Over { left },
         // Whoever can be listed again wakes everybody.
@@ -118,7 +127,7 @@ async fn step(world: &Arc<World>, application: &Arc<Application>, memory: &mut M
             Step::Wait { wait: None, message: unknown(doubtful) }
         }
         Ok(Objects { doomed, doubtful, .. }) => {
-            let failures = delete(world, &doomed, cascade).await;
+            let failures = delete(world, &may.hands, &doomed, cascade).await;
             let stuck = || stuck(&doomed).filter(|_| takes_long);
             // The events of the deletions wake the application before that.
             wait(PAUSE, failures.or_else(stuck).or_else(|| unknown(doubtful)))
@@ -130,6 +139,8 @@ async fn step(world: &Arc<World>, application: &Arc<Application>, memory: &mut M
 struct May {
     spec: App,
     project: Arc<Project>,
+    /// The cluster, as whoever deletes them.
+    hands: Cluster,
 }
 
 /// Finds the rules. Without them nothing is deleted on doubt: an object may be on another cluster, or not be permitted.
@@ -144,7 +155,8 @@ fn may_delete(world: &World, application: &Application, memory: &Memory) -> Resu
         return Err(format!("the destination is not this cluster, so its objects cannot be deleted: {way_out}"));
     }
     let project = project_of(world, &application.meta, spec).map_err(|error| format!("{error}: {way_out}"))?;
-    Ok(Some(May { spec: spec.clone(), project }))
+    let hands = hands(world, &application.meta, spec, &project).map_err(|error| format!("{error}: {way_out}"))?;
+    Ok(Some(May { spec: spec.clone(), project, hands }))
 }
 
 /// The finalizers that ask for hooks at the deletion.
@@ -157,13 +169,7 @@ fn delete_hooks(application: &Application) -> Vec<&str> {
 }
 
 /// Everything that has to go and what stays, or what must be known first.
-async fn objects(
-    world: &Arc<World>,
-    name: &str,
-    may: Option<&May>,
-    memory: &mut Memory,
-) -> Result<Objects, Option<String>> {
-    let Some(may) = may else { return Ok(Objects::default()) };
+async fn objects(world: &Arc<World>, name: &str, may: &May, memory: &mut Memory) -> Result<Objects, Option<String>> {
     let mut candidates: BTreeMap<ObjectKey, Gvk> = memory.inventory.clone();
     let kinds = kinds_of(world, candidates.values().cloned().collect()).await;
     world.note_kinds(name, kinds.keys());
@@ -201,12 +207,18 @@ async fn objects(
         let live = live(world, &kind, &key).await.map_err(|error| Some(format!("{key} cannot be read: {error}")))?;
         let Some(live) = live else { continue };
         let listed = memory.answers_for(&key);
+        if let Some(why) = not_permitted(&may.project, &may.spec.project, &key, !key.namespace.is_empty()) {
+            if listed && !live.owned && is_ours(world, name, &live) {
+                objects.left.forbidden.push(format!("{key} ({why})"));
+            }
+            continue;
+        }
         if !goes(world, name, may, &key, &live) {
             if listed && !live.owned && has_other_id(world, &live) {
-                objects.left.push(key);
+                objects.left.foreign.push(key);
             }
         } else if !listed && !applied_by_us(&live.node()) {
-            objects.left.push(key);
+            objects.left.foreign.push(key);
         } else if let Some(why) = world.doubt(&key).filter(|_| !live.deleting) {
             objects.doubtful.entry(why).or_default().push(key.to_string());
         } else {
@@ -232,33 +244,27 @@ fn goes(world: &World, name: &str, may: &May, key: &ObjectKey, live: &Live) -> b
     {
         return false;
     }
-    if not_permitted(&may.project, &may.spec.project, key, !key.namespace.is_empty()).is_some() {
-        return false;
-    }
     let node = live.node();
     let options = object_options(&node);
     options.within(&may.spec.options).delete == Consent::Yes && !options.keep
 }
 
 /// Deletes what is due: one kind's rank after the other, from the last to the first. Answers what failed.
-async fn delete(world: &Arc<World>, doomed: &[Doomed], cascade: Cascade) -> Option<String> {
+async fn delete(world: &Arc<World>, hands: &Cluster, doomed: &[Doomed], cascade: Cascade) -> Option<String> {
     let propagation = match cascade {
         Cascade::Foreground => Propagation::Foreground,
         Cascade::Background => Propagation::Background,
     };
-    let prunes: Vec<ObjectKey> = doomed.iter().map(|doomed| doomed.key.clone()).collect();
+    let objects = doomed.iter().map(|doomed| (doomed.key.clone(), trueup_api::wave(&doomed.live.node())));
     let mut failures = Vec::new();
-    let first = trueup_plan::steps(Vec::new(), prunes).into_iter().find_map(|step| match step {
-        trueup_plan::Step::Prune(keys) => Some(keys),
-        trueup_plan::Step::Apply(_) => None,
-    });
+    let first = trueup_plan::schedule::prune_order(objects).into_iter().next();
     let mut deletions = Vec::new();
     for doomed in doomed.iter().filter(|doomed| !doomed.live.deleting) {
         if first.as_ref().is_some_and(|keys| keys.contains(&doomed.key)) {
             deletions.push(async move {
-                let (cluster, metrics) = (&world.cluster, &world.metrics);
+                let metrics = &world.metrics;
                 let outcome =
-                    perform::prune(cluster, metrics, &doomed.kind, &doomed.key, &doomed.live, propagation).await;
+                    perform::prune(hands, metrics, &doomed.kind, &doomed.key, &doomed.live, propagation).await;
                 (doomed, outcome)
             });
         }
@@ -311,14 +317,19 @@ fn finalizers(key: &ObjectKey, live: &Live) -> Option<String> {
 }
 
 /// The finalizer has done its work. What stays in doubt is told once, before nobody is there any more to tell it of.
-async fn finish(world: &Arc<World>, application: &Arc<Application>, memory: &mut Memory, left: &[ObjectKey]) {
+async fn finish(world: &Arc<World>, application: &Arc<Application>, memory: &mut Memory, left: Left) {
     if !std::mem::replace(&mut memory.farewell, true) {
-        if !left.is_empty() {
-            let names = named(left.iter().map(ToString::to_string).collect());
+        if !left.foreign.is_empty() {
+            let names = named(left.foreign.iter().map(ToString::to_string).collect());
             let message = format!(
                 "left where they are, since they may be another installation's (they bear another installation id, or no inventory lists them and Trueup never applied them): {names}; delete them by hand if they are not"
             );
             tell(world, application, "ObjectsLeft", &message);
+        }
+        if !left.forbidden.is_empty() {
+            let message =
+                format!("left where they are, since the project does not permit them: {}", named(left.forbidden));
+            tell(world, application, "ObjectsNotPermitted", &message);
         }
         if let Some(kinds) = world.sweep.unlisted() {
             let message =

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use trueup_api::{Consent, object_options};
+use trueup_api::{Consent, SyncOptions, object_options};
 use trueup_cluster::{ClusterError, Kind, Live};
 use trueup_health::Health;
 use trueup_object::{Gvk, Node, ObjectKey};
@@ -39,6 +39,8 @@ pub(crate) enum Fate {
     Prune,
     /// It is deleted by a sync that prunes, if somebody asks for that: it may be another installation's.
     Ask,
+    /// It is deleted by a sync that prunes, once somebody has approved (`Prune=confirm`).
+    Confirm,
     /// It stays, and why.
     Keep(String),
     /// It waits until it is known who holds it; why that is not known.
@@ -47,6 +49,8 @@ pub(crate) enum Fate {
     Going,
     /// It is no difference at all (`IgnoreExtraneous`).
     Ignored,
+    /// It is a hook that ran: it stays until its policy or a later sync removes it.
+    Hook,
 }
 
 // === impl Extra ===
@@ -57,13 +61,18 @@ impl Extra {
         match self.fate {
             Fate::Prune => true,
             Fate::Ask => asked,
-            Fate::Keep(_) | Fate::Doubt(_) | Fate::Going | Fate::Ignored => false,
+            Fate::Confirm | Fate::Keep(_) | Fate::Doubt(_) | Fate::Going | Fate::Ignored | Fate::Hook => false,
         }
     }
 
-    /// Whether the object itself asks to be pruned, whatever the application says.
-    pub(crate) fn prunes_explicitly(&self) -> bool {
-        self.live.as_ref().is_some_and(|live| object_options(&live.node()).prune == Some(Consent::Yes))
+    /// Whether a sync that prunes deletes it, if need be after somebody has approved.
+    pub(crate) fn is_to_go(&self, asked: bool) -> bool {
+        self.fate == Fate::Confirm || self.goes(asked)
+    }
+
+    /// What a sync of these options needs to delete it. The object's own word wins.
+    pub(crate) fn consent(&self, options: &SyncOptions) -> Consent {
+        self.live.as_ref().map_or(Consent::No, |live| object_options(&live.node()).within(options).prune)
     }
 }
 
@@ -128,6 +137,9 @@ impl View {
         if let Some(holder) = world.holders.other(name, key) {
             return Fate::Keep(format!("application '{holder}' holds it"));
         }
+        if trueup_api::hook(node).is_some() {
+            return Fate::Hook;
+        }
         if live.deleting {
             return Fate::Going;
         }
@@ -138,7 +150,8 @@ impl View {
         if options.ignore_extraneous {
             return Fate::Ignored;
         }
-        if options.within(&self.spec.options).prune != Consent::Yes {
+        let consent = options.within(&self.spec.options).prune;
+        if consent == Consent::No {
             return Fate::Keep("ignored (no prune)".to_owned());
         }
         if options.keep {
@@ -152,7 +165,10 @@ impl View {
         {
             return Fate::Keep(why);
         }
-        world.doubt(key).map_or(Fate::Prune, Fate::Doubt)
+        if let Some(why) = world.doubt(key) {
+            return Fate::Doubt(why);
+        }
+        if consent == Consent::Confirm { Fate::Confirm } else { Fate::Prune }
     }
 
     /// Why a namespace stays: everything in it would go too.

@@ -34,6 +34,8 @@ pub enum Place {
     Destinations,
     /// In the whole cluster.
     Cluster,
+    /// In every namespace whose service accounts projects name, where `argocd-cm` switches impersonation on.
+    ServiceAccounts,
 }
 
 /// Stands for every group and every resource.
@@ -76,7 +78,7 @@ pub const GRANTS: &[Grant] = &[
         group: "",
         resources: &["configmaps"],
         verbs: &["get", "list", "watch"],
-        why: "reads installationID in argocd-cm, argocd-tls-certs-cm and argocd-ssh-known-hosts-cm",
+        why: "reads the settings in argocd-cm, argocd-tls-certs-cm and argocd-ssh-known-hosts-cm",
         only_for: None,
     },
     Grant {
@@ -167,6 +169,14 @@ pub const GRANTS: &[Grant] = &[
         why: "brings roles in line that hold more than the controller itself may do",
         only_for: Some("such roles in Git"),
     },
+    Grant {
+        place: Place::ServiceAccounts,
+        group: "",
+        resources: &["serviceaccounts"],
+        verbs: &["impersonate"],
+        why: "writes objects as the service accounts that projects name, with their permissions",
+        only_for: Some("destinationServiceAccounts of projects"),
+    },
 ];
 
 // === impl Grant ===
@@ -187,6 +197,7 @@ impl fmt::Display for Place {
             Self::ApplicationNamespaces => "namespaces of Applications",
             Self::Destinations => "destinations",
             Self::Cluster => "cluster",
+            Self::ServiceAccounts => "service accounts",
         })
     }
 }

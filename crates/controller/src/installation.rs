@@ -27,6 +27,12 @@ pub async fn read_installation(cluster: &Cluster, namespace: &str) -> Result<(),
     Ok(())
 }
 
+/// Whether the settings say just now that service accounts are impersonated, for whoever looks once.
+pub async fn impersonates(cluster: &Cluster, namespace: &str) -> Result<bool, ClusterError> {
+    let settings = cluster.get_raw(&config_map_kind(), namespace, SETTINGS).await?;
+    Ok(settings.is_some_and(|json| Setting::read(&data_of(&json)) != Setting::Off))
+}
+
 /// Watches the settings.
 pub(crate) async fn watch(world: Arc<World>) {
     let mut sightings = Sightings::one(&world.cluster, &config_map_kind(), &world.namespace, SETTINGS);

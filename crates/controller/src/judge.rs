@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use trueup_api::{App, Hook, ObjectOptions, object_options};
-use trueup_cluster::{Apply, ClusterError, Kind, Live};
-use trueup_diff::{Comparison, Former, Input, Note, Projection, Schema, compare, is_built_in};
+use trueup_cluster::{Apply, Cluster, ClusterError, Kind, Live};
+use trueup_diff::{Comparison, Former, Input, Note, Projection, Schema, compare, is_built_in, without_directives};
 use trueup_health::Health;
 use trueup_object::{Digest, Gvk, Node, ObjectKey};
 use trueup_render::Target;
 
-use crate::depends::{self, Child};
+use crate::children::{self, Child};
 use crate::memory::Memory;
+use crate::perform::{Manner, manner};
 use crate::world::World;
 
 /// The server is asked about the same difference of the same object at most once in this time.
@@ -83,6 +84,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) never_synced: bool,
     /// An operation is under way, which goes by how child Applications are.
     pub(crate) operates: bool,
+    /// The cluster, as whoever writes the objects of the application.
+    pub(crate) hands: Result<Cluster, ClusterError>,
 }
 
 // === impl Judged ===
@@ -207,7 +210,7 @@ async fn look(
 
 /// How an object fares, if that can be said of its kind; nothing of the application itself, whose health is that of the others.
 fn health(frame: &Frame<'_>, key: &ObjectKey, child: Option<&Child>, live: &Node) -> Option<Health> {
-    let said = trueup_health::of(live).filter(|_| !depends::is_itself(frame.world, frame.name, key))?;
+    let said = trueup_health::of(live).filter(|_| !children::is_itself(frame.world, frame.name, key))?;
     Some(match child {
         Some(child) => child.health(frame.world, live, said),
         None => said,
@@ -234,7 +237,8 @@ async fn contrast(frame: &Frame<'_>, memory: &Memory, target: &Target, live: &No
         scalers: &scalers,
         former: frame.former(),
         built_in: is_built_in(&target.gvk.group),
-        client_side: false,
+        client_side: manner(&object_options(target.manifest.node()).within(&frame.spec.options), target)
+            == Manner::ClientSide,
         pending: frame.pending,
         never_synced: frame.never_synced,
     };
@@ -267,12 +271,17 @@ pub(crate) async fn confirm(
     {
         return said.clone();
     }
+    // Nobody may write it, which is told, so nobody may ask either.
+    let hands = frame.hands.as_ref().ok()?;
     frame.world.metrics.dry_runs.inc();
     let live = frame.world.cluster.live(&target.gvk, &target.key);
-    let body = to_send(frame, target, live.as_deref());
-    let how =
-        Apply { dry_run: true, resource_version: None, validate: judged.options.within(&frame.spec.options).validate };
-    let said = match frame.world.cluster.apply(kind, &body, how).await {
+    let mut body = to_send(frame, target, live.as_deref());
+    let effective = judged.options.within(&frame.spec.options);
+    if manner(&effective, target) == Manner::ClientSide && is_built_in(&target.gvk.group) {
+        body = without_directives(&body);
+    }
+    let how = Apply { dry_run: true, resource_version: None, validate: effective.validate };
+    let said = match hands.apply(kind, &body, how).await {
         Ok(answer) => {
             learn(frame.world, memory, target, &answer.node());
             None

@@ -15,8 +15,11 @@ use trueup_git::CommitId;
 use trueup_object::{Digest, Gvk, Node, ObjectKey};
 use trueup_render::{Rendered, Targets};
 
+use crate::attempt::Attempt;
+use crate::depends::WaitsFor;
 use crate::judge::Remembered;
 use crate::past;
+use crate::windows::Shut;
 
 /// What is remembered of one application.
 #[derive(Default)]
@@ -59,8 +62,14 @@ pub(crate) struct Memory {
     pub(crate) deferred: Option<Instant>,
     /// Since when prunes wait for other applications to look at the same commit.
     pub(crate) prunes_wait: Option<(CommitId, Instant)>,
+    /// What it waits for of the applications that it depends on.
+    pub(crate) waits_for: Option<WaitsFor>,
     /// Since when the kinds of this application have not been listed.
     pub(crate) kinds_wait: Option<Instant>,
+    /// The sync window that keeps it.
+    pub(crate) shut: Option<Shut>,
+    /// What the attempt that is under way has done.
+    pub(crate) attempt: Option<Attempt>,
     /// What the last sync that failed was for.
     pub(crate) failed: Option<Digest>,
     /// What the last successful sync was for.

@@ -3,7 +3,7 @@
 //! Nothing is written here. A look that lacks something says what: an error of Git or of the specification blocks it, a kind
 //! that has not been listed yet makes it wait. Entry point: [`observe`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use trueup_git::CommitId;
 use trueup_object::{Digest, Gvk, ObjectKey};
 use trueup_render::{Target, Targets};
 
+use crate::depends;
 use crate::extras::{Extra, live};
 use crate::judge::{Frame, Judged, Verdict, judge};
 use crate::kinds::{LIST_PATIENCE, kinds_of, watches};
@@ -102,7 +103,7 @@ pub(crate) async fn observe(
         Ok(project) => project,
         Err(message) => return invalid(world, name, message),
     };
-    let unsupported: Vec<String> = stops(&spec, &project);
+    let unsupported: Vec<String> = stops(world, &application.meta, &spec, &project);
     if spec.source.path.is_empty() && !unsupported.is_empty() {
         // A source that we do not read yet: there is nothing to compare with.
         world.does_not_look(name);
@@ -278,6 +279,8 @@ impl View {
             migration_manager: application.meta.migration_manager().map(str::to_owned),
             pending: self.pending,
             never_synced: self.never_synced,
+            operates: depends::operates(application),
+            hands: self.hands(world, application),
         }
     }
 
@@ -305,7 +308,7 @@ impl View {
             tokio::time::sleep(LIST_PAUSE).await;
         }
         (self.pending, self.never_synced) = sync_state(application, &self.targets);
-        self.stops = stops(&self.spec, &self.project);
+        self.stops = stops(world, &application.meta, &self.spec, &self.project);
         self.own_stops = self.stops.len();
         self.judge_objects(world, application, memory).await;
         self.find_extras(world, name, memory);
@@ -319,25 +322,59 @@ impl View {
         {
             let frame = self.frame(world, application);
             for target in &self.targets.objects {
-                let unknown = Err(Verdict::Unreadable(format!("{} was not looked up", target.gvk)));
-                let kind = self.kinds.get(&target.gvk).unwrap_or(&unknown);
-                let forbidden = forbidden(&self.project, &self.spec, target, kind.as_ref().ok())
-                    .map(|why| Err(Verdict::Forbidden(why)));
-                let kind = forbidden.as_ref().unwrap_or(kind);
-                let live = match kind {
-                    Ok(kind) => live(world, kind, &target.key).await,
-                    Err(_) => Ok(None),
-                };
-                // An object that cannot be read is not one that is missing.
-                let unread = live
-                    .as_ref()
-                    .err()
-                    .map(|error| Err(Verdict::Unreadable(format!("{} cannot be read: {error}", target.key))));
-                let kind = unread.as_ref().unwrap_or(kind);
-                objects.push(judge(&frame, memory, target, kind, live.ok().flatten().as_ref()).await);
+                objects.push(self.judge_one(&frame, memory, target).await);
             }
         }
         memory.forget_all_but(&self.targets);
         self.objects = objects;
+    }
+
+    /// Judges these targets again, after something was done about them. A kind may have come into being by that.
+    pub(crate) async fn judge_again(
+        &mut self,
+        world: &World,
+        application: &Application,
+        memory: &mut Memory,
+        keys: &HashSet<ObjectKey>,
+    ) {
+        let targets = Arc::clone(&self.targets);
+        let changed = || targets.objects.iter().enumerate().filter(|(_, target)| keys.contains(&target.key));
+        for (_, target) in changed() {
+            if matches!(self.kinds.get(&target.gvk), Some(Err(Verdict::Unserved(_))))
+                && let Ok(kind) = world.cluster.kind(&target.gvk).await
+            {
+                world.cluster.watch(&kind);
+                self.kinds.insert(target.gvk.clone(), Ok(kind));
+            }
+        }
+        world.note_kinds(&application.meta.instance, self.kinds.keys());
+        let mut judged = Vec::with_capacity(keys.len());
+        {
+            let frame = self.frame(world, application);
+            for (at, target) in changed() {
+                judged.push((at, self.judge_one(&frame, memory, target).await));
+            }
+        }
+        for (at, judged) in judged {
+            self.objects[at] = judged;
+        }
+    }
+
+    async fn judge_one(&self, frame: &Frame<'_>, memory: &mut Memory, target: &Target) -> Arc<Judged> {
+        let unknown = Err(Verdict::Unreadable(format!("{} was not looked up", target.gvk)));
+        let kind = self.kinds.get(&target.gvk).unwrap_or(&unknown);
+        let forbidden = forbidden(&self.project, &self.spec, target, kind.as_ref().ok());
+        let forbidden = forbidden.map(|why| Err(Verdict::Forbidden(why)));
+        let kind = forbidden.as_ref().unwrap_or(kind);
+        let live = match kind {
+            // A hook without a name is another object each time.
+            Ok(kind) if !target.key.name.is_empty() => live(frame.world, kind, &target.key).await,
+            _ => Ok(None),
+        };
+        // An object that cannot be read is not one that is missing.
+        let unread = live.as_ref().err();
+        let unread = unread.map(|error| Err(Verdict::Unreadable(format!("{} cannot be read: {error}", target.key))));
+        let kind = unread.as_ref().unwrap_or(kind);
+        judge(frame, memory, target, kind, live.ok().flatten().as_ref()).await
     }
 }

@@ -1,29 +1,26 @@
 //! One sync operation, from its start to its end or to the next attempt.
 //!
-//! An operation is a wish, not a job: killed at any line it is begun again by the next look, which finds less to do. Its
-//! start is written down, with the inventory, before the first object is. Entry point: [`run`].
+//! An operation is a wish, not a job: every look takes it further, and one that was killed is gone on with by the next, which
+//! finds less to do. Its start is written down, with the inventory, before the first object is. Entry points: [`Run`], what is
+//! to be done, and [`end`], how it ended; [`crate::advance`] does it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use trueup_api::{
-    Application, Consent, Operation, OperationInitiator, OperationPhase, OperationState, ResourceResult, ResultCode,
+    Application, Operation, OperationInitiator, OperationPhase, OperationState, ResourceResult, ResultCode,
     RevisionHistory, SyncOperation, SyncOptions, SyncResult, condition,
 };
 use trueup_cluster::ClusterError;
-use trueup_object::{GroupKind, Gvk, ObjectKey};
-use trueup_plan::{Item, Step};
-use trueup_render::defines;
+use trueup_object::{Gvk, ObjectKey};
 
-use crate::applying::{apply_all, create_namespace, no_namespace};
+use crate::attempt::Attempt;
 use crate::clock;
-use crate::drift_policy::left_alone;
-use crate::extras::Extra;
 use crate::judge::{Judged, Verdict};
-use crate::memory::{Base, Memory};
 use crate::observe::View;
 use crate::perform::Change;
-use crate::pruning;
+use crate::tasks::defined;
+use crate::windows;
 use crate::world::World;
 
 /// How many objects of one application are written at once. The limit toward the API server is the cluster's business.
@@ -31,7 +28,7 @@ pub(crate) const OBJECTS_AT_ONCE: usize = 32;
 /// How many refusals the message of an operation repeats; all of them stand in its result.
 const REASONS_MAX: usize = 3;
 /// Why an operation is broken off that nothing is wrong with.
-const BARRED: &str = "nothing may be written for the moment: it goes on when that is over";
+pub(crate) const BARRED: &str = "nothing may be written for the moment: it goes on when that is over";
 
 /// What is to be done.
 pub(crate) struct Run {
@@ -53,6 +50,8 @@ pub(crate) struct Ended {
     pub(crate) changed: HashSet<ObjectKey>,
     /// The objects that drifted and were left so.
     pub(crate) left_alone: HashSet<ObjectKey>,
+    /// It has had its time: there is no further attempt.
+    pub(crate) overdue: bool,
 }
 
 /// Why an operation was broken off between two steps.
@@ -99,12 +98,21 @@ impl Run {
         self.operation.sync.as_ref().is_some_and(|sync| sync.prune)
     }
 
+    /// Whether an object is among those that it takes.
+    pub(crate) fn takes(&self, key: &ObjectKey) -> bool {
+        self.operation
+            .sync
+            .as_ref()
+            .is_none_or(|sync| sync.resources.is_empty() || sync.resources.iter().any(|resource| resource.matches(key)))
+    }
+
     /// The options of the operation; one that names none has the application's.
-    fn options(&self, view: &View) -> SyncOptions {
-        match &self.operation.sync {
+    pub(crate) fn options(&self, view: &View) -> SyncOptions {
+        let options = match &self.operation.sync {
             Some(sync) if !sync.sync_options.is_empty() => SyncOptions::read(&sync.sync_options),
             _ => view.spec.options.clone(),
-        }
+        };
+        SyncOptions { force: self.operation.sync.as_ref().is_some_and(SyncOperation::forces), ..options }
     }
 
     /// The state while it runs.
@@ -137,19 +145,46 @@ impl Tally {
         self.refusals.push(message.clone());
         Some(message)
     }
+
+    /// Notes that an object could not be applied, if that is what it is.
+    pub(crate) fn note_refusal(
+        &mut self,
+        key: &ObjectKey,
+        gvk: &Gvk,
+        error: &ClusterError,
+        said: impl FnOnce(&ClusterError) -> String,
+    ) {
+        if matches!(error, ClusterError::Barred { .. }) {
+            self.barred = true;
+        } else {
+            self.refuse(key, gvk, said(error));
+        }
+    }
+
+    /// Notes that an object cannot be applied.
+    pub(crate) fn refuse(&mut self, key: &ObjectKey, gvk: &Gvk, message: String) {
+        self.refusals.push(message.clone());
+        self.refused.insert(key.clone(), message.clone());
+        self.results.push(result(key, gvk, ResultCode::SyncFailed, message));
+    }
 }
 
 /// Why an operation may not even begin, with a result for each object concerned.
-pub(crate) fn invalid(view: &View) -> Option<(String, Vec<ResourceResult>)> {
+pub(crate) fn invalid(view: &View, run: &Run, options: &SyncOptions) -> Option<(String, Vec<ResourceResult>)> {
     if !view.stops.is_empty() {
         return Some((view.stops.join("; "), Vec::new()));
     }
     let defined = defined(view);
     let mut results = Vec::new();
-    for judged in &view.objects {
+    for judged in view.objects.iter().filter(|judged| run.takes(&judged.key)) {
         let why = match &judged.verdict {
             Verdict::Unserved(_) if defined.contains(&judged.gvk.group_kind()) => continue,
+            // It is tried, and may be refused.
+            Verdict::Unserved(_) if judged.options.within(options).skip_dry_run_on_missing_resource => continue,
             Verdict::Unserved(why) | Verdict::Forbidden(why) | Verdict::Unreadable(why) => why,
+            Verdict::HeldBy(holder) if options.fail_on_shared_resource => {
+                &format!("application '{holder}' holds it (FailOnSharedResource=true)")
+            }
             _ => continue,
         };
         results.push(result(&judged.key, &judged.gvk, ResultCode::SyncFailed, why.clone()));
@@ -159,105 +194,32 @@ pub(crate) fn invalid(view: &View) -> Option<(String, Vec<ResourceResult>)> {
     }
     let reasons =
         reasons(&results.iter().map(|result| format!("{}: {}", result.name, result.message)).collect::<Vec<_>>());
-    Some((format!("one or more synchronization tasks are not valid: {reasons}"), results))
-}
-
-/// The kinds that this render defines itself.
-fn defined(view: &View) -> HashSet<GroupKind> {
-    view.targets.objects.iter().filter_map(|target| defines(target.manifest.node())).map(|(kind, _)| kind).collect()
-}
-
-/// Does it. The start has been written down already.
-pub(crate) async fn run(
-    world: &World,
-    application: &Application,
-    view: &mut View,
-    memory: &mut Memory,
-    run: &Run,
-) -> Ended {
-    let mut tally = Tally::default();
-    if let Some((message, results)) = invalid(view) {
-        tally.results = results;
-        return end(application, view, run, OperationPhase::Failed, message, tally);
-    }
-    if run.options(view).create_namespace
-        && let Err(error) = create_namespace(world, &view.spec.destination.namespace).await
-    {
-        return match tally.note_failure(&error, |error| no_namespace(view, error)) {
-            Some(message) => end(application, view, run, OperationPhase::Failed, message, tally),
-            None => broken_off(application, view, run, tally, BrokenOff::Barred, BARRED.to_owned()),
-        };
-    }
-    let options = run.options(view);
-    let left_alone = if run.is_automated() { left_alone(application, view, memory) } else { HashSet::new() };
-    let asked = !run.is_automated();
-    let goes = |extra: &Extra| run.prunes() && extra.goes(asked);
-    for step in steps(view, goes, &options, &left_alone) {
-        if let Some((cause, why)) = interruption(world, application, view, run) {
-            return broken_off(application, view, run, tally, cause, why);
-        }
-        match step {
-            Step::Apply(keys) => {
-                apply_all(world, application, view, memory, &keys, options.validate, &mut tally).await;
-            }
-            // What Git still has comes first: nothing is taken away while something could not be put in its place.
-            Step::Prune(keys) if tally.refused.is_empty() => {
-                pruning::prune(world, application, view, &keys, asked, &mut tally).await;
-            }
-            Step::Prune(keys) => pruning::skip(view, &keys, &mut tally),
-        }
-        if tally.barred {
-            return broken_off(application, view, run, tally, BrokenOff::Barred, BARRED.to_owned());
-        }
-    }
-    pruning::note_rest(view, goes, &mut tally);
-    note_unchanged(view, &mut tally);
-    if tally.refusals.is_empty() {
-        memory.base = Base::Known(Arc::clone(&view.targets));
-        let message = "successfully synced (all tasks run)".to_owned();
-        let ended = end(application, view, run, OperationPhase::Succeeded, message, tally);
-        Ended { left_alone, ..ended }
-    } else {
-        let what = if tally.refused.is_empty() { "be pruned" } else { "apply" };
-        let message = format!("one or more objects failed to {what}, reason: {}", reasons(&tally.refusals));
-        end(application, view, run, OperationPhase::Failed, message, tally)
-    }
+    Some((format!("{}: {reasons}", condition::SYNC_INVALID), results))
 }
 
 /// The operation as it stands when it is broken off.
-fn broken_off(application: &Application, view: &View, run: &Run, tally: Tally, cause: BrokenOff, why: String) -> Ended {
+pub(crate) fn broken_off(
+    application: &Application,
+    view: &View,
+    run: &Run,
+    attempt: &mut Attempt,
+    cause: BrokenOff,
+    why: String,
+) -> Ended {
+    // What is only held up goes on with what it has done.
+    let tally = if cause == BrokenOff::Barred { Tally::default() } else { std::mem::take(&mut attempt.tally) };
     let ended = end(application, view, run, OperationPhase::Failed, why, tally);
     Ended { broken_off: Some(cause), ..ended }
 }
 
-/// What Git has to be applied, and what it no longer has to be pruned, in order.
-pub(crate) fn steps(
-    view: &View,
-    goes: impl Fn(&Extra) -> bool,
-    options: &SyncOptions,
-    left_alone: &HashSet<ObjectKey>,
-) -> Vec<Step> {
-    let applies = view
-        .pairs()
-        .filter(|(_, judged)| judged.wants_apply() || is_to_come(judged))
-        .filter(|(target, _)| !left_alone.contains(&target.key))
-        .map(|(target, _)| Item {
-            key: target.key.clone(),
-            gvk: target.gvk.clone(),
-            defines: defines(target.manifest.node()).map(|(kind, _)| kind),
-        });
-    let may_go = |extra: &&Extra| goes(extra) && (options.prune == Consent::Yes || extra.prunes_explicitly());
-    let prunes = view.extras.iter().filter(may_go).map(|extra| extra.key.clone());
-    trueup_plan::steps(applies.collect(), prunes.collect())
-}
-
-/// An object whose kind comes into being in this very sync.
-pub(crate) fn is_to_come(judged: &Judged) -> bool {
-    matches!(judged.verdict, Verdict::Unserved(_))
-}
-
 /// Why an operation stops between two steps.
-fn interruption(world: &World, application: &Application, view: &View, run: &Run) -> Option<(BrokenOff, String)> {
+pub(crate) fn interruption(
+    world: &World,
+    application: &Application,
+    view: &View,
+    run: &Run,
+    attempt: &Attempt,
+) -> Option<(BrokenOff, String)> {
     let Some(now) = world.applications.get(&application.meta.instance) else {
         return Some((BrokenOff::Terminated, "the application is gone".to_owned()));
     };
@@ -272,10 +234,14 @@ fn interruption(world: &World, application: &Application, view: &View, run: &Run
     if terminating {
         return Some((BrokenOff::Terminated, condition::TERMINATED.to_owned()));
     }
+    if let Some(why) = windows::interruption(world, &now.meta, view, run) {
+        return Some((BrokenOff::Barred, why));
+    }
     let source = &view.spec.source;
     let tip = world.repositories.known_tip(&application.meta.instance, &source.repo_url, &source.target_revision)?;
-    (run.is_automated() && application.operation.is_none() && tip != view.commit)
-        .then(|| (BrokenOff::Superseded, format!("superseded by revision {tip}")))
+    // A hook that runs comes to its end first.
+    let may_go = run.is_automated() && application.operation.is_none() && !attempt.has_running_hook();
+    (may_go && tip != view.commit).then(|| (BrokenOff::Superseded, format!("superseded by revision {tip}")))
 }
 
 pub(crate) fn end(
@@ -307,7 +273,15 @@ pub(crate) fn end(
         ..RevisionHistory::default()
     });
     let changed = tally.changed_keys;
-    Ended { state, history, broken_off: None, warnings: tally.warnings, changed, left_alone: HashSet::new() }
+    Ended {
+        state,
+        history,
+        broken_off: None,
+        warnings: tally.warnings,
+        changed,
+        left_alone: HashSet::new(),
+        overdue: false,
+    }
 }
 
 pub(crate) fn result(key: &ObjectKey, gvk: &Gvk, status: ResultCode, message: String) -> ResourceResult {
@@ -330,11 +304,18 @@ pub(crate) fn result(key: &ObjectKey, gvk: &Gvk, status: ResultCode, message: St
 }
 
 /// Results for the objects that were as Git says all along, as upstream lists them.
-fn note_unchanged(view: &View, tally: &mut Tally) {
-    for judged in view.objects.iter().filter(|judged| matches!(judged.verdict, Verdict::InLine)) {
+pub(crate) fn note_unchanged(view: &View, tally: &mut Tally) {
+    let named_already: HashSet<ObjectKey> = tally.results.iter().map(key_of).collect();
+    let in_line = |judged: &&Arc<Judged>| matches!(judged.verdict, Verdict::InLine);
+    for judged in view.objects.iter().filter(in_line).filter(|judged| !named_already.contains(&judged.key)) {
         let message = format!("{} {}", named(&judged.key), word(&Change::Unchanged));
         tally.results.push(result(&judged.key, &judged.gvk, ResultCode::Synced, message));
     }
+}
+
+/// Which object a result is about.
+pub(crate) fn key_of(result: &ResourceResult) -> ObjectKey {
+    ObjectKey::new(&result.group, &result.kind, &result.namespace, &result.name)
 }
 
 /// As kubectl names an object: `deployment.apps/web`.
@@ -348,6 +329,7 @@ pub(crate) fn word(change: &Change) -> &'static str {
     match change {
         Change::Created => "created",
         Change::Configured => "configured",
+        Change::Recreated => "deleted and created anew",
         Change::Unchanged => "unchanged",
         Change::LeftTo(_) => "left alone",
     }

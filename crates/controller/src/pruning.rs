@@ -5,14 +5,16 @@
 use std::collections::HashSet;
 
 use futures::stream::{self, StreamExt as _};
-use trueup_api::{Application, ResultCode};
-use trueup_cluster::{ClusterError, Propagation, WatchState};
+use trueup_api::{Application, HookPhase, PrunePropagation, ResultCode};
+use trueup_cluster::{Cluster, ClusterError, Propagation, WatchState};
 use trueup_object::ObjectKey;
 
+use crate::attempt::Attempt;
 use crate::extras::{Extra, Fate};
 use crate::observe::View;
 use crate::operation::{OBJECTS_AT_ONCE, Tally, named, result};
 use crate::perform;
+use crate::tasks::Scope;
 use crate::world::World;
 
 /// How often an object that changes under our hands is judged again.
@@ -29,20 +31,21 @@ enum Pruned {
     Failed(ClusterError),
 }
 
-/// Deletes these objects, as far as they are still to go; `asked` if somebody asked for it.
+/// Deletes these objects, as far as they are still to go.
 pub(crate) async fn prune(
     world: &World,
     application: &Application,
     view: &View,
+    scope: &Scope<'_>,
     keys: &[ObjectKey],
-    asked: bool,
     tally: &mut Tally,
 ) {
     let wanted: HashSet<&ObjectKey> = keys.iter().collect();
     let name = application.meta.instance.as_str();
+    let hands = &view.hands(world, application);
     let mut prunes = Vec::with_capacity(keys.len());
     for extra in view.extras.iter().filter(|extra| wanted.contains(&extra.key)) {
-        prunes.push(async move { (extra, one(world, name, view, extra, asked).await) });
+        prunes.push(async move { (extra, one(world, hands, name, view, extra, scope).await) });
     }
     let mut outcomes: Vec<_> = stream::iter(prunes).buffer_unordered(OBJECTS_AT_ONCE).collect().await;
     outcomes.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
@@ -64,7 +67,23 @@ pub(crate) async fn prune(
     }
 }
 
-async fn one(world: &World, name: &str, view: &View, extra: &Extra, asked: bool) -> Pruned {
+async fn one(
+    world: &World,
+    hands: &Result<Cluster, ClusterError>,
+    name: &str,
+    view: &View,
+    extra: &Extra,
+    scope: &Scope<'_>,
+) -> Pruned {
+    let hands = match hands {
+        Ok(hands) => hands,
+        Err(error) => return Pruned::Failed(error.clone()),
+    };
+    let propagation = match scope.options.prune_propagation {
+        PrunePropagation::Foreground => Propagation::Foreground,
+        PrunePropagation::Background => Propagation::Background,
+        PrunePropagation::Orphan => Propagation::Orphan,
+    };
     let kind = match world.cluster.kind(&extra.gvk).await {
         Ok(kind) => kind,
         Err(error) => return Pruned::Failed(ClusterError::Unavailable { message: error.to_string() }),
@@ -77,14 +96,14 @@ async fn one(world: &World, name: &str, view: &View, extra: &Extra, asked: bool)
         }
         let now = view.extra(world, name, extra.key.clone(), extra.gvk.clone(), extra.listed);
         let Some(now) = now else { return Pruned::Gone };
-        let goes = now.goes(asked);
+        let goes = scope.prunes(&now);
         let live = match (now.fate, now.live) {
             (_, Some(live)) if goes => live,
             (Fate::Keep(why) | Fate::Doubt(why), _) => return Pruned::Kept(why),
             (Fate::Ask, _) => return Pruned::Kept(NEEDS_ASKING.to_owned()),
             _ => return Pruned::Gone,
         };
-        match perform::prune(&world.cluster, &world.metrics, &kind, &extra.key, &live, Propagation::Foreground).await {
+        match perform::prune(hands, &world.metrics, &kind, &extra.key, &live, propagation).await {
             Ok(()) | Err(ClusterError::NotFound(_)) => return Pruned::Gone,
             Err(ClusterError::Conflict) => match world.cluster.fetch(&kind, &extra.key).await {
                 Ok(_) => {}
@@ -97,22 +116,30 @@ async fn one(world: &World, name: &str, view: &View, extra: &Extra, asked: bool)
 }
 
 /// Results for prunes that are not done because something else failed.
-pub(crate) fn skip(view: &View, keys: &[ObjectKey], tally: &mut Tally) {
-    for extra in view.extras.iter().filter(|extra| keys.contains(&extra.key)) {
-        let why = "not pruned, because other objects of this sync failed".to_owned();
-        tally.results.push(result(&extra.key, &extra.gvk, ResultCode::PruneSkipped, why));
+pub(crate) fn skip(view: &View, attempt: &mut Attempt) {
+    let left: Vec<&Extra> = view
+        .extras
+        .iter()
+        .filter(|extra| {
+            let place = (HookPhase::Sync, extra.key.clone());
+            attempt.prunes.contains_key(&extra.key) && !attempt.done.contains_key(&place)
+        })
+        .collect();
+    for extra in left {
+        let why = "not pruned, because something else of this sync failed".to_owned();
+        attempt.tally.results.push(result(&extra.key, &extra.gvk, ResultCode::PruneSkipped, why));
     }
 }
 
 /// Results for what Git no longer has and this operation left alone.
-pub(crate) fn note_rest(view: &View, goes: impl Fn(&Extra) -> bool, tally: &mut Tally) {
-    for extra in view.extras.iter().filter(|extra| !goes(extra)) {
+pub(crate) fn note_rest(view: &View, attempt: &mut Attempt) {
+    for extra in view.extras.iter().filter(|extra| !attempt.prunes.contains_key(&extra.key)) {
         let why = match &extra.fate {
-            Fate::Prune => "ignored (requires pruning)".to_owned(),
+            Fate::Prune | Fate::Confirm => "ignored (requires pruning)".to_owned(),
             Fate::Ask => NEEDS_ASKING.to_owned(),
             Fate::Keep(why) | Fate::Doubt(why) => why.clone(),
-            _ => continue,
+            Fate::Going | Fate::Ignored | Fate::Hook => continue,
         };
-        tally.results.push(result(&extra.key, &extra.gvk, ResultCode::PruneSkipped, why));
+        attempt.tally.results.push(result(&extra.key, &extra.gvk, ResultCode::PruneSkipped, why));
     }
 }

@@ -12,22 +12,30 @@ use trueup_api::{
 use trueup_diff::drift::Event;
 use trueup_object::ObjectKey;
 
+use crate::advance::Advance;
+use crate::attempt::Attempt;
 use crate::conclude::in_line;
 use crate::decide::{Next, Refused, failed_notice, next, promise_retry};
 use crate::judge::{Verdict, confirm};
 use crate::kinds::patience_ends;
 use crate::memory::Memory;
 use crate::observe::{Blocked, Notice, Sight, View, asked_for, observe};
-use crate::operation::{self, BrokenOff, Ended, Run};
+use crate::operation::{BrokenOff, Ended, Run};
+use crate::waiting::Wait;
 use crate::watches::came;
 use crate::world::World;
-use crate::{clock, decide, deletion, drift, event, heal, source, status};
+use crate::{clock, decide, deletion, depends, drift, event, heal, pause, source, status};
 
 /// Looks at an application and does what is due.
 pub(crate) async fn reconcile(world: &Arc<World>, name: &str) {
     let Some(application) = world.applications.get(name) else { return };
     let uid = application.meta.uid.clone();
+    for concerned in world.depends.note(&world.applications, &world.namespace, &application) {
+        world.queue.wake(&concerned);
+    }
+    pause::wake_at_its_end(&world.queue, &application.meta);
     look_at(world, name, application).await;
+    depends::after(world, name);
     if world.applications.get(name).is_none_or(|now| now.meta.uid != uid) {
         // It went during the look, which may have noted again what was forgotten.
         world.forget(name);
@@ -111,6 +119,10 @@ pub(crate) struct Look<'a> {
 #[expect(clippy::struct_excessive_bools, reason = "each says one thing that is to be done, in any combination")]
 pub(crate) struct Outcome {
     pub(crate) state: Option<OperationState>,
+    /// The operation goes on: how far it is.
+    pub(crate) progress: Option<OperationState>,
+    /// What is to be written must not wait.
+    pub(crate) at_once: bool,
     pub(crate) history: Option<RevisionHistory>,
     pub(crate) take_operation: bool,
     pub(crate) events: Vec<Event>,
@@ -199,10 +211,8 @@ impl Look<'_> {
             },
             Next::Heal(keys) => self.heal(memory, &mut view, &keys).await,
             Next::Refuse(refused) => self.refuse(memory, &view, *refused),
-            Next::Close(state) => {
-                let take_operation = self.application.operation.is_some();
-                Outcome { state: Some(*state), take_operation, tell_end: true, again: true, ..Outcome::default() }
-            }
+            Next::Close(state) => self.close(memory, &view, *state).await,
+            Next::Hold(state) => self.hold(memory, &mut view, *state).await,
             Next::Wait { until, notices } => {
                 self.world.queue.wake_at(self.name(), until);
                 let outcome = match view.no_target {
@@ -221,7 +231,17 @@ impl Look<'_> {
                 Outcome { notices: [notices, outcome.notices].concat(), ..outcome }
             }
         };
-        self.conclude(memory, &view, outcome, &base).await;
+        Box::pin(self.conclude(memory, &view, outcome, &base)).await;
+    }
+
+    /// The operation waits before its next step: what differs is told meanwhile.
+    async fn hold(&self, memory: &mut Memory, view: &mut View, state: OperationState) -> Outcome {
+        let before = self.application.status.operation_state.as_ref();
+        if before.is_none_or(|before| before.started_at != state.started_at) {
+            event::normal(self.world, &self.application, "OperationStarted", &state.message);
+        }
+        let outcome = if view.no_target.is_none() { self.report(memory, view).await } else { Outcome::default() };
+        Outcome { progress: Some(state), ..outcome }
     }
 
     /// Nothing is done about what differs: in doubt the server is asked, and drift is reported.
@@ -296,37 +316,100 @@ impl Look<'_> {
             }
             return None;
         }
-        let before = view.commit;
+        let mut attempt = match memory.attempt.take().filter(|it| it.is_of(&self.application, &run)) {
+            Some(attempt) => attempt,
+            None => self.begin(memory, view, &run).await?,
+        };
+        match Box::pin(self.advance(memory, view, &run, &mut attempt)).await {
+            Advance::Unwritten => {
+                memory.attempt = Some(attempt);
+                None
+            }
+            Advance::Waits(wait) => Some(self.waits(memory, view, &run, attempt, wait)),
+            Advance::Ended(ended) => Box::pin(self.ends(memory, view, &run, attempt, *ended)).await,
+        }
+    }
+
+    /// Begins an attempt, or takes up one whose controller died. Nothing if that could not be written down: without its
+    /// inventory nothing is begun, what is made must be found again.
+    async fn begin(&mut self, memory: &mut Memory, view: &View, run: &Run) -> Option<Attempt> {
+        let mut attempt = Attempt::begin(&self.application, view, run);
+        attempt.failed_before = self.failed_before(memory, view, run);
         // Further attempts are told by the state alone.
         let old = self.application.status.operation_state.as_ref();
         let begins =
             run.retry_count == 0 && old.is_none_or(|old| old.phase.completed() || old.started_at != run.started_at);
-        let failed_before = self.failed_before(memory, view, &run);
-        if begins && failed_before.is_none() {
-            event::normal(self.world, &self.application, "OperationStarted", &started(&run, view));
+        if begins && attempt.failed_before.is_none() {
+            event::normal(self.world, &self.application, "OperationStarted", &started(run, view));
         }
-        if failed_before.is_none() && !self.write_start(memory, view, &run).await {
-            // Without its inventory nothing is begun: what is made must be found again.
+        if attempt.failed_before.is_none() {
+            let state = attempt.state(view, run, String::new());
+            if !self.write_start(memory, view, state).await {
+                return None;
+            }
+        }
+        tracing::info!(application = %self.name(), revision = %view.commit, operation = %run.started_at, "sync begins");
+        Some(attempt)
+    }
+
+    /// The operation goes on when what it waits for happens.
+    fn waits(&self, memory: &mut Memory, view: &View, run: &Run, mut attempt: Attempt, wait: Wait) -> Outcome {
+        if let Some(until) = wait.until {
+            self.world.queue.wake_at(self.name(), until);
+        }
+        let outcome = Outcome {
+            progress: Some(attempt.state(view, run, wait.message)),
+            at_once: std::mem::take(&mut attempt.unwritten),
+            notices: wait.notice.into_iter().collect(),
+            ..Outcome::default()
+        };
+        memory.attempt = Some(attempt);
+        outcome
+    }
+
+    /// The operation is over, or broken off: then the next look goes on.
+    async fn ends(
+        &mut self,
+        memory: &mut Memory,
+        view: &mut View,
+        run: &Run,
+        attempt: Attempt,
+        ended: Ended,
+    ) -> Option<Outcome> {
+        if ended.broken_off == Some(BrokenOff::Barred) {
+            // There is no look before writes may be: for whoever reads the status it is the same operation.
+            memory.attempt = Some(attempt);
+            self.world.queue.wake(self.name());
             return None;
         }
-        let application = Arc::clone(&self.application);
-        tracing::info!(application = %self.name(), revision = %before, operation = %run.started_at, "sync begins");
-        let drifted = drift::all_drifted(view);
-        let ended = operation::run(self.world, &application, view, memory, &run).await;
-        let overwritten = drift::overwritten(&drifted, &ended.changed, &clock::now());
+        let overwritten = drift::overwritten(&attempt.drifted, &ended.changed, &clock::now());
         self.world.metrics.syncs.inc();
-        tracing::info!(application = %self.name(), revision = %before, operation = %run.started_at, phase = %ended.state.phase, outcome = %ended.state.message, "sync ends");
-        if matches!(ended.broken_off, Some(BrokenOff::Superseded | BrokenOff::Barred)) {
-            // The next look goes on, and there is none before writes may be: for whoever reads the status it is the same operation.
-            if ended.broken_off == Some(BrokenOff::Superseded) {
-                memory.failed = None;
-            }
+        tracing::info!(application = %self.name(), revision = %view.commit, operation = %run.started_at, phase = %ended.state.phase, outcome = %ended.state.message, "sync ends");
+        if ended.broken_off == Some(BrokenOff::Superseded) {
+            memory.failed = None;
             memory.untold.extend(overwritten);
             self.world.queue.wake(self.name());
             return None;
         }
-        let outcome = self.settle(memory, view, &run, ended, failed_before).await;
+        let outcome = self.settle(memory, view, run, ended, attempt.failed_before).await;
         Some(Outcome { events: overwritten, ..outcome })
+    }
+
+    /// Nobody goes on with the operation: what of it runs is ended.
+    async fn close(&self, memory: &mut Memory, view: &View, mut state: OperationState) -> Outcome {
+        let run = Run {
+            operation: state.operation.clone(),
+            started_at: state.started_at.clone(),
+            retry_count: state.retry_count,
+        };
+        let attempt = memory.attempt.take().filter(|attempt| attempt.is_of(&self.application, &run));
+        let mut attempt = attempt.unwrap_or_else(|| Attempt::begin(&self.application, view, &run));
+        self.abort_hooks(view, &mut attempt).await;
+        if !attempt.tally.results.is_empty() {
+            state.sync_result = attempt.state(view, &run, String::new()).sync_result;
+        }
+        let take_operation = self.application.operation.is_some();
+        Outcome { state: Some(state), take_operation, tell_end: true, again: true, ..Outcome::default() }
     }
 
     /// What an operation's end means for the application.
@@ -344,13 +427,19 @@ impl Look<'_> {
             .iter()
             .map(|message| Notice { kind: condition::COMPARISON_WARNING, message: message.clone() })
             .collect();
-        let may_retry = !succeeded && ended.broken_off.is_none();
+        let may_retry = !succeeded && ended.broken_off.is_none() && !ended.overdue;
         let promised = if may_retry { promise_retry(&mut ended.state, &view.spec) } else { None };
         let now = Instant::now();
         // What another application holds is still to come.
-        let whole = succeeded && !view.objects.iter().any(|judged| matches!(judged.verdict, Verdict::HeldBy(_)));
-        memory.synced = succeeded.then(|| decide::content(&self.application, view));
-        if succeeded {
+        let partial = run.operation.sync.as_ref().is_some_and(|sync| !sync.resources.is_empty());
+        let whole =
+            succeeded && !partial && !view.objects.iter().any(|judged| matches!(judged.verdict, Verdict::HeldBy(_)));
+        if !partial {
+            memory.synced = succeeded.then(|| decide::content(&self.application, view));
+        }
+        if succeeded && partial {
+            // What Git says is no more done than before.
+        } else if succeeded {
             memory.failed = None;
             view.pending = !whole;
             view.never_synced = false;
@@ -384,7 +473,9 @@ impl Look<'_> {
     fn failed_before(&self, memory: &Memory, view: &View, run: &Run) -> Option<String> {
         let old = self.application.status.operation_state.as_ref()?;
         let same = memory.failed == Some(decide::content(&self.application, view));
-        (run.is_automated() && same && old.phase == OperationPhase::Failed).then(|| old.message.clone())
+        // A hook that has begun must be found again.
+        let hooks = view.objects.iter().any(|judged| judged.hook.is_some());
+        (run.is_automated() && same && !hooks && old.phase == OperationPhase::Failed).then(|| old.message.clone())
     }
 
     /// Turns the view to the revision that an operation asks for.

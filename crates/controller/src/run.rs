@@ -15,13 +15,16 @@ use trueup_object::Gvk;
 use trueup_render::Renderer;
 
 use crate::applications::Applications;
+use crate::depends::Depends;
 use crate::election::{self, Election, Leadership, NAME};
 use crate::holders::Holders;
 use crate::http::{Progress, routes};
 use crate::identity::Identity;
+use crate::impersonation::Impersonation;
 use crate::logins::Logins;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
+use crate::orphans::{self, Orphans};
 use crate::pace::{Pace, UntouchedRevisions};
 use crate::projections::Projections;
 use crate::projects::Projects;
@@ -182,7 +185,10 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         projects: Projects::default(),
         projections: Projections::open(config.cache_dir.join("projections")),
         holders: Holders::default(),
+        depends: Depends::default(),
         sweep: Sweep::default(),
+        orphans: Orphans::default(),
+        impersonation: Impersonation::default(),
         rival: Rival::default(),
         pace: Pace::new(),
         progress: Progress::default(),
@@ -266,6 +272,7 @@ async fn lead(world: &Arc<World>, stopped: watch::Receiver<bool>) -> Result<Ende
     tracing::info!(applications = world.applications.len(), namespace = %world.namespace, "the first listings are complete: work begins");
     tasks.spawn(tidy(Arc::clone(world)));
     tasks.spawn(sweep::run(Arc::clone(world)));
+    tasks.spawn(orphans::run(Arc::clone(world)));
     tasks.spawn(resumed(Arc::clone(world)));
     let mut workers = JoinSet::new();
     for _ in 0..WORKERS {

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use trueup_api::{
-    Application, ComparedTo, Condition, Drift, HealthCode, HealthStatus, OperationState, ResourceStatus,
-    RevisionHistory, Status, Summary, SyncCode, SyncStatus,
+    Application, ComparedTo, Condition, Drift, HealthCode, HealthStatus, OperationPhase, OperationState,
+    ResourceStatus, RevisionHistory, Status, Summary, SyncCode, SyncStatus,
 };
 use trueup_health::Health;
 use trueup_object::{Gvk, Node, ObjectKey};
@@ -94,7 +94,7 @@ pub(crate) fn operated(status: &mut Status, state: OperationState, history: Opti
 /// The sync status of the whole application.
 pub(crate) fn sync_code(view: &View) -> SyncCode {
     let objects = view.objects.iter().filter_map(|judged| object_code(&judged.verdict));
-    let extras = view.extras.iter().filter(|extra| extra.fate != Fate::Ignored).map(extra_code);
+    let extras = view.extras.iter().filter(|extra| !matches!(extra.fate, Fate::Ignored | Fate::Hook)).map(extra_code);
     let codes: Vec<SyncCode> = objects.chain(extras).collect();
     if codes.contains(&SyncCode::Unknown) || view.no_target.is_some() {
         SyncCode::Unknown
@@ -111,7 +111,7 @@ fn object_code(verdict: &Verdict) -> Option<SyncCode> {
         Verdict::InLine => Some(SyncCode::Synced),
         Verdict::Differs(_) | Verdict::Missing | Verdict::HeldBy(_) | Verdict::Unserved(_) => Some(SyncCode::OutOfSync),
         Verdict::Forbidden(_) | Verdict::Unreadable(_) => Some(SyncCode::Unknown),
-        Verdict::Skipped => None,
+        Verdict::Skipped | Verdict::Hook => None,
     }
 }
 
@@ -125,8 +125,12 @@ fn resources(view: &View) -> Vec<ResourceStatus> {
 }
 
 fn object_status(judged: &Judged) -> Option<ResourceStatus> {
+    if judged.hook.is_some() {
+        return hook_status(judged);
+    }
     let mut status = named(&judged.key, &judged.gvk);
     status.status = object_code(&judged.verdict)?;
+    status.sync_wave = judged.wave;
     status.health = match &judged.health {
         Some(health) => Some(plain_health(health)),
         None if !judged.exists && !matches!(judged.verdict, Verdict::Unreadable(_)) => {
@@ -137,6 +141,17 @@ fn object_status(judged: &Judged) -> Option<ResourceStatus> {
     Some(status)
 }
 
+/// A hook, from before it is made until it is seen gone. There is nothing to be out of sync about.
+fn hook_status(judged: &Judged) -> Option<ResourceStatus> {
+    (!judged.key.name.is_empty()).then(|| ResourceStatus {
+        status: SyncCode::Synced,
+        hook: true,
+        sync_wave: judged.wave,
+        health: judged.health.as_ref().map(plain_health),
+        ..named(&judged.key, &judged.gvk)
+    })
+}
+
 /// The sync status of an object that Git no longer has; nothing is known of one that cannot be read.
 fn extra_code(extra: &Extra) -> SyncCode {
     if extra.live.is_some() { SyncCode::OutOfSync } else { SyncCode::Unknown }
@@ -144,10 +159,14 @@ fn extra_code(extra: &Extra) -> SyncCode {
 
 fn extra_status(extra: &Extra) -> ResourceStatus {
     let mut status = named(&extra.key, &extra.gvk);
+    if extra.fate == Fate::Hook {
+        let health = extra.health.as_ref().map(plain_health);
+        return ResourceStatus { status: SyncCode::Synced, hook: true, health, ..status };
+    }
     status.status = extra_code(extra);
     status.requires_pruning = extra.live.is_some() && extra.fate != Fate::Ignored;
     // The inventory is read from here: what was only found is not trusted for having been listed.
-    status.requires_deletion_confirmation = !extra.proven;
+    status.requires_deletion_confirmation = !extra.proven || extra.fate == Fate::Confirm;
     status.health = extra.health.as_ref().map(plain_health);
     status
 }
@@ -165,13 +184,16 @@ fn named(key: &ObjectKey, gvk: &Gvk) -> ResourceStatus {
 
 /// The health of the whole application.
 pub(crate) fn health(view: &View) -> Health {
-    let objects = view.objects.iter().filter(|judged| !matches!(judged.verdict, Verdict::Skipped)).map(|judged| {
+    let objects = view.objects.iter().filter(|judged| !judged.options.skip && judged.hook.is_none()).map(|judged| {
         // An object whose health is not asked for still counts as there or missing.
         let health = judged.health.as_ref().filter(|_| !judged.options.ignore_healthcheck);
         (&judged.key, health, !judged.exists && !matches!(judged.verdict, Verdict::Unreadable(_)))
     });
-    let extras =
-        view.extras.iter().filter(|extra| extra.live.is_some()).map(|extra| (&extra.key, extra.health.as_ref(), false));
+    let extras = view
+        .extras
+        .iter()
+        .filter(|extra| extra.live.is_some() && extra.fate != Fate::Hook)
+        .map(|extra| (&extra.key, extra.health.as_ref(), false));
     trueup_health::aggregate(objects.chain(extras))
 }
 
@@ -261,12 +283,22 @@ pub(crate) fn matters(old: &Status, new: &Status) -> bool {
             .collect()
     };
     codes(old) != codes(new)
-        || old.operation_state != new.operation_state
+        || progress_aside(old) != progress_aside(new)
         || old.history != new.history
         || old.conditions != new.conditions
         || old.source_type != new.source_type
         || drift_matters(old.drift.as_ref(), new.drift.as_ref())
         || shown(old, new) != shown(new, new)
+}
+
+/// An operation without what it does just now.
+fn progress_aside(status: &Status) -> Option<OperationState> {
+    let mut state = status.operation_state.clone()?;
+    if state.phase == OperationPhase::Running && state.finished_at.is_none() {
+        state.message.clear();
+        state.sync_result = None;
+    }
+    Some(state)
 }
 
 /// Whether two statuses differ in nothing but the revision.

@@ -10,13 +10,16 @@ use trueup_object::{Gvk, ObjectKey};
 use trueup_render::Renderer;
 
 use crate::applications::Applications;
+use crate::depends::Depends;
 use crate::election::Leadership;
 use crate::holders::Holders;
 use crate::http::Progress;
+use crate::impersonation::Impersonation;
 use crate::logins::Logins;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
+use crate::orphans::Orphans;
 use crate::pace::{Pace, UntouchedRevisions};
 use crate::projections::Projections;
 use crate::projects::Projects;
@@ -49,7 +52,10 @@ pub(crate) struct World {
     pub(crate) renderer: Arc<Renderer>,
     pub(crate) projections: Projections,
     pub(crate) holders: Holders,
+    pub(crate) depends: Depends,
     pub(crate) sweep: Sweep,
+    pub(crate) orphans: Orphans,
+    pub(crate) impersonation: Impersonation,
     pub(crate) rival: Rival,
     pub(crate) pace: Pace,
     pub(crate) progress: Progress,
@@ -187,6 +193,7 @@ impl World {
         self.repositories.forget(app);
         self.cluster.forget(app);
         self.metrics.forget(app);
+        self.orphans.forget(app);
         self.sweep.forget(app);
         lock(&self.memories).remove(app);
         lock(&self.looked_at).remove(app);
@@ -194,7 +201,7 @@ impl World {
             apps.remove(app);
             !apps.is_empty()
         });
-        for waiting in self.holders.forget(app) {
+        for waiting in self.holders.forget(app).into_iter().chain(self.depends.forget(app)) {
             self.queue.wake(&waiting);
         }
     }

@@ -226,8 +226,8 @@ mod tests {
     #[test]
     fn options_are_looked_at() {
         assert_eq!(
-            fields(&of_spec(r#"{"syncPolicy": {"syncOptions": ["Replace=true"]}}"#)),
-            ["!spec.syncPolicy.syncOptions"]
+            fields(&of_spec(r#"{"syncPolicy": {"syncOptions": ["Replace=yes"]}}"#)),
+            ["spec.syncPolicy.syncOptions"]
         );
     }
 }

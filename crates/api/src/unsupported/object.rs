@@ -6,45 +6,20 @@ use trueup_object::Manifest;
 
 use super::options::{Level, option_unsupported, shown};
 use super::{Row, Unsupported, apply};
-use crate::annotations::{
-    HELM_HOOK, HELM_HOOK_DELETE_POLICY, HELM_HOOK_WEIGHT, HOOK, HOOK_DEADLINE, HOOK_DELETE_POLICY, SYNC_OPTIONS,
-    SYNC_WAVE,
-};
+use crate::annotations::{HELM_HOOK, HELM_HOOK_DELETE_POLICY, HOOK, HOOK_DEADLINE, HOOK_DELETE_POLICY, SYNC_OPTIONS};
 use crate::deadlines;
-use crate::hook::{self, is_skipped};
+use crate::hook::{self, HookPhase, is_skipped};
 use crate::options::parts;
 
 /// Annotations of an object.
-const OBJECT: &[Row<Manifest>] = &[
-    Row {
-        field: HOOK,
-        stops: true,
-        message: "hooks are not run yet: remove the annotation to apply the object, or make it Skip to leave it out",
-        found: |manifest| manifest.annotation(HOOK).is_some() && !is_skipped(manifest.node()),
+const OBJECT: &[Row<Manifest>] = &[Row {
+    field: HOOK,
+    stops: true,
+    message: "hooks before and after the deletion of an Application are not run yet: remove the phases PreDelete and PostDelete",
+    found: |manifest| {
+        hook::hook(manifest.node()).is_some_and(|hook| hook.phases.iter().any(|phase| *phase > HookPhase::SyncFail))
     },
-    Row {
-        field: HELM_HOOK,
-        stops: true,
-        message: "hooks are not run yet: remove the annotation to apply the object",
-        // Argo CD's own annotation beats Helm's, and a crd-install is an object like any other.
-        found: |manifest| {
-            manifest.annotation(HELM_HOOK).is_some_and(|hook| hook != "crd-install")
-                && manifest.annotation(HOOK).is_none()
-        },
-    },
-    Row {
-        field: SYNC_WAVE,
-        stops: false,
-        message: "waves are not kept yet: objects are applied in the order of their kinds",
-        found: |manifest| is_wave(manifest, SYNC_WAVE),
-    },
-    Row {
-        field: HELM_HOOK_WEIGHT,
-        stops: false,
-        message: "waves are not kept yet: objects are applied in the order of their kinds",
-        found: |manifest| is_wave(manifest, HELM_HOOK_WEIGHT) && wave(manifest, SYNC_WAVE).is_none(),
-    },
-];
+}];
 
 /// What of an object's annotations is not honoured: hooks, waves, options.
 pub fn object_unsupported(manifest: &Manifest) -> Vec<Unsupported> {
@@ -97,19 +72,12 @@ fn wrong_waves(manifest: &Manifest) -> impl Iterator<Item = Unsupported> {
         .map(|annotation| Unsupported::new(annotation, false, "not a whole number, it has no effect".to_owned()))
 }
 
-fn wave(manifest: &Manifest, annotation: &str) -> Option<i64> {
-    manifest.annotation(annotation)?.parse().ok()
-}
-
-fn is_wave(manifest: &Manifest, annotation: &str) -> bool {
-    wave(manifest, annotation).is_some_and(|wave| wave != 0)
-}
-
 #[cfg(test)]
 mod tests {
     use trueup_object::Node;
 
     use super::*;
+    use crate::annotations::{HELM_HOOK_WEIGHT, SYNC_WAVE};
     use crate::unsupported::examples::fields;
 
     fn of_object(annotations: &[(&str, &str)]) -> Vec<Unsupported> {
@@ -121,46 +89,26 @@ mod tests {
     }
 
     #[test]
-    fn every_row_of_objects() {
-        for row in OBJECT {
-            let value = match row.field {
-                HOOK => "PreSync",
-                HELM_HOOK => "pre-install",
-                SYNC_WAVE | HELM_HOOK_WEIGHT => "-1",
-                other => panic!("{other} has no example"),
-            };
-            assert_eq!(
-                fields(&of_object(&[(row.field, value)])),
-                [format!("{}{}", if row.stops { "!" } else { "" }, row.field)]
-            );
-        }
-        assert_eq!(of_object(&[("a", "b")]), []);
-    }
-
-    #[test]
-    fn hooks_stop_unless_they_are_skipped() {
+    fn hooks_of_a_deletion_stop() {
         for (annotations, stops) in [
-            (&[(HOOK, "Skip")][..], false),
-            (&[(HOOK, "Skip,PreSync")][..], true),
-            (&[(HOOK, "Nonsense")][..], true),
-            (&[(HOOK, "")][..], true),
-            (&[(HELM_HOOK, "crd-install")][..], false),
-            (&[(HELM_HOOK, "test")][..], true),
-            (&[(HELM_HOOK, "pre-install"), (HOOK, "Skip")][..], false),
-            (&[(HOOK, "Skip"), (SYNC_OPTIONS, "Replace=true")][..], false),
+            (&[("a", "b")][..], false),
+            (&[(HOOK, "PreSync,Sync,PostSync,SyncFail")][..], false),
+            (&[(HOOK, "PreSync,PreDelete")][..], true),
+            (&[(HELM_HOOK, "post-delete")][..], true),
+            (&[(HELM_HOOK, "test")][..], false),
+            (&[(HOOK, "Nonsense")][..], false),
+            (&[(HOOK, "Skip"), (SYNC_OPTIONS, "Replace=yes")][..], false),
         ] {
             assert_eq!(of_object(annotations).iter().any(|found| found.stops), stops, "{annotations:?}");
         }
     }
 
     #[test]
-    fn waves_warn_unless_they_are_the_first() {
+    fn waves_that_are_no_numbers_are_told() {
         for (annotations, warned) in [
-            (&[(SYNC_WAVE, "0")][..], &[][..]),
-            (&[(SYNC_WAVE, "5")][..], &[SYNC_WAVE][..]),
+            (&[(SYNC_WAVE, "-5")][..], &[][..]),
             (&[(SYNC_WAVE, "first")][..], &[SYNC_WAVE][..]),
-            (&[(HELM_HOOK_WEIGHT, "5"), (SYNC_WAVE, "0")][..], &[][..]),
-            (&[(HELM_HOOK_WEIGHT, "5")][..], &[HELM_HOOK_WEIGHT][..]),
+            (&[(HELM_HOOK_WEIGHT, "x"), (SYNC_WAVE, "0")][..], &[HELM_HOOK_WEIGHT][..]),
         ] {
             assert_eq!(fields(&of_object(annotations)), warned, "{annotations:?}");
         }
@@ -196,6 +144,6 @@ mod tests {
 
     #[test]
     fn options_are_looked_at() {
-        assert_eq!(fields(&of_object(&[(SYNC_OPTIONS, "Prune=false, Replace=true")])), [format!("!{SYNC_OPTIONS}")]);
+        assert_eq!(fields(&of_object(&[(SYNC_OPTIONS, "Prune=false, Replace=yes")])), [SYNC_OPTIONS]);
     }
 }

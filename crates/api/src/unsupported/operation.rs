@@ -10,12 +10,6 @@ use crate::operation::{Operation, SyncOperation};
 /// Fields of an operation.
 const OPERATION: &[Row<SyncOperation>] = &[
     Row {
-        field: "operation.sync.resources",
-        stops: true,
-        message: "a sync of some objects only is not supported yet: sync them all",
-        found: |sync| !sync.resources.is_empty(),
-    },
-    Row {
         field: "operation.sync.manifests",
         stops: true,
         message: "manifests from elsewhere than Git are not supported yet: commit them",
@@ -69,7 +63,6 @@ mod tests {
     #[test]
     fn every_row_of_operations() {
         let examples = [
-            ("operation.sync.resources", r#"{"resources": [{"kind": "K", "name": "n"}]}"#),
             ("operation.sync.manifests", r#"{"manifests": ["a: b"]}"#),
             ("operation.sync.dryRun", r#"{"dryRun": true}"#),
             ("operation.sync.source", r#"{"source": {"repoURL": "http://x"}}"#),

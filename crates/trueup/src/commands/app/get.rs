@@ -92,8 +92,12 @@ fn head(app: View<'_>, palette: Palette) -> String {
         line(name, &one_line(value(what)));
     }
     line("Sync Policy:", &policy(app));
-    if app.is_paused() {
+    if app.is_left_alone() {
         line("Paused:", &format!("by the annotation {SKIP_RECONCILE}: neither compared nor synced"));
+    } else if let Some(pause) = app.pause() {
+        let until = pause.until.map_or_else(|| "until it is resumed".to_owned(), |until| format!("until {until}"));
+        let reason = if pause.reason.is_empty() { "no reason given" } else { &pause.reason };
+        line("Paused:", &format!("{until}: {}", one_line(reason)));
     }
     line("Sync Status:", &format!("{}{}", word(app.sync_status()), compared_to(app)));
     line("Health Status:", &word(app.health_status()));
@@ -274,6 +278,14 @@ apps   Deployment  shop       web   OutOfSync  Healthy        applied
         let app = br#"{"metadata":{"annotations":{"argocd.argoproj.io/skip-reconcile":"true"}}}"#;
         let text = summary(View(&Node::from_json(app).unwrap()), Palette::PLAIN);
         assert!(text.contains("\nPaused:             by the annotation argocd.argoproj.io/skip-reconcile"), "{text}");
+        for (annotations, told) in [
+            (r#"{"trueup.dev/pause":"freeze\nnow"}"#, "until it is resumed: freeze"),
+            (r#"{"trueup.dev/pause-until":"9999-01-01T00:00:00Z"}"#, "until 9999-01-01T00:00:00Z: no reason given"),
+        ] {
+            let json = format!(r#"{{"metadata":{{"annotations":{annotations}}}}}"#);
+            let text = summary(View(&Node::from_json(json.as_bytes()).unwrap()), Palette::PLAIN);
+            assert!(text.contains(&format!("\nPaused:             {told}")), "{text}");
+        }
     }
 
     #[test]

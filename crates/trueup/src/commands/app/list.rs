@@ -129,7 +129,7 @@ fn drift(app: View<'_>) -> Cell {
 /// In Argo CD's words; while it is paused, that counts.
 fn policy(app: View<'_>) -> &'static str {
     match app.automated() {
-        _ if app.is_paused() => "Paused",
+        _ if app.is_left_alone() || app.pause().is_some() => "Paused",
         None => "Manual",
         Some(automated) if automated.prune => "Auto-Prune",
         Some(_) => "Auto",
@@ -167,6 +167,11 @@ argocd/broken    in-cluster                                 default  Unknown  Un
         assert_eq!(table(&apps, false).print(Palette::PLAIN), expected);
         let paused = br#"{"metadata":{"annotations":{"argocd.argoproj.io/skip-reconcile":"true"}},"spec":{"syncPolicy":{"automated":{}}}}"#;
         assert!(table(&[Node::from_json(paused).unwrap()], false).print(Palette::PLAIN).contains("Paused"));
+        let until = |until: &str| {
+            let json = format!(r#"{{"metadata":{{"annotations":{{"trueup.dev/pause-until":"{until}"}}}}}}"#);
+            table(&[Node::from_json(json.as_bytes()).unwrap()], false).print(Palette::PLAIN).contains("Paused")
+        };
+        assert!(until("9999-01-01T00:00:00Z") && !until("2000-01-01T00:00:00Z"));
         let wide = table(&apps[..1], true).print(Palette::PLAIN);
         assert!(wide.contains("environments/dev  main    0123456\n"), "{wide}");
         assert!(wide.contains("git.example/shop") && !wide.contains("hunter2"), "{wide}");

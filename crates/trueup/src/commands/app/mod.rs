@@ -66,12 +66,12 @@ pub(crate) enum AppCommand {
     /// Lists the objects of an Application.
     #[command(long_about = resources::ABOUT, after_long_help = resources::EXAMPLES)]
     Resources(resources::ResourcesArgs),
-    /// Lets the controller leave an Application alone.
+    /// Lets the controller sync nothing of an Application.
     #[command(long_about = pause::PAUSE_ABOUT, after_long_help = pause::PAUSE_EXAMPLES)]
     Pause(pause::PauseArgs),
     /// Lets an Application that is paused go on.
-    #[command(after_long_help = pause::RESUME_EXAMPLES)]
-    Resume(pause::PauseArgs),
+    #[command(long_about = pause::RESUME_ABOUT, after_long_help = pause::RESUME_EXAMPLES)]
+    Resume(pause::ResumeArgs),
     /// Creates an Application.
     #[command(long_about = create::ABOUT, after_long_help = create::EXAMPLES)]
     Create(Box<create::CreateArgs>),

@@ -13,6 +13,7 @@ use crate::commands::app::follow::{Verdict, follow};
 use crate::commands::app::view::{self, View};
 use crate::commands::app::wait;
 use crate::duration;
+use crate::output::style::one_line;
 use crate::output::table::{Cell, Table};
 use crate::output::{Output, talk};
 
@@ -84,7 +85,11 @@ fn ready(app: View<'_>) -> Result<(), CommandError> {
     if app.is_deleting() {
         return Err(user_error(format!("{name} is being deleted: it cannot be synced")));
     }
-    wait::not_paused(app)?;
+    wait::not_left_alone(app)?;
+    if let Some(pause) = app.pause() {
+        return Err(user_error(format!("{name} is {}: nothing of it is synced", one_line(&pause.to_string())))
+            .hinted(format!("let it go on: trueup app resume {name}")));
+    }
     if app.operation().is_some() {
         return Err(user_error(format!("{name} has an operation already")).hinted(format!(
             "wait for its end: trueup app wait {name} --operation; or end it: trueup app terminate-op {name}"
@@ -252,7 +257,9 @@ mod tests {
         let going = refused(json!({}), "deletionTimestamp", json!("2026-11-24T10:00:00Z"));
         assert_eq!(going, "argocd/shop is being deleted: it cannot be synced");
         let paused = refused(json!({}), "annotations", json!({"argocd.argoproj.io/skip-reconcile": "true"}));
-        assert!(paused.starts_with("argocd/shop is paused"), "{paused}");
+        assert!(paused.starts_with("argocd/shop is paused by argocd.argoproj.io/skip-reconcile"), "{paused}");
+        let paused = refused(json!({}), "annotations", json!({"trueup.dev/pause": "freeze\n"}));
+        assert!(paused.starts_with("argocd/shop is paused: freeze (annotation trueup.dev/pause)"), "{paused}");
     }
 
     #[test]

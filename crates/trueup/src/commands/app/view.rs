@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use trueup_api::annotations::SKIP_RECONCILE;
+use jiff::Timestamp;
+use trueup_api::annotations::{PAUSE, PAUSE_UNTIL, SKIP_RECONCILE};
+use trueup_api::{Meta, Pause};
 use trueup_git::RepoUrl;
 use trueup_object::{Map, Node, ObjectKey};
 
@@ -135,8 +137,15 @@ impl<'a> View<'a> {
         !self.text(&["metadata", "deletionTimestamp"]).is_empty()
     }
 
-    /// Whether it is to be left alone, by the controller's own rule.
-    pub(crate) fn is_paused(self) -> bool {
+    /// The pause that is on now.
+    pub(crate) fn pause(self) -> Option<Pause> {
+        let named = |name: &str| Some((name.to_owned(), self.annotation(name)?.to_owned()));
+        let annotations = [PAUSE, PAUSE_UNTIL].into_iter().filter_map(named).collect();
+        Pause::read(&Meta { annotations, ..Meta::default() }).filter(|pause| pause.holds(Timestamp::now()))
+    }
+
+    /// Whether it is to be left alone, not even compared, by the controller's own rule.
+    pub(crate) fn is_left_alone(self) -> bool {
         matches!(self.annotation(SKIP_RECONCILE), Some("1" | "t" | "T" | "true" | "TRUE" | "True"))
     }
 

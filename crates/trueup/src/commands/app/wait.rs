@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 use serde_json::Value;
-use trueup_api::annotations::REFRESH;
+use trueup_api::annotations::{REFRESH, SKIP_RECONCILE};
 
 use crate::access::AccessArgs;
 use crate::command_error::{CommandError, Outcome, user_error};
@@ -64,7 +64,7 @@ pub(crate) async fn run(args: &WaitArgs) -> Result<Outcome, CommandError> {
     let goals = Goals::of(args);
     let asked = client
         .patch(&name, |app| {
-            not_paused(app)?;
+            not_left_alone(app)?;
             Ok(refresh(app))
         })
         .await?;
@@ -75,12 +75,12 @@ pub(crate) async fn run(args: &WaitArgs) -> Result<Outcome, CommandError> {
 }
 
 /// Why the controller would never answer.
-pub(crate) fn not_paused(app: View<'_>) -> Result<(), CommandError> {
-    if !app.is_paused() || app.is_deleting() {
+pub(crate) fn not_left_alone(app: View<'_>) -> Result<(), CommandError> {
+    if !app.is_left_alone() || app.is_deleting() {
         return Ok(());
     }
     let name = app.qualified_name();
-    Err(user_error(format!("{name} is paused: the controller neither compares nor syncs it"))
+    Err(user_error(format!("{name} is paused by {SKIP_RECONCILE}: the controller neither compares nor syncs it"))
         .hinted(format!("let it go on: trueup app resume {name}")))
 }
 

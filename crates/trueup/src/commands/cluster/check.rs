@@ -150,6 +150,8 @@ async fn judge(
         namespace: &args.access.namespace,
         application_namespaces: &patterns,
         destination_namespace: args.destination_namespace.as_deref().unwrap_or_default(),
+        // Who may not look cannot be told more.
+        impersonates: trueup_controller::impersonates(cluster, &args.access.namespace).await.unwrap_or(false),
     };
     let mut answers = Answers::default();
     answers.ask(cluster, account, wide(GRANTS, &setting)).await.map_err(cannot)?;

@@ -40,6 +40,8 @@ pub(super) struct Setting<'a> {
     pub(super) application_namespaces: &'a NamespacePatterns,
     /// The one namespace whose objects it would look after; empty: those of the whole cluster.
     pub(super) destination_namespace: &'a str,
+    /// Its settings switch impersonation on.
+    pub(super) impersonates: bool,
 }
 
 /// The one resource of the table, besides kinds of Git, that no namespace has.
@@ -131,6 +133,8 @@ fn concrete(
             let others: BTreeSet<&str> = places.into_iter().filter(|place| *place != setting.namespace).collect();
             others.into_iter().map(|namespace| Rule::as_it_stands(grant, namespace)).collect()
         }
+        Place::ServiceAccounts if !setting.impersonates => Vec::new(),
+        Place::ServiceAccounts => vec![Rule::as_it_stands(grant, setting.destination_namespace)],
         // What only a cluster has is not asked for.
         Place::Cluster if !setting.destination_namespace.is_empty() && !grant.is_for_any_kind() => Vec::new(),
         Place::Cluster if !grant.is_for_any_kind() => vec![Rule::as_it_stands(grant, "")],
@@ -170,7 +174,7 @@ mod tests {
     use super::*;
 
     fn setting(application_namespaces: &NamespacePatterns) -> Setting<'_> {
-        Setting { namespace: "argocd", application_namespaces, destination_namespace: "" }
+        Setting { namespace: "argocd", application_namespaces, destination_namespace: "", impersonates: false }
     }
 
     fn brought(namespace: &str, group: &str, resource: &str) -> Brought {
@@ -241,6 +245,19 @@ mod tests {
         assert!(asked.iter().all(|action| action.namespace == "shop") && !asked.is_empty(), "{asked:#?}");
         let first = lines(&rules(GRANTS, &setting, &Inventory::default(), |_| false));
         assert!(first.contains(&"shop rbac.authorization.k8s.io roles: bind,escalate".to_owned()), "{first:#?}");
+    }
+
+    #[test]
+    fn impersonation_is_asked_for_where_it_is_on() {
+        let none = NamespacePatterns::default();
+        let asked = |impersonates, destination_namespace| {
+            let setting = Setting { impersonates, destination_namespace, ..setting(&none) };
+            let lines = lines(&rules(GRANTS, &setting, &Inventory::default(), |_| true));
+            lines.into_iter().filter(|line| line.contains("impersonate")).collect::<Vec<_>>()
+        };
+        assert!(asked(false, "").is_empty());
+        assert_eq!(asked(true, ""), ["cluster  serviceaccounts: impersonate"]);
+        assert_eq!(asked(true, "shop"), ["shop  serviceaccounts: impersonate"]);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! `trueup proj get`.
 
 use clap::Args;
+use jiff::Timestamp;
 use trueup_api::Project;
+use trueup_api::project_spec::SyncWindow;
 use trueup_object::Node;
+use trueup_plan::WindowState;
 
 use crate::access::AccessArgs;
 use crate::command_error::{CommandError, Outcome};
@@ -46,7 +49,7 @@ pub(crate) async fn run(args: &GetArgs) -> Result<Outcome, CommandError> {
     if let Some(format) = args.output {
         output.data(&View(&project).printable(), format)?;
     } else {
-        let text = summary(View(&project), output.palette);
+        let text = summary(View(&project), output.palette, Timestamp::now());
         output.text(&text)?;
     }
     output.finish()?;
@@ -72,7 +75,7 @@ fn built_in() -> Node {
     node
 }
 
-fn summary(project: View<'_>, palette: Palette) -> String {
+fn summary(project: View<'_>, palette: Palette, now: Timestamp) -> String {
     let mut text = String::new();
     let mut lines = |name: &str, values: &[String]| {
         let mut name = name;
@@ -100,7 +103,7 @@ fn summary(project: View<'_>, palette: Palette) -> String {
     lines("Signature keys:", &or_none(project.keys()));
     lines("Orphaned Resources:", &[project.orphans()]);
     lines("Service Accounts:", &or_none(project.accounts()));
-    for table in [windows(project), refused(project)] {
+    for table in [windows(project, now), refused(project)] {
         if !table.is_empty() {
             text.push('\n');
             text.push_str(&table.print(palette));
@@ -109,9 +112,20 @@ fn summary(project: View<'_>, palette: Palette) -> String {
     text
 }
 
-fn windows(project: View<'_>) -> Table {
-    let heading =
-        ["WINDOW", "SCHEDULE", "DURATION", "TIMEZONE", "APPLICATIONS", "NAMESPACES", "CLUSTERS", "MANUALSYNC"];
+fn windows(project: View<'_>, now: Timestamp) -> Table {
+    let heading = [
+        "WINDOW",
+        "NOW",
+        "UNTIL",
+        "SCHEDULE",
+        "DURATION",
+        "TIMEZONE",
+        "APPLICATIONS",
+        "NAMESPACES",
+        "CLUSTERS",
+        "MANUALSYNC",
+        "SYNCOVERRUN",
+    ];
     let mut table = Table::new(&heading);
     for window in project.list("syncWindows") {
         let text = |key: &str| window.str_at(&[key]).unwrap_or_default();
@@ -119,20 +133,39 @@ fn windows(project: View<'_>) -> Table {
             let texts: Vec<&str> = window.list_at(&[key]).iter().filter_map(Node::as_str).collect();
             if texts.is_empty() { "-".to_owned() } else { texts.join(",") }
         };
-        let manual = window.get("manualSync").and_then(Node::as_bool) == Some(true);
+        let enabled =
+            |key: &str| if window.get(key).and_then(Node::as_bool) == Some(true) { "Enabled" } else { "Disabled" };
+        let (state, until) = state(window, now);
         let zone = if text("timeZone").is_empty() { "UTC" } else { text("timeZone") };
         table.row(vec![
             text("kind").into(),
+            state,
+            until.into(),
             text("schedule").into(),
             text("duration").into(),
             zone.into(),
             all("applications").into(),
             all("namespaces").into(),
             all("clusters").into(),
-            if manual { "Enabled" } else { "Disabled" }.into(),
+            enabled("manualSync").into(),
+            enabled("syncOverrun").into(),
         ]);
     }
     table
+}
+
+/// How a window is now, and until when.
+fn state(window: &Node, now: Timestamp) -> (Cell, String) {
+    let Ok(window) = serde_json::from_slice::<SyncWindow>(&window.to_json()) else {
+        return (Cell::painted("wrong", Paint::Bad), "-".to_owned());
+    };
+    let state = WindowState::of(&window, now);
+    let until = state.changes_at.map_or_else(|| "-".to_owned(), |at| at.to_string());
+    match state.wrong {
+        Some(why) => (Cell::painted(&format!("wrong: {why}"), Paint::Bad), until),
+        None if state.open => ("open".into(), until),
+        None => ("shut".into(), until),
+    }
 }
 
 /// What Trueup does not honour of it.
@@ -161,7 +194,11 @@ mod tests {
     use super::*;
 
     fn told(json: &str) -> String {
-        summary(View(&Node::from_json(json.as_bytes()).unwrap()), Palette::PLAIN)
+        summary(
+            View(&Node::from_json(json.as_bytes()).unwrap()),
+            Palette::PLAIN,
+            "2026-11-24T22:30:00Z".parse().unwrap(),
+        )
     }
 
     #[test]
@@ -186,8 +223,8 @@ Signature keys:               4AEE18F83AFDEB23
 Orphaned Resources:           disabled
 Service Accounts:             <none>
 
-WINDOW  SCHEDULE    DURATION  TIMEZONE  APPLICATIONS  NAMESPACES  CLUSTERS  MANUALSYNC
-deny    0 22 * * *  1h        UTC       *             -           -         Disabled
+WINDOW  NOW   UNTIL                 SCHEDULE    DURATION  TIMEZONE  APPLICATIONS  NAMESPACES  CLUSTERS  MANUALSYNC  SYNCOVERRUN
+deny    open  2026-11-24T23:00:00Z  0 22 * * *  1h        UTC       *             -           -         Disabled    Disabled
 ";
         assert!(text.starts_with(expected), "{text}");
         assert!(text.contains("NOT HONOURED") && text.contains("signatureKeys"), "{text}");

@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet};
 use trueup_api::{App, Application, Consent, object_options};
 use trueup_cluster::{Apply, Kind, Live};
 use trueup_diff::{
-    Comparison, Former, Difference, Input, Note, Projection, Schema, What, compare, is_built_in, masked, masked_pair, to_send,
-    without_duplicates,
+    Comparison, Difference, Former, Input, Note, Projection, Schema, What, compare, is_built_in, masked, masked_pair,
+    to_send, without_duplicates,
 };
 use trueup_object::{Gvk, Node, ObjectKey, yaml};
 use trueup_render::{Target, Targets};

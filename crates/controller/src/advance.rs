@@ -1,0 +1,444 @@
+//! Taking an operation as far as it goes now: step by step, until there is something to wait for or it is over.
+//!
+//! Level, not edge: every round makes the tasks anew from what Git says, what the cluster has and what the attempt did, and
+//! asks [`trueup_plan::progress`] what comes next. What is waited for wakes the application by its watch event. Entry point:
+//! [`Look::advance`].
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures::stream::{self, StreamExt as _};
+use jiff::Timestamp;
+use tokio::time::Instant;
+use trueup_api::{HookPhase, OperationPhase, ResultCode, SyncOptions, condition};
+use trueup_cluster::{ClusterError, Kind};
+use trueup_object::ObjectKey;
+use trueup_plan::progress::{self, Done, Next, State};
+use trueup_plan::schedule::{Stage, Step, schedule};
+use trueup_plan::task::{Act, Task};
+
+use crate::applying::{apply_all, create_namespace, no_namespace, rehearse};
+use crate::attempt::Attempt;
+use crate::children;
+use crate::drift_policy::left_alone;
+use crate::hooks::{self, Occasion};
+use crate::memory::Memory;
+use crate::observe::View;
+use crate::operation::{self, BARRED, BrokenOff, Ended, OBJECTS_AT_ONCE, Run, broken_off, end, named, reasons};
+use crate::pause;
+use crate::pruning;
+use crate::reconcile::Look;
+use crate::tasks::{Plan, Scope, approved, phase_of};
+use crate::waiting::{self, Wait};
+
+/// How far an operation came.
+pub(crate) enum Advance {
+    /// It waits.
+    Waits(Wait),
+    /// It is over, or broken off.
+    Ended(Box<Ended>),
+    /// What it did could not be written down: the next look goes on.
+    Unwritten,
+}
+
+impl Look<'_> {
+    /// Takes an operation as far as it goes now. Its start has been written down already.
+    pub(crate) async fn advance(
+        &mut self,
+        memory: &mut Memory,
+        view: &mut View,
+        run: &Run,
+        attempt: &mut Attempt,
+    ) -> Advance {
+        let application = Arc::clone(&self.application);
+        let options = run.options(view);
+        if attempt.stage.is_none()
+            && let Some(ended) = self.prepare(memory, view, run, attempt, &options).await
+        {
+            return Advance::Ended(Box::new(ended));
+        }
+        if attempt.stage.is_none() {
+            // What a child says of itself was enough until now.
+            view.judge_again(self.world, &application, memory, &children::keys(view)).await;
+        }
+        loop {
+            if let Some((cause, why)) = operation::interruption(self.world, &application, view, run, attempt) {
+                return Advance::Ended(Box::new(self.break_off(view, run, attempt, cause, why).await));
+            }
+            if let Some(message) = self.world.applications.get(self.name()).and_then(|now| pause::held(&now.meta)) {
+                return Advance::Waits(Wait { message, notice: None, until: None, overdue: Vec::new() });
+            }
+            let scope = Scope { run, options: &options, approved: approved(&application) };
+            let plan = Plan::of(view, &scope, attempt);
+            if attempt.stage.is_none() && !plan.unapproved.is_empty() {
+                return Advance::Waits(waiting::for_approval(&plan.unapproved, attempt));
+            }
+            let steps = schedule(plan.tasks.clone());
+            self.note_ends(view, &plan, attempt);
+            let (world, failed) = (self.world, attempt.failed);
+            let state = |task: &Task| progress::state(task.act, &plan.facts(world, view, attempt, task));
+            match progress::next(&steps, failed, state) {
+                Next::Perform(stage, tasks) => {
+                    let tasks: Vec<Task> = tasks.into_iter().cloned().collect();
+                    if attempt.unwritten && !self.write_progress(memory, view, run, attempt).await {
+                        // What has ended must not be forgotten before something follows from it.
+                        return Advance::Unwritten;
+                    }
+                    let enters = attempt.enter(stage);
+                    if enters && self.is_refused(view, &plan, &steps, stage, &options, attempt).await {
+                        continue;
+                    }
+                    self.perform(memory, view, &plan, &scope, attempt, &tasks).await;
+                    if attempt.tally.barred {
+                        attempt.tally.barred = false;
+                        let ended = broken_off(&application, view, run, attempt, BrokenOff::Barred, BARRED.to_owned());
+                        return Advance::Ended(Box::new(ended));
+                    }
+                }
+                Next::Wait(tasks) => {
+                    let wait = waiting::for_tasks(self.world, &application, run, attempt, &tasks);
+                    if wait.overdue.is_empty() {
+                        return Advance::Waits(wait);
+                    }
+                    self.end_overdue(view, attempt, wait.overdue).await;
+                }
+                Next::Succeeded => {
+                    return Advance::Ended(Box::new(self.succeed(memory, view, run, attempt, &plan, &options).await));
+                }
+                Next::Failed(failures) => {
+                    let failures = failures.into_iter().map(|(task, why)| (task.clone(), why)).collect();
+                    return Advance::Ended(Box::new(self.fail(view, run, attempt, &plan, failures).await));
+                }
+            }
+        }
+    }
+
+    /// What comes before the first step. Answers the end, if it is one already.
+    async fn prepare(
+        &self,
+        memory: &Memory,
+        view: &View,
+        run: &Run,
+        attempt: &mut Attempt,
+        options: &SyncOptions,
+    ) -> Option<Ended> {
+        let application = &self.application;
+        if let Some((message, results)) = operation::invalid(view, run, options) {
+            attempt.tally.results.extend(results);
+            return Some(end(
+                application,
+                view,
+                run,
+                OperationPhase::Failed,
+                message,
+                std::mem::take(&mut attempt.tally),
+            ));
+        }
+        if run.is_automated() {
+            attempt.left_alone = left_alone(application, view, memory);
+        }
+        if options.create_namespace
+            && let Err(error) = create_namespace(self.world, application, view).await
+        {
+            let message = attempt.tally.note_failure(&error, |error| no_namespace(view, error));
+            return Some(if let Some(message) = message {
+                end(application, view, run, OperationPhase::Failed, message, std::mem::take(&mut attempt.tally))
+            } else {
+                attempt.tally.barred = false;
+                broken_off(application, view, run, attempt, BrokenOff::Barred, BARRED.to_owned())
+            });
+        }
+        None
+    }
+
+    /// Notes which hooks have ended since.
+    fn note_ends(&self, view: &View, plan: &Plan, attempt: &mut Attempt) {
+        for task in plan.tasks.iter().filter(|task| task.is_hook()) {
+            let facts = plan.facts(self.world, view, attempt, task);
+            if facts.done != Some(Done::Made) {
+                continue;
+            }
+            let place = (task.phase, task.key.clone());
+            match progress::state(task.act, &facts) {
+                State::Done => {
+                    let live = self.world.cluster.live(&task.gvk, &task.key);
+                    let words = live.as_deref().map(hooks::last_words).unwrap_or_default();
+                    attempt.note_hook(task, OperationPhase::Succeeded, words);
+                    attempt.done.insert(place, Done::Ended(Ok(())));
+                    attempt.moved = Instant::now();
+                }
+                State::Failed(why) => {
+                    attempt.note_hook(task, OperationPhase::Failed, why.clone());
+                    attempt.done.insert(place, Done::Ended(Err(why)));
+                    attempt.moved = Instant::now();
+                }
+                State::Running(why) => {
+                    attempt.note_hook(task, OperationPhase::Running, why);
+                    attempt.done.insert(place, Done::Made);
+                }
+                State::Pending => {}
+            }
+        }
+    }
+
+    /// Asks the server about the objects of a stage before any of it is written, where others follow. Answers whether it
+    /// refuses one: then the sync has failed with all of them as they were.
+    async fn is_refused(
+        &self,
+        view: &View,
+        plan: &Plan,
+        steps: &[Step],
+        stage: Stage,
+        options: &SyncOptions,
+        attempt: &mut Attempt,
+    ) -> bool {
+        let has_several = steps.iter().any(|step| step.stage != stage || step.tasks.iter().any(Task::is_hook));
+        if !has_several || stage.phase == HookPhase::SyncFail {
+            return false;
+        }
+        let tasks = steps.iter().filter(|step| step.stage == stage).flat_map(|step| &step.tasks);
+        let due = tasks.filter(|task| {
+            task.act == Act::Apply
+                && progress::state(task.act, &plan.facts(self.world, view, attempt, task)) == State::Pending
+        });
+        let due: Vec<&Task> = due.collect();
+        let keys: Vec<ObjectKey> = due.iter().map(|task| task.key.clone()).collect();
+        let refusals = rehearse(self.world, &self.application, view, &keys, options).await;
+        for task in due {
+            if let Some(message) = refusals.get(&task.key) {
+                attempt.tally.refuse(&task.key, &task.gvk, message.clone());
+                attempt.done.insert((phase_of(task), task.key.clone()), Done::Refused(message.clone()));
+                attempt.failed = true;
+            }
+        }
+        !refusals.is_empty()
+    }
+
+    /// Does these tasks of one step, side by side.
+    async fn perform(
+        &mut self,
+        memory: &mut Memory,
+        view: &mut View,
+        plan: &Plan,
+        scope: &Scope<'_>,
+        attempt: &mut Attempt,
+        tasks: &[Task],
+    ) {
+        let application = Arc::clone(&self.application);
+        let keys = |wanted: fn(&Act) -> bool| -> Vec<ObjectKey> {
+            tasks.iter().filter(|task| wanted(&task.act)).map(|task| task.key.clone()).collect()
+        };
+        let applies = keys(|act| *act == Act::Apply);
+        if !applies.is_empty() {
+            let before = attempt.tally.results.len();
+            apply_all(self.world, &application, view, memory, &applies, scope.options, &mut attempt.tally).await;
+            attempt.note_done(before);
+        }
+        let prunes = keys(|act| matches!(act, Act::Prune { .. }));
+        if !prunes.is_empty() {
+            let before = attempt.tally.results.len();
+            pruning::prune(self.world, &application, view, scope, &prunes, &mut attempt.tally).await;
+            attempt.note_done(before);
+        }
+        let hooks: Vec<&Task> = tasks.iter().filter(|task| task.is_hook()).collect();
+        if !hooks.is_empty() {
+            self.make_hooks(view, plan, attempt, &hooks).await;
+        }
+        attempt.moved = Instant::now();
+        let applied: HashSet<ObjectKey> = applies.into_iter().collect();
+        view.judge_again(self.world, &application, memory, &applied).await;
+    }
+
+    async fn make_hooks(&self, view: &View, plan: &Plan, attempt: &mut Attempt, tasks: &[&Task]) {
+        let (world, name) = (self.world, self.name());
+        let (id, hands) = (attempt.id.clone(), view.hands(world, &self.application));
+        let mut making = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let target = plan.target(task).and_then(|at| view.targets.objects.get(at));
+            let Some((target, kind)) = target.zip(self.kind(view, task).await) else { continue };
+            let occasion = Occasion { name, id: &id };
+            let hands = &hands;
+            making.push(async move {
+                let made = match hands {
+                    Ok(hands) => hooks::make(world, hands, occasion, target, &kind, &task.key).await,
+                    Err(error) => Err(error.clone()),
+                };
+                (*task, made)
+            });
+        }
+        let outcomes: Vec<_> = stream::iter(making).buffered(OBJECTS_AT_ONCE).collect().await;
+        for (task, outcome) in outcomes {
+            let done = match outcome {
+                Ok(done) => done,
+                Err(ClusterError::Barred { .. }) => {
+                    attempt.tally.barred = true;
+                    continue;
+                }
+                Err(error) => Done::Refused(error.to_string()),
+            };
+            match &done {
+                Done::Made => {
+                    attempt.tally.changed += 1;
+                    attempt.note_hook(task, OperationPhase::Running, format!("{} created", named(&task.key)));
+                }
+                Done::Refused(why) => attempt.note_hook(task, OperationPhase::Failed, why.clone()),
+                Done::Cleared | Done::Left | Done::Ended(_) => {}
+            }
+            attempt.done.insert((task.phase, task.key.clone()), done);
+        }
+    }
+
+    /// The kind of a task's object; a hook's may have been defined a moment before.
+    async fn kind(&self, view: &View, task: &Task) -> Option<Kind> {
+        match view.kinds.get(&task.gvk) {
+            Some(Ok(kind)) => Some(kind.clone()),
+            _ => self.world.cluster.kind(&task.gvk).await.ok(),
+        }
+    }
+
+    /// Ends what has had its time: hooks that took too long, or everything that runs.
+    async fn end_overdue(&self, view: &View, attempt: &mut Attempt, overdue: Vec<(Option<Task>, String)>) {
+        for (task, why) in overdue {
+            if let Some(task) = task {
+                self.end_hook(view, attempt, &task, why).await;
+                continue;
+            }
+            attempt.failed = true;
+            for task in attempt.hooks_that_run() {
+                self.end_hook(view, attempt, &task, why.clone()).await;
+            }
+            attempt.overdue = Some(why);
+        }
+    }
+
+    async fn end_hook(&self, view: &View, attempt: &mut Attempt, task: &Task, why: String) {
+        if let Some(kind) = self.kind(view, task).await
+            && let Err(error) = match view.hands(self.world, &self.application) {
+                Ok(hands) => hooks::abort(self.world, &hands, &attempt.id, &kind, &task.key).await,
+                Err(error) => Err(error),
+            }
+        {
+            tracing::warn!(application = %self.name(), hook = %task.key, %error, "a hook that is to end cannot be deleted");
+        }
+        attempt.note_hook(task, OperationPhase::Failed, why.clone());
+        attempt.done.insert((task.phase, task.key.clone()), Done::Ended(Err(why)));
+        attempt.moved = Instant::now();
+    }
+
+    /// Ends the hooks that run, where nobody goes on with the operation.
+    pub(crate) async fn abort_hooks(&self, view: &View, attempt: &mut Attempt) {
+        for task in attempt.hooks_that_run() {
+            self.end_hook(view, attempt, &task, condition::TERMINATED.to_owned()).await;
+        }
+    }
+
+    async fn break_off(&self, view: &View, run: &Run, attempt: &mut Attempt, cause: BrokenOff, why: String) -> Ended {
+        if cause == BrokenOff::Terminated {
+            self.abort_hooks(view, attempt).await;
+        }
+        broken_off(&self.application, view, run, attempt, cause, why)
+    }
+
+    async fn succeed(
+        &self,
+        memory: &mut Memory,
+        view: &View,
+        run: &Run,
+        attempt: &mut Attempt,
+        plan: &Plan,
+        options: &SyncOptions,
+    ) -> Ended {
+        self.tidy(view, plan, attempt, true).await;
+        let scope = Scope { run, options, approved: approved(&self.application) };
+        pruning::note_rest(view, attempt);
+        operation::note_unchanged(view, &mut attempt.tally);
+        if !scope.is_partial() {
+            memory.base = crate::memory::Base::Known(Arc::clone(&view.targets));
+        }
+        let tally = std::mem::take(&mut attempt.tally);
+        let ended = end(&self.application, view, run, OperationPhase::Succeeded, condition::SYNCED.to_owned(), tally);
+        let history = ended.history.filter(|_| !scope.is_partial());
+        Ended { history, left_alone: std::mem::take(&mut attempt.left_alone), ..ended }
+    }
+
+    async fn fail(
+        &self,
+        view: &View,
+        run: &Run,
+        attempt: &mut Attempt,
+        plan: &Plan,
+        failures: Vec<(Task, String)>,
+    ) -> Ended {
+        self.tidy(view, plan, attempt, false).await;
+        pruning::skip(view, attempt);
+        operation::note_unchanged(view, &mut attempt.tally);
+        let message = failure(attempt, &failures);
+        let tally = std::mem::take(&mut attempt.tally);
+        let ended = end(&self.application, view, run, OperationPhase::Failed, message, tally);
+        Ended { overdue: attempt.overdue.is_some(), ..ended }
+    }
+
+    /// Lets all hooks of the operation go, and deletes those whose policy says so.
+    async fn tidy(&self, view: &View, plan: &Plan, attempt: &Attempt, succeeded: bool) {
+        for task in plan.tasks.iter().filter(|task| task.is_hook()) {
+            if !attempt.done.contains_key(&(task.phase, task.key.clone())) {
+                continue;
+            }
+            let policy = plan.target(task).and_then(|at| view.objects[at].hook.as_ref()).map(|hook| hook.delete);
+            let goes = policy.is_some_and(|policy| if succeeded { policy.succeeded } else { policy.failed });
+            let Some(kind) = self.kind(view, task).await else { continue };
+            let tidied = match view.hands(self.world, &self.application) {
+                Ok(hands) => hooks::tidy(self.world, &hands, self.name(), &kind, &task.key, goes).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = tidied {
+                tracing::warn!(application = %self.name(), hook = %task.key, %error, "a hook cannot be cleared away");
+            }
+        }
+    }
+}
+
+/// Why an operation failed.
+fn failure(attempt: &Attempt, failures: &[(Task, String)]) -> String {
+    if let Some(overdue) = &attempt.overdue {
+        return overdue.clone();
+    }
+    if !attempt.tally.refusals.is_empty() {
+        let what = if attempt.tally.refused.is_empty() { "be pruned" } else { "apply" };
+        return format!("one or more objects failed to {what}, reason: {}", reasons(&attempt.tally.refusals));
+    }
+    let failures: Vec<String> = failures.iter().map(|(task, why)| format!("{}: {why}", named(&task.key))).collect();
+    let why = if failures.is_empty() { String::new() } else { format!(", reason: {}", reasons(&failures)) };
+    format!("{}{why}", condition::SYNC_FAILED)
+}
+
+// === impl Attempt ===
+
+impl Attempt {
+    /// Notes that a stage is being done. Answers whether it was not before.
+    fn enter(&mut self, stage: Stage) -> bool {
+        self.failed |= stage.phase == HookPhase::SyncFail;
+        if self.stage.is_some_and(|(known, _)| known == stage) {
+            return false;
+        }
+        self.stage = Some((stage, Timestamp::now()));
+        self.waits = None;
+        true
+    }
+
+    /// Notes what was done, as the results from this one on tell it.
+    fn note_done(&mut self, from: usize) {
+        for result in &self.tally.results[from..] {
+            let key = operation::key_of(result);
+            let done = match result.status {
+                Some(ResultCode::SyncFailed) if self.tally.refused.contains_key(&key) => {
+                    Done::Refused(result.message.clone())
+                }
+                Some(ResultCode::SyncFailed) if self.prunes.contains_key(&key) => Done::Refused(result.message.clone()),
+                Some(ResultCode::SyncFailed | ResultCode::PruneSkipped) => Done::Left,
+                _ => Done::Made,
+            };
+            self.done.insert((HookPhase::Sync, key), done);
+        }
+    }
+}

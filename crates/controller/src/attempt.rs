@@ -1,0 +1,183 @@
+//! What one attempt at an operation has done so far.
+//!
+//! Kept between the looks that take the attempt further, and written down with the operation's state where forgetting it
+//! would hurt: a hook that has ended may vanish. After a restart it begins from there. Entry point: [`Attempt::begin`].
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use trueup_api::{Application, HookPhase, OperationPhase, OperationState, ResourceResult, ResultCode, SyncResult};
+use trueup_object::{Gvk, ObjectKey};
+use trueup_plan::progress::Done;
+use trueup_plan::schedule::Stage;
+use trueup_plan::task::{Act, Task};
+
+use crate::drift;
+use crate::judge::Judged;
+use crate::observe::View;
+use crate::operation::{Run, Tally, key_of};
+
+/// What one attempt at an operation has done so far.
+pub(crate) struct Attempt {
+    /// Tells the attempt from every other: what the hooks that it makes bear.
+    pub(crate) id: String,
+    pub(crate) tally: Tally,
+    /// What was done about which object in which phase.
+    pub(crate) done: BTreeMap<(HookPhase, ObjectKey), Done>,
+    /// What it deletes, with its wave, and whether it goes last.
+    pub(crate) prunes: BTreeMap<ObjectKey, (Gvk, i64, bool)>,
+    /// Something failed: what recovers later does not undo that.
+    pub(crate) failed: bool,
+    /// Where it is, and since when.
+    pub(crate) stage: Option<(Stage, Timestamp)>,
+    /// When something was last done.
+    pub(crate) moved: Instant,
+    /// What is waited for, and since when.
+    pub(crate) waits: Option<(String, Timestamp)>,
+    /// A hook began or ended, and that is not written down yet.
+    pub(crate) unwritten: bool,
+    /// What the same sync said that failed for good before: nothing of it is told twice.
+    pub(crate) failed_before: Option<String>,
+    /// It has had its time, and what that was.
+    pub(crate) overdue: Option<String>,
+    /// What had drifted before.
+    pub(crate) drifted: Vec<Arc<Judged>>,
+    /// The drifted objects that are left so.
+    pub(crate) left_alone: HashSet<ObjectKey>,
+}
+
+// === impl Attempt ===
+
+impl Attempt {
+    /// The attempt as it begins, or as it stood when this operation's state was last written down.
+    pub(crate) fn begin(application: &Application, view: &View, run: &Run) -> Self {
+        let mut attempt = Self {
+            id: id(application, run),
+            tally: Tally::default(),
+            done: BTreeMap::new(),
+            prunes: BTreeMap::new(),
+            failed: false,
+            stage: None,
+            moved: Instant::now(),
+            waits: None,
+            unwritten: false,
+            failed_before: None,
+            overdue: None,
+            drifted: drift::all_drifted(view),
+            left_alone: HashSet::new(),
+        };
+        if let Some(state) = application.status.operation_state.as_ref().filter(|state| is_of(state, run)) {
+            attempt.recall(state);
+        }
+        attempt
+    }
+
+    /// Whether it is an attempt of this run.
+    pub(crate) fn is_of(&self, application: &Application, run: &Run) -> bool {
+        self.id == id(application, run)
+    }
+
+    /// Takes up what the state of the operation tells. Of plain objects the cluster tells more.
+    fn recall(&mut self, state: &OperationState) {
+        for result in state.sync_result.iter().flat_map(|result| &result.resources) {
+            let Some(phase) = HookPhase::named(&result.hook_type) else { continue };
+            let key = key_of(result);
+            let done = match result.hook_phase {
+                Some(OperationPhase::Succeeded) => Done::Ended(Ok(())),
+                Some(OperationPhase::Failed | OperationPhase::Error) => Done::Ended(Err(result.message.clone())),
+                _ => Done::Made,
+            };
+            self.failed |= phase == HookPhase::SyncFail;
+            self.done.insert((phase, key), done);
+            self.tally.results.push(result.clone());
+        }
+    }
+
+    /// Whether a hook has begun and not ended: then nobody else may begin another operation.
+    pub(crate) fn has_running_hook(&self) -> bool {
+        self.tally.results.iter().any(is_running_hook)
+    }
+
+    /// The hooks that have begun and not ended.
+    pub(crate) fn hooks_that_run(&self) -> Vec<Task> {
+        let running = self.tally.results.iter().filter(|result| is_running_hook(result));
+        let task = |result: &ResourceResult| {
+            let key = key_of(result);
+            Some(Task {
+                gvk: Gvk { group: key.group.clone(), version: result.version.as_str().into(), kind: key.kind.clone() },
+                key,
+                phase: HookPhase::named(&result.hook_type)?,
+                wave: 0,
+                act: Act::Hook,
+                defines: None,
+            })
+        };
+        running.filter_map(task).collect()
+    }
+
+    /// Notes how far a hook is, as the status tells it.
+    pub(crate) fn note_hook(&mut self, hook: &Task, at: OperationPhase, message: String) {
+        let Task { key, gvk, phase, .. } = hook;
+        let result = ResourceResult {
+            group: key.group.to_string(),
+            version: gvk.version.to_string(),
+            kind: key.kind.to_string(),
+            namespace: key.namespace.to_string(),
+            name: key.name.to_string(),
+            status: Some(if at == OperationPhase::Failed { ResultCode::SyncFailed } else { ResultCode::Synced }),
+            message,
+            hook_type: phase.name().to_owned(),
+            hook_phase: Some(at),
+            sync_phase: phase.name().to_owned(),
+            ..ResourceResult::default()
+        };
+        let same = |other: &ResourceResult| {
+            other.hook_type == result.hook_type
+                && other.group == result.group
+                && other.kind == result.kind
+                && other.namespace == result.namespace
+                && other.name == result.name
+        };
+        let known = self.tally.results.iter_mut().find(|other| same(other));
+        // What it says of itself meanwhile is worth no write of its own.
+        self.unwritten |= known.as_ref().is_none_or(|known| known.hook_phase != result.hook_phase);
+        match known {
+            Some(known) => *known = result,
+            None => self.tally.results.push(result),
+        }
+    }
+
+    /// The state of the operation while it runs, with what was done so far.
+    pub(crate) fn state(&self, view: &View, run: &Run, message: String) -> OperationState {
+        let result = SyncResult {
+            resources: self.tally.results.clone(),
+            revision: view.commit.to_string(),
+            source: view.spec.compared_to.source.clone(),
+            ..SyncResult::default()
+        };
+        let sync_result = (!self.tally.results.is_empty()).then_some(result);
+        OperationState { sync_result, ..run.state(OperationPhase::Running, message) }
+    }
+}
+
+/// The id of an attempt. It is the same after a restart, and another one for every attempt: two that succeed within one
+/// second are told apart by what the history holds when they begin.
+fn id(application: &Application, run: &Run) -> String {
+    let synced = application.status.history.last().map_or(0, |last| last.id + 1);
+    format!("{}/{}/{synced}", run.started_at, run.retry_count)
+}
+
+/// Whether a state is that of this run's attempt, which is not over.
+fn is_of(state: &OperationState, run: &Run) -> bool {
+    state.started_at == run.started_at
+        && state.retry_count == run.retry_count
+        && state.finished_at.is_none()
+        && !state.phase.completed()
+}
+
+/// Whether a hook has begun and not ended.
+pub(crate) fn is_running_hook(result: &ResourceResult) -> bool {
+    !result.hook_type.is_empty() && result.hook_phase == Some(OperationPhase::Running)
+}
