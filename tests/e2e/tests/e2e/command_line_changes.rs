@@ -210,12 +210,20 @@ async fn what_is_paused_is_left_alone() {
     let first = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
     let app = scene.create(scene.application().automated(true, true)).await;
     app.synced(&first).await;
-    trueup(&scene, "app pause cli-paused").await.with(0);
+    trueup(&scene, "app pause cli-paused").await.fails(2, &["--reason"]);
+    trueup(&scene, "app pause cli-paused --reason freeze").await.with(0);
     let list = trueup(&scene, "app list").await.with(0);
     let line = list.lines().find(|line| line.starts_with("argocd/cli-paused ")).unwrap_or_else(|| panic!("{list}"));
     assert!(line.contains("Paused"), "{list}");
-    assert!(trueup(&scene, "app get cli-paused").await.with(0).contains("Paused:"));
-    trueup(&scene, "app sync cli-paused").await.fails(2, &["is paused", "app resume"]);
+    assert!(
+        trueup(&scene, "app get cli-paused").await.with(0).contains("Paused:             until it is resumed: freeze")
+    );
+    trueup(&scene, "app sync cli-paused").await.fails(2, &["is paused: freeze", "app resume"]);
+    // It is compared, so that it can be waited for.
+    trueup(&scene, "app wait cli-paused").await.with(0);
+    let skip = json!({"metadata": {"annotations": {"argocd.argoproj.io/skip-reconcile": "true"}}});
+    app.patch(&skip).await;
+    trueup(&scene, "app sync cli-paused").await.fails(2, &["is paused by argocd.argoproj.io/skip-reconcile"]);
     trueup(&scene, "app wait cli-paused").await.fails(2, &["is paused", "app resume"]);
     let second = scene.put("app/config.yaml", &config_map("config", &[("a", "2")]));
     trueup(&scene, "app resume cli-paused").await.with(0);

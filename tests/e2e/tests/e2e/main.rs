@@ -6,8 +6,10 @@
 // Helper functions of tests are tests too, though clippy does not know.
 #![allow(clippy::unwrap_used)]
 
+mod app_of_apps;
 mod autoscaler;
 mod bad_input;
+mod balancer;
 mod cluster_check;
 mod command_line;
 mod command_line_changes;
@@ -15,6 +17,7 @@ mod cost;
 mod cost_untouched;
 mod crd;
 mod deletion;
+mod depends;
 mod drift;
 mod drift_fight;
 mod drift_half_done;
@@ -34,6 +37,7 @@ mod four_ways;
 mod git_change;
 mod history;
 mod ignore;
+mod immutable;
 mod installation;
 mod json_logs;
 mod kill;
@@ -41,7 +45,9 @@ mod lease;
 mod moved;
 mod namespaces;
 mod operations;
+mod options;
 mod outage;
+mod pause;
 mod private;
 mod projects;
 mod prune;
