@@ -72,10 +72,9 @@ async fn without_prune_a_removed_file_is_only_reported() {
 #[tokio::test]
 async fn what_asks_to_be_kept_is_kept() {
     let scene = Scene::shared("prune-kept").await;
-    let kept: [(&str, &[(&str, &str)]); 4] = [
+    let kept: [(&str, &[(&str, &str)]); 3] = [
         ("by-option", &[("argocd.argoproj.io/sync-options", "Prune=false")]),
         ("by-options", &[("argocd.argoproj.io/sync-options", "Validate=true, Prune=false")]),
-        ("by-confirm", &[("argocd.argoproj.io/sync-options", "Prune=confirm")]),
         ("by-helm", &[("helm.sh/resource-policy", "keep")]),
     ];
     let files: Vec<(String, String)> =
@@ -101,6 +100,39 @@ async fn what_asks_to_be_kept_is_kept() {
         scene.expect("configmaps", name).await;
     }
     assert!(result(&seen, "by-option")["message"].as_str().unwrap().contains("no prune"));
+}
+
+#[tokio::test]
+async fn what_needs_approval_waits_for_it_with_the_whole_sync() {
+    let scene = Scene::shared("prune-confirm").await;
+    let asks = annotated("asks", &[("argocd.argoproj.io/sync-options", "Prune=confirm")]);
+    let first =
+        scene.commit(&[("app/stays.yaml", Some(&config_map("stays", &[("a", "1")]))), ("app/asks.yaml", Some(&asks))]);
+    let app = scene.create(scene.application().automated(true, true)).await;
+    app.synced(&first).await;
+    let second =
+        scene.commit(&[("app/asks.yaml", None), ("app/stays.yaml", Some(&config_map("stays", &[("a", "2")])))]);
+    let waits = app
+        .until("the wait for an approval", |app| {
+            let message = app["status"]["operationState"]["message"].as_str().unwrap_or_default();
+            message.starts_with("waiting for pruning confirmation of ConfigMap")
+                && message.contains("deletion-approved")
+        })
+        .await;
+    assert_eq!(waits["status"]["operationState"]["phase"], "Running");
+    let listed = waits["status"]["resources"].as_array().unwrap().iter().find(|it| it["name"] == "asks").unwrap();
+    assert_eq!(listed["requiresDeletionConfirmation"], true);
+    // As upstream: nothing of the commit is applied meanwhile.
+    let stays = scene.expect("configmaps", "stays").await;
+    assert_eq!(stays["data"]["a"], "1");
+    // An approval of before counts for nothing.
+    let approve = |at: &str| json!({"metadata": {"annotations": {"argocd.argoproj.io/deletion-approved": at}}});
+    app.patch(&approve("2020-01-01T00:00:00Z")).await;
+    app.refresh("normal").await;
+    scene.expect("configmaps", "asks").await;
+    app.patch(&approve(&k8s_openapi::jiff::Timestamp::now().to_string())).await;
+    scene.until_gone("configmaps", "asks").await;
+    app.synced(&second).await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use trueup_cluster::Apply;
 use trueup_cluster::ClusterError;
 use trueup_cluster::Kind;
 use trueup_diff::Comparison;
+use trueup_diff::Former;
 use trueup_diff::Input;
 use trueup_diff::Projection;
 use trueup_diff::Schema;
@@ -27,6 +28,9 @@ use crate::change;
 use crate::change::Place;
 use crate::seeds::Seed;
 use crate::shape::Shape;
+
+/// As where nothing is said of former managers.
+const FORMER: Former<'static> = Former { named: None, kubectl: true };
 
 /// How many objects are tried until the server takes one.
 const TRIES: usize = 6;
@@ -150,7 +154,7 @@ impl Subject<'_> {
         if let (Some(live), Some(node)) = (&live, &before) {
             let removes = self.judge(node, None, true).differences.iter().any(|found| found.what == What::Extra);
             let fields = removes
-                .then(|| takeover(self.desired(), self.base.as_ref(), node, &Schema::unknown(), None, false))
+                .then(|| takeover(self.desired(), self.base.as_ref(), node, &Schema::unknown(), FORMER, false))
                 .flatten();
             if let Some(fields) = fields {
                 let (key, version) = (&self.target.key, &live.resource_version);
@@ -185,7 +189,8 @@ impl Subject<'_> {
             ignore: &[],
             scalers: &[],
             ignore_managers: &[],
-            migration_manager: None,
+            former: FORMER,
+            client_side: false,
             built_in: !self.kind().gvk.group.contains("example"),
             pending,
             never_synced: false,
