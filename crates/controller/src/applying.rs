@@ -7,15 +7,14 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
-use trueup_api::{Application, Ignored, ResultCode};
-use trueup_api::{HookPhase, SyncOptions};
+use trueup_api::{Application, HookPhase, Ignored, ResultCode, SyncOptions, object_options};
 use trueup_cluster::{Absent, Apply, ClusterError, Kind};
 use trueup_object::{Gvk, Node, ObjectKey};
 use trueup_plan::schedule::schedule;
 use trueup_plan::task::{Act, Task};
 use trueup_render::defines;
 
-use crate::judge::{Frame, learn, to_send};
+use crate::judge::{Frame, foretold, learn, to_send};
 use crate::memory::Memory;
 use crate::observe::View;
 use crate::operation::{OBJECTS_AT_ONCE, Tally, named, result, word};
@@ -188,6 +187,9 @@ pub(crate) async fn rehearse(
     let answers: Vec<_> = stream::iter(asking).buffer_unordered(OBJECTS_AT_ONCE).collect().await;
     let refusals = answers.into_iter().filter_map(|(target, answer)| {
         let error = answer.err().filter(is_refusal)?;
+        let live = world.cluster.live(&target.gvk, &target.key);
+        let effective = object_options(target.manifest.node()).within(options);
+        let error = foretold(&frame, target, &effective, live.as_deref(), &error)?;
         Some((target.key.clone(), format!("{}: {}", named(&target.key), explained(&target.key, &error))))
     });
     refusals.collect()

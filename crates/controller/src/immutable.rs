@@ -3,10 +3,8 @@
 //! Invariant: no value of a Secret is told. Entry point: [`explained`].
 
 use trueup_cluster::ClusterError;
-use trueup_diff::{Difference, Input, Schema, What, compare, is_built_in};
+use trueup_diff::{Difference, Input, What, compare};
 use trueup_object::Node;
-
-use crate::perform::{Manner, Order, manner};
 
 /// How many fields a refusal tells with their values.
 const FIELDS_MAX: usize = 3;
@@ -24,27 +22,11 @@ pub(crate) fn is_unchangeable(error: &ClusterError) -> bool {
     WORDS.iter().any(said) || FORBIDDEN.iter().all(said)
 }
 
-/// The refusal with the fields that differ, and what can be done.
-pub(crate) fn explained(order: &Order<'_>, live: &Node, error: ClusterError, remedy: &str) -> ClusterError {
+/// The refusal with the fields that differ, and what can be done. `input` is what was compared when it was sent.
+pub(crate) fn explained(input: &Input, error: ClusterError, remedy: &str) -> ClusterError {
     let ClusterError::Refused { code, message, fields } = error else { return error };
-    let manifest = order.target.manifest.node();
-    let input = Input {
-        desired: manifest,
-        live,
-        base: order.base,
-        schema: &Schema::unknown(),
-        projection: None,
-        ignore: &[],
-        ignore_managers: &[],
-        scalers: order.scalers,
-        former: order.former,
-        built_in: is_built_in(&order.target.gvk.group),
-        client_side: manner(&order.options, order.target) == Manner::ClientSide,
-        pending: false,
-        never_synced: false,
-    };
     let excepted = excepted(&message);
-    let differences = compare(&input).differences;
+    let differences = compare(input).differences;
     let concerned: Vec<&Difference> = differences
         .iter()
         .filter(|difference| {
@@ -56,7 +38,7 @@ pub(crate) fn explained(order: &Order<'_>, live: &Node, error: ClusterError, rem
         // A rule of a definition, or a field that the server fills itself.
         format!("{message}; {remedy}")
     } else {
-        let secret = order.kind.is_secret();
+        let secret = input.live.str_at(&["kind"]) == Some("Secret");
         let told: Vec<String> = concerned.iter().take(FIELDS_MAX).map(|difference| said(difference, secret)).collect();
         let more = match concerned.len().saturating_sub(FIELDS_MAX) {
             0 => String::new(),
@@ -71,10 +53,14 @@ pub(crate) fn explained(order: &Order<'_>, live: &Node, error: ClusterError, rem
 fn concerns(field: &str, path: &str) -> bool {
     // The server names items by their place, we by their keys.
     let field = field.split('[').next().unwrap_or(field);
-    let below = |whole: &str, part: &str| {
-        part.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    };
-    below(field, path) || below(path, field)
+    // Of a list and its first item, Git has the one that it likes: `clusterIPs` and `clusterIP`.
+    let single = field.strip_suffix('s').is_some_and(|single| single == path);
+    single || is_at(field, path) || is_at(path, field)
+}
+
+/// Whether a path lies at another or below it.
+fn is_at(whole: &str, path: &str) -> bool {
+    path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// What the server says may be changed at a field that otherwise may not, with `[*]` for any item.
@@ -106,12 +92,8 @@ fn is_excepted(excepted: &[&str], field: &str, path: &str) -> bool {
         } else {
             format!("{field}.{name}")
         };
-        concerns_exactly(&whole, &plain)
+        is_at(&whole, &plain)
     })
-}
-
-fn concerns_exactly(whole: &str, path: &str) -> bool {
-    path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 fn said(difference: &Difference, secret: bool) -> String {
@@ -175,6 +157,7 @@ mod tests {
             ("", ".spec.selector", ".spec", true),
             ("", ".spec.selector", ".spec.selectors", false),
             ("", ".spec.clusterIPs[0]", ".spec.clusterIPs", true),
+            ("", ".spec.clusterIPs[0]", ".spec.clusterIP", true),
             (STATEFUL_SET, ".spec", ".spec.template.spec.containers[name=\"a\"].image", false),
             (STATEFUL_SET, ".spec", ".spec.replicas", false),
             (STATEFUL_SET, ".spec", ".spec.serviceName", true),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use trueup_api::{App, Hook, ObjectOptions, object_options};
+use trueup_api::{App, Effective, Hook, ObjectOptions, object_options};
 use trueup_cluster::{Apply, Cluster, ClusterError, Kind, Live};
 use trueup_diff::{Comparison, Former, Input, Note, Projection, Schema, compare, is_built_in, without_directives};
 use trueup_health::Health;
@@ -17,6 +17,7 @@ use trueup_render::Target;
 use crate::children::{self, Child};
 use crate::memory::Memory;
 use crate::perform::{Manner, manner};
+use crate::recreate;
 use crate::world::World;
 
 /// The server is asked about the same difference of the same object at most once in this time.
@@ -113,6 +114,26 @@ impl Judged {
 // === impl Frame ===
 
 impl Frame<'_> {
+    /// What a comparison needs, but for what is remembered and what does not count.
+    fn input<'i>(&'i self, target: &'i Target, live: &'i Node, schema: &'i Schema) -> Input<'i> {
+        let options = object_options(target.manifest.node()).within(&self.spec.options);
+        Input {
+            desired: target.manifest.node(),
+            live,
+            base: None,
+            schema,
+            projection: None,
+            ignore: &[],
+            ignore_managers: &[],
+            scalers: &[],
+            former: self.former(),
+            built_in: is_built_in(&target.gvk.group),
+            client_side: manner(&options, target) == Manner::ClientSide,
+            pending: false,
+            never_synced: false,
+        }
+    }
+
     /// Managers whose fields are taken over.
     pub(crate) fn former(&self) -> Former<'_> {
         let kubectl = self.spec.options.client_side_apply_migration;
@@ -227,20 +248,14 @@ async fn contrast(frame: &Frame<'_>, memory: &Memory, target: &Target, live: &No
     let scalers: Vec<&str> = frame.scalers.iter().map(String::as_str).collect();
     let unknown = Schema::unknown();
     let input = Input {
-        desired: target.manifest.node(),
-        live,
         base,
-        schema: &unknown,
         projection: projection.map(AsRef::as_ref),
         ignore: &ignored.pointers,
         ignore_managers: &ignored.managers,
         scalers: &scalers,
-        former: frame.former(),
-        built_in: is_built_in(&target.gvk.group),
-        client_side: manner(&object_options(target.manifest.node()).within(&frame.spec.options), target)
-            == Manner::ClientSide,
         pending: frame.pending,
         never_synced: frame.never_synced,
+        ..frame.input(target, live, &unknown)
     };
     let first = compare(&input);
     if !first.needs_schema {
@@ -287,14 +302,29 @@ pub(crate) async fn confirm(
             None
         }
         Err(ClusterError::NotFound { .. }) => None,
+        // A sync would make it anew.
+        Err(error) if foretold(frame, target, &effective, live.as_deref(), &error).is_none() => None,
         Err(error) => {
             // Asked again in a while: nothing else tells when it can answer.
             frame.world.queue.wake_at(frame.name, Instant::now() + ASK_PAUSE);
+            let error = foretold(frame, target, &effective, live.as_deref(), &error).unwrap_or(error);
             Some(format!("{}: the API server would not say what it makes of it: {error}", target.key))
         }
     };
     memory.asked.insert(target.key.clone(), (Instant::now(), leaves, said.clone()));
     said
+}
+
+/// What a sync will say where a dry run was refused; nothing if it will make the object anew.
+pub(crate) fn foretold(
+    frame: &Frame<'_>,
+    target: &Target,
+    options: &Effective,
+    live: Option<&Live>,
+    error: &ClusterError,
+) -> Option<ClusterError> {
+    let Some(live) = live.map(Live::node) else { return Some(error.clone()) };
+    recreate::foretold(target, options, &frame.input(target, &live, &Schema::unknown()), error.clone())
 }
 
 /// Keeps what the server makes of a manifest, as its answer to an apply shows.

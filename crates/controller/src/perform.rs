@@ -218,18 +218,10 @@ fn sending(order: &Order<'_>, manner: Manner, before: Option<&Live>, warnings: &
         let unknown = Schema::unknown();
         let input = Input {
             desired: &sent,
-            live: node,
             base: None,
-            schema: &unknown,
-            projection: None,
             ignore: &ignored.pointers,
             ignore_managers: &ignored.managers,
-            scalers: order.scalers,
-            former: order.former,
-            built_in: is_built_in(&order.target.gvk.group),
-            client_side: manner == Manner::ClientSide,
-            pending: false,
-            never_synced: false,
+            ..order.input(node, manner, &unknown)
         };
         if let Some(with_live_values) = respected(&input, manner == Manner::Replace) {
             sent = with_live_values;
@@ -315,6 +307,25 @@ async fn send(
 // === impl Order ===
 
 impl Order<'_> {
+    /// What a comparison with this state of the object needs.
+    pub(crate) fn input<'i>(&'i self, live: &'i Node, manner: Manner, schema: &'i Schema) -> Input<'i> {
+        Input {
+            desired: self.target.manifest.node(),
+            live,
+            base: self.base,
+            schema,
+            projection: None,
+            ignore: &[],
+            ignore_managers: &[],
+            scalers: self.scalers,
+            former: self.former,
+            built_in: is_built_in(&self.target.gvk.group),
+            client_side: manner == Manner::ClientSide,
+            pending: false,
+            never_synced: false,
+        }
+    }
+
     /// The cluster that the object is written to.
     pub(crate) fn cluster(&self) -> &Cluster {
         self.hands

@@ -1,22 +1,24 @@
 //! An object that cannot be changed: deleted and made anew, where that was asked for and does no harm.
 //!
 //! Invariants: nothing is deleted before the server has said that it takes the new one; what is deleted is the object and the
-//! version that was judged; what holds data or other objects is never deleted for this, whatever is asked for. Entry point:
-//! [`make_way`].
+//! version that was judged; what holds data or other objects is never deleted for this, whatever is asked for. Entry points:
+//! [`make_way`] and [`foretold`].
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use trueup_api::{Consent, object_options};
+use trueup_api::{Consent, Effective, object_options};
 use trueup_cluster::{ClusterError, Live, Propagation};
+use trueup_diff::{Input, Schema};
 use trueup_object::{Node, ObjectKey};
+use trueup_render::Target;
 
 use crate::client_side;
 use crate::immutable::{self, is_unchangeable};
 use crate::perform::{Manner, Order};
 
 /// How long a successor waits for its predecessor to go. A Pod has 30 s to end by default, and its node some more to tell.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The first pause between two looks whether it is gone; each is twice the one before.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause between two looks.
@@ -86,9 +88,11 @@ pub(crate) async fn make_way(
     error: ClusterError,
 ) -> Result<(), ClusterError> {
     let node = before.node();
-    match decide(order, &node, &error) {
+    match decide(order.target, &order.options, &node, &error) {
         Decision::Other => Err(error),
-        Decision::Stays(remedy) => Err(immutable::explained(order, &node, error, &remedy)),
+        Decision::Stays(remedy) => {
+            Err(immutable::explained(&order.input(&node, manner, &Schema::unknown()), error, &remedy))
+        }
         Decision::Anew => {
             let body = if manner == Manner::ClientSide { client_side::created(order, body) } else { body.clone() };
             delete(order, &body, before, &error).await
@@ -96,14 +100,28 @@ pub(crate) async fn make_way(
     }
 }
 
-fn decide(order: &Order<'_>, live: &Node, error: &ClusterError) -> Decision {
+/// What a sync will say of a refusal that a dry run was answered with; nothing if it will make the object anew.
+pub(crate) fn foretold(
+    target: &Target,
+    options: &Effective,
+    input: &Input,
+    error: ClusterError,
+) -> Option<ClusterError> {
+    match decide(target, options, input.live, &error) {
+        Decision::Other => Some(error),
+        Decision::Stays(remedy) => Some(immutable::explained(input, error, &remedy)),
+        Decision::Anew => None,
+    }
+}
+
+fn decide(target: &Target, options: &Effective, live: &Node, error: &ClusterError) -> Decision {
     let unchangeable = is_unchangeable(error);
-    let forced = order.options.force && matches!(error, ClusterError::Refused { code: 422, .. });
+    let forced = options.force && matches!(error, ClusterError::Refused { code: 422, .. });
     if !unchangeable && !forced {
         return Decision::Other;
     }
-    let anew = of_object(&order.target.key, live);
-    let wanted = forced || order.options.recreate;
+    let anew = of_object(&target.key, live);
+    let wanted = forced || options.recreate;
     match anew {
         Anew::Always if unchangeable => Decision::Anew,
         Anew::Never(_) if !unchangeable => Decision::Other,
@@ -118,7 +136,7 @@ fn decide(order: &Order<'_>, live: &Node, error: &ClusterError) -> Decision {
         Anew::Safe(how) if !wanted => Decision::Stays(format!(
             "the sync option Recreate=true, on the application or the object, has it deleted and made anew ({how})"
         )),
-        _ => match keeper(order.target.manifest.node()).or_else(|| keeper(live)) {
+        _ => match keeper(target.manifest.node()).or_else(|| keeper(live)) {
             Some(word) => Decision::Stays(format!(
                 "it is not deleted to be made anew, because of its own '{word}': remove that, or set Recreate=true on the object itself"
             )),

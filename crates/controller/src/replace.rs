@@ -29,7 +29,9 @@ pub(crate) async fn replace(order: &Order<'_>, body: &Node, before: Option<&Live
 /// What is put in the place of `live`. `body` is what is sent of `desired`.
 fn successor(desired: &Node, body: &Node, live: &Node) -> Node {
     let mut body = with_others(desired, body, live);
-    KEPT.iter().for_each(|field| keep(&mut body, &["metadata", field], live));
+    for field in KEPT {
+        keep(&mut body, &["metadata", field], live);
+    }
     if is_application(live) {
         // They have no status subresource: what is known of it, and what is asked of it, would go.
         keep(&mut body, &["status"], live);

@@ -16,6 +16,7 @@ use crate::{Projection, Schema, mask, value};
 
 /// All that a comparison needs.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one comparison")]
 pub struct Input<'a> {
     /// What Git says now, normalised.
     pub desired: &'a Node,
