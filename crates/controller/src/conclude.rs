@@ -18,7 +18,7 @@ use crate::pace::UntouchedRevisions;
 use crate::past::UNFINISHED;
 use crate::reconcile::{Look, Outcome};
 use crate::writer::{Update, write};
-use crate::{clock, depends, drift, drift_policy, event, heal, pause, project_notices, status, windows};
+use crate::{clock, depends, drift, drift_policy, event, heal, hindrance, pause, project_notices, status, windows};
 
 /// Details of single objects, and repeats of a drift, are written at most once in this time.
 const DETAIL_PAUSE: Duration = Duration::from_secs(10);
@@ -67,7 +67,7 @@ impl Look<'_> {
     fn notices(&self, memory: &Memory, view: &View) -> Vec<Notice> {
         let drift = drift_policy::notices(&self.application, view).into_iter().chain(heal::notices(view, memory));
         let application = &self.application;
-        let waits = pause::notice(&application.meta).into_iter().chain(depends::notice(application, memory));
+        let waits = pause::notice(&application.meta).into_iter().chain(hindrance::notice(application, memory));
         let waits = waits.chain(windows::notice(memory));
         drift.chain(waits).chain(project_notices::notices(self.world, application, view)).collect()
     }

@@ -22,7 +22,7 @@ use crate::memory::Memory;
 use crate::observe::{Notice, View, asked_for};
 use crate::operation::{self, Run};
 use crate::world::World;
-use crate::{clock, depends, heal, pause, windows};
+use crate::{clock, heal, hindrance, pause, windows};
 
 /// A wait for other applications that is longer than this is reported.
 const BEHIND_PATIENCE: Duration = Duration::from_secs(10);
@@ -76,7 +76,7 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
     // What another application holds keeps the sync open; what drifts meanwhile is drift all the same.
     let others_hold = view.objects.iter().any(|judged| matches!(judged.verdict, Verdict::HeldBy(_)));
     let synced = others_hold && memory.synced == Some(content(application, view));
-    depends::find_hindrance(world, application, memory);
+    hindrance::find(world, application, memory);
     let held_back = held_back(application, view, memory);
     let situation = Situation {
         automation,
@@ -98,7 +98,7 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
         at_once: application.meta.refresh() == Some(trueup_api::Refresh::Hard),
     };
     let decision = trueup_plan::decide(&situation);
-    depends::note_withheld(world, application, memory, is_withheld(&decision));
+    hindrance::note_withheld(world, application, memory, is_withheld(&decision));
     let is_shut = matches!(held_back, Some((HeldBack::Window, _)));
     let withheld = is_shut && matches!(decision, Decision::Hold(_) | Decision::Nothing(Idle::HeldBack));
     windows::note_withheld(world, application, memory, withheld);

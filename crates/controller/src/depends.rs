@@ -3,28 +3,20 @@
 //! Kept are who waits for whom (labels are looked at when they change), and of every application at what its last look ended:
 //! a status alone does not say that it is about the newest commit. Invariant: whoever is waited for wakes those that wait when
 //! what they go by has changed; nobody asks again and again. Entry points: [`Depends::note`] when a look begins,
-//! [`Depends::concluded`] and [`after`] when it ends, [`find_hindrance`] for what keeps an application.
+//! [`Depends::concluded`] and [`after`] when it ends.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use tokio::time::Instant;
-use trueup_api::{Application, Dependency, DependsOn, DependsOnError, Meta, TrackingId, Which, annotations, condition};
+use trueup_api::{Application, Dependency, DependsOn, DependsOnError, Meta, TrackingId, Which, annotations};
 use trueup_git::CommitId;
 use trueup_health::unsettled;
 use trueup_object::Digest;
-use trueup_plan::dependencies::{Dependencies, Lack, Standing, lack};
+use trueup_plan::dependencies::{Dependencies, Standing};
 
 use crate::applications::Applications;
-use crate::memory::Memory;
-use crate::observe::Notice;
 use crate::world::{World, lock};
 
-/// A wait that is longer than this is told: a dependency that is in line is looked at faster.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How many of those that are waited for are named: there may be as many as there are applications.
-const NAMED_MAX: usize = 3;
 /// Its status may be as old as it likes.
 const NOT_LOOKED: &str = "it has not looked at its newest commit and specification yet";
 
@@ -60,20 +52,12 @@ pub(crate) struct End {
     pub(crate) commit: CommitId,
 }
 
-/// What keeps an application from beginning anything by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Hindrance {
-    pub(crate) message: String,
-    /// It does not end by itself: it is told even while there is nothing to do.
-    pub(crate) fault: bool,
-}
-
-/// What an application waits for, between two looks.
-pub(crate) struct WaitsFor {
-    pub(crate) hindrance: Hindrance,
-    since: Instant,
-    /// Something would have been done without it.
-    withheld: bool,
+/// What an application waits for.
+pub(crate) struct Waits {
+    pub(crate) wish: Result<DependsOn, DependsOnError>,
+    pub(crate) on: Vec<Arc<str>>,
+    /// The way on which it waits for itself.
+    pub(crate) circle: Option<Vec<Arc<str>>>,
 }
 
 // === impl Depends ===
@@ -161,11 +145,17 @@ impl Depends {
         Some(state.graph.dependants(app).cloned().collect())
     }
 
-    /// What an application waits for, and the way on which it waits for itself.
-    fn of(&self, app: &str) -> (Result<DependsOn, DependsOnError>, Vec<Arc<str>>, Option<Vec<Arc<str>>>) {
+    fn has_dependants(&self, app: &str) -> bool {
+        lock(&self.0).graph.dependants(app).next().is_some()
+    }
+
+    /// What an application waits for, if it waits for anything.
+    pub(crate) fn of(&self, app: &str) -> Option<Waits> {
         let state = lock(&self.0);
-        let wish = state.noted.get(app).map_or_else(|| Ok(DependsOn::default()), |noted| noted.wish.clone());
-        (wish, state.graph.of(app).cloned().collect(), state.graph.circle(app))
+        let noted =
+            state.noted.get(app).filter(|noted| noted.wish.as_ref().map_or(true, |wish| !wish.items.is_empty()))?;
+        let on = state.graph.of(app).cloned().collect();
+        Some(Waits { wish: noted.wish.clone(), on, circle: state.graph.circle(app) })
     }
 }
 
@@ -193,7 +183,7 @@ impl State {
 }
 
 /// The application that an item names, by the name under which it is kept; none for an item that chooses by labels.
-fn by_name(item: &Dependency, own_namespace: &str) -> Option<String> {
+pub(crate) fn by_name(item: &Dependency, own_namespace: &str) -> Option<String> {
     match &item.on {
         Which::Named { namespace, name } => Some(instance(namespace, name, own_namespace)),
         Which::Labelled { .. } => None,
@@ -205,112 +195,10 @@ pub(crate) fn instance(namespace: &str, name: &str, own_namespace: &str) -> Stri
     Meta { namespace: namespace.to_owned(), name: name.to_owned(), ..Meta::default() }.app_instance(own_namespace)
 }
 
-// === what an application waits for ===
+// === where an application stands ===
 
-/// Finds out what keeps an application from beginning anything by itself.
-pub(crate) fn find_hindrance(world: &World, application: &Application, memory: &mut Memory) {
-    let since = memory.waits_for.take().map_or_else(Instant::now, |before| before.since);
-    memory.waits_for = hindrance(world, application).map(|hindrance| WaitsFor { hindrance, since, withheld: false });
-}
-
-/// Notes whether something was withheld because of that; if so it is told in a while.
-pub(crate) fn note_withheld(world: &World, application: &Application, memory: &mut Memory, withheld: bool) {
-    let Some(waits) = &mut memory.waits_for else { return };
-    waits.withheld = withheld;
-    let told_at = waits.since + PATIENCE;
-    if withheld && told_at > Instant::now() {
-        world.queue.wake_at(&application.meta.instance, told_at);
-    }
-}
-
-/// What is said of it: a fault at once, a wait when it is long. After a restart nobody knows since when: what was said stays.
-pub(crate) fn notice(application: &Application, memory: &Memory) -> Option<Notice> {
-    let waits = memory.waits_for.as_ref()?;
-    let said = || application.status.conditions.iter().any(|said| said.kind == condition::DEPENDENCY_WARNING);
-    let long = || waits.since.elapsed() >= PATIENCE || said();
-    let told = waits.hindrance.fault || (waits.withheld && long());
-    told.then(|| Notice { kind: condition::DEPENDENCY_WARNING, message: waits.hindrance.message.clone() })
-}
-
-/// What keeps an application from beginning anything by itself, if something does.
-fn hindrance(world: &World, application: &Application) -> Option<Hindrance> {
-    let (wish, waits_for, circle) = world.depends.of(&application.meta.instance);
-    let wish = match wish {
-        Ok(wish) if wish.items.is_empty() => return None,
-        Ok(wish) => wish,
-        Err(error) => {
-            let message = format!("nothing is synced automatically, since nobody knows what to wait for: {error}");
-            return Some(Hindrance { message, fault: true });
-        }
-    };
-    if let Some(circle) = circle {
-        return Some(Hindrance { message: told_circle(&circle), fault: true });
-    }
-    let mut lacking: BTreeMap<String, Lack> = BTreeMap::new();
-    for item in &wish.items {
-        let meant: Vec<(String, Option<Arc<Application>>)> = match by_name(item, &world.namespace) {
-            Some(name) => vec![(shown(item), world.applications.get(&name))],
-            None => {
-                let known = waits_for.iter().filter_map(|name| world.applications.get(name));
-                let meant = known.filter(|other| item.matches(&other.meta));
-                meant.map(|other| (qualified(&other.meta), Some(other))).collect()
-            }
-        };
-        if meant.is_empty() {
-            lacking.insert(shown(item), Lack::Absent);
-        }
-        for (name, other) in meant {
-            let standing = other.map(|other| standing(world, &other));
-            if let Some(lack) = lack(standing.as_ref(), item.readiness) {
-                lacking.entry(name).or_insert(lack);
-            }
-        }
-    }
-    if lacking.is_empty() {
-        return None;
-    }
-    let fault = lacking.values().any(|lack| *lack == Lack::Absent);
-    Some(Hindrance { message: told_lacking(&lacking), fault })
-}
-
-/// The words of an item for whom it means.
-fn shown(item: &Dependency) -> String {
-    match &item.on {
-        Which::Named { namespace, name } => format!("{namespace}/{name}"),
-        Which::Labelled { selector, .. } => format!("label:{selector}"),
-    }
-}
-
-fn qualified(meta: &Meta) -> String {
-    format!("{}/{}", meta.namespace, meta.name)
-}
-
-fn told_circle(circle: &[Arc<str>]) -> String {
-    let way: Vec<&str> = circle.iter().chain(circle.first()).map(AsRef::as_ref).collect();
-    format!(
-        "nothing is synced automatically, since the application waits for itself: {}; take one of these out of an annotation {}",
-        way.join(" -> "),
-        annotations::DEPENDS_ON
-    )
-}
-
-fn told_lacking(lacking: &BTreeMap<String, Lack>) -> String {
-    let one = |(name, lack): (&String, &Lack)| match lack {
-        Lack::Absent => format!("there is no application {name}"),
-        Lack::Deleting => format!("application {name} is being deleted"),
-        Lack::Unsettled(why) => format!("application {name}: {why}"),
-        Lack::Sync(code) => format!("application {name} is {code:?}"),
-        Lack::Health(code) => format!("application {name} is {code:?}"),
-    };
-    let named: Vec<String> = lacking.iter().take(NAMED_MAX).map(one).collect();
-    let more = match lacking.len().saturating_sub(NAMED_MAX) {
-        0 => String::new(),
-        more => format!("; and {more} more"),
-    };
-    format!("waiting for the applications that this one depends on: {}{more}", named.join("; "))
-}
-
-fn standing(world: &World, application: &Application) -> Standing {
+/// Where an application stands, for those that wait for it.
+pub(crate) fn standing(world: &World, application: &Application) -> Standing {
     let status = &application.status;
     Standing {
         deleting: application.meta.deletion_timestamp.is_some(),
@@ -340,17 +228,24 @@ pub(crate) fn behind(world: &World, application: &Application, spec_digest: Dige
 /// that syncs.
 pub(crate) fn after(world: &World, name: &str) {
     let application = world.applications.get(name);
+    let parent = application.as_ref().and_then(|application| parent(application));
+    if parent.is_none() && !world.depends.has_dependants(name) {
+        return;
+    }
     let standing = application.as_ref().map(|application| standing(world, application));
     let Some(dependants) = world.depends.tell(name, standing) else { return };
     for dependant in dependants {
         world.queue.wake(&dependant);
     }
-    let parent = application.as_ref().and_then(|application| {
-        TrackingId::parse(application.meta.annotations.get(annotations::TRACKING_ID)?).map(|id| id.app)
-    });
     if let Some(parent) = parent.and_then(|parent| world.applications.get(&parent)).filter(|parent| operates(parent)) {
         world.queue.wake(&parent.meta.instance);
     }
+}
+
+/// The application that brings this one.
+pub(crate) fn parent(application: &Application) -> Option<String> {
+    let id = application.meta.annotations.get(annotations::TRACKING_ID)?;
+    TrackingId::parse(id).map(|id| id.app).filter(|parent| *parent != application.meta.instance)
 }
 
 /// Whether an operation is under way or asked for.
@@ -387,11 +282,11 @@ mod tests {
         }
 
         /// It came, or changed. Answers who is to be looked at.
-        fn note(&self, application: Application) -> Vec<String> {
+        fn note(&self, application: &Application) -> Vec<String> {
             // A version that is none always counts as newer.
             self.applications.saw(application.clone());
             self.applications.wrote(application.clone());
-            let waking = self.depends.note(&self.applications, "argocd", &application);
+            let waking = self.depends.note(&self.applications, "argocd", application);
             waking.iter().map(ToString::to_string).collect()
         }
 
@@ -401,36 +296,37 @@ mod tests {
         }
 
         fn waits_for(&self, name: &str) -> Vec<String> {
-            self.depends.of(name).1.iter().map(ToString::to_string).collect()
+            let on = self.depends.of(name).map(|waits| waits.on).unwrap_or_default();
+            on.iter().map(ToString::to_string).collect()
         }
     }
 
     #[test]
     fn names_are_waited_for_whether_they_are_there_or_not() {
         let cast = Cast::new();
-        assert_eq!(cast.note(application("argocd", "shop", "", "database; team/queue@synced")), [""; 0]);
+        assert_eq!(cast.note(&application("argocd", "shop", "", "database; team/queue@synced")), [""; 0]);
         assert_eq!(cast.waits_for("shop"), ["database", "team_queue"]);
-        assert_eq!(cast.note(application("argocd", "database", "", "")), [""; 0], "it wakes when its look has ended");
+        assert_eq!(cast.note(&application("argocd", "database", "", "")), [""; 0], "it wakes when its look has ended");
         assert_eq!(cast.gone("database"), ["shop"]);
         assert_eq!(cast.waits_for("shop"), ["database", "team_queue"]);
-        assert_eq!(cast.note(application("argocd", "shop", "", "")), [""; 0]);
+        assert_eq!(cast.note(&application("argocd", "shop", "", "")), [""; 0]);
         assert_eq!(cast.waits_for("shop"), [""; 0]);
     }
 
     #[test]
     fn labels_choose_who_is_there() {
         let cast = Cast::new();
-        cast.note(application("argocd", "database", "base", ""));
-        cast.note(application("argocd", "web", "top", ""));
-        cast.note(application("team", "other", "base", ""));
-        cast.note(application("argocd", "shop", "base", "label:tier=base"));
+        cast.note(&application("argocd", "database", "base", ""));
+        cast.note(&application("argocd", "web", "top", ""));
+        cast.note(&application("team", "other", "base", ""));
+        cast.note(&application("argocd", "shop", "base", "label:tier=base"));
         assert_eq!(cast.waits_for("shop"), ["database"]);
         // One that comes, one that changes, one that goes.
-        assert_eq!(cast.note(application("argocd", "queue", "base", "")), ["shop"]);
-        assert_eq!(cast.note(application("argocd", "web", "base", "")), ["shop"]);
+        assert_eq!(cast.note(&application("argocd", "queue", "base", "")), ["shop"]);
+        assert_eq!(cast.note(&application("argocd", "web", "base", "")), ["shop"]);
         assert_eq!(cast.waits_for("shop"), ["database", "queue", "web"]);
-        assert_eq!(cast.note(application("argocd", "web", "base", "")), [""; 0]);
-        assert_eq!(cast.note(application("argocd", "web", "top", "")), ["shop"]);
+        assert_eq!(cast.note(&application("argocd", "web", "base", "")), [""; 0]);
+        assert_eq!(cast.note(&application("argocd", "web", "top", "")), ["shop"]);
         assert_eq!(cast.gone("queue"), ["shop"]);
         assert_eq!(cast.waits_for("shop"), ["database"]);
     }
@@ -438,9 +334,9 @@ mod tests {
     #[test]
     fn a_name_stays_where_labels_let_go() {
         let cast = Cast::new();
-        cast.note(application("argocd", "database", "base", ""));
-        cast.note(application("argocd", "shop", "", "database; label:tier=base"));
-        assert_eq!(cast.note(application("argocd", "database", "top", "")), [""; 0]);
+        cast.note(&application("argocd", "database", "base", ""));
+        cast.note(&application("argocd", "shop", "", "database; label:tier=base"));
+        assert_eq!(cast.note(&application("argocd", "database", "top", "")), [""; 0]);
         cast.gone("database");
         assert_eq!(cast.waits_for("shop"), ["database"]);
     }
@@ -448,28 +344,29 @@ mod tests {
     #[test]
     fn whoever_comes_into_a_circle_is_looked_at() {
         let cast = Cast::new();
-        cast.note(application("argocd", "a", "", "b"));
-        cast.note(application("argocd", "b", "", "c"));
-        assert_eq!(cast.note(application("argocd", "c", "", "a")), ["a", "b"]);
-        let circle = cast.depends.of("b").2.unwrap();
-        let told = told_circle(&circle);
-        assert!(told.contains("b -> c -> a -> b; take one of these out"), "{told}");
+        cast.note(&application("argocd", "a", "", "b"));
+        cast.note(&application("argocd", "b", "", "c"));
+        assert_eq!(cast.note(&application("argocd", "c", "", "a")), ["a", "b"]);
+        let circle = || cast.depends.of("b").and_then(|waits| waits.circle);
+        let names: Vec<String> = circle().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["b", "c", "a"]);
         assert_eq!(cast.gone("c"), ["a", "b"]);
-        assert_eq!(cast.depends.of("b").2, None);
+        assert_eq!(circle(), None);
     }
 
     #[test]
     fn what_cannot_be_read_waits_for_nobody_known() {
         let cast = Cast::new();
-        cast.note(application("argocd", "shop", "", "a,b"));
-        let (wish, waits_for, circle) = cast.depends.of("shop");
-        assert!(wish.is_err() && waits_for.is_empty() && circle.is_none());
+        cast.note(&application("argocd", "shop", "", "a,b"));
+        let waits = cast.depends.of("shop").unwrap();
+        assert!(waits.wish.is_err() && waits.on.is_empty() && waits.circle.is_none());
+        assert!(cast.depends.of("nobody").is_none());
     }
 
     #[test]
     fn those_that_wait_are_woken_once_for_each_change() {
         let cast = Cast::new();
-        cast.note(application("argocd", "shop", "", "database"));
+        cast.note(&application("argocd", "shop", "", "database"));
         let standing = |unsettled| Standing {
             deleting: false,
             unsettled,
@@ -484,18 +381,5 @@ mod tests {
         cast.depends.concluded("database", End { spec: Digest::of(b""), commit });
         assert_eq!(tell(None), Some(1), "at a newer commit it stands as before");
         assert_eq!(tell(None), None);
-    }
-
-    #[test]
-    fn some_are_named_and_the_rest_counted() {
-        let lacks = ["a/d", "a/c", "a/b", "a/a"].map(|name| (name.to_owned(), Lack::Absent));
-        let mut lacking: BTreeMap<String, Lack> = lacks.into_iter().collect();
-        lacking.insert("a/a".into(), Lack::Unsettled("its sync runs"));
-        lacking.insert("a/b".into(), Lack::Health(trueup_api::HealthCode::Progressing));
-        assert_eq!(
-            told_lacking(&lacking),
-            "waiting for the applications that this one depends on: application a/a: its sync runs; application a/b is \
-             Progressing; there is no application a/c; and 1 more"
-        );
     }
 }

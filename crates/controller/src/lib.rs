@@ -22,6 +22,7 @@ mod event;
 mod extras;
 pub mod grants;
 mod heal;
+mod hindrance;
 mod holders;
 mod hooks;
 mod http;

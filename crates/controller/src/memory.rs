@@ -16,7 +16,7 @@ use trueup_object::{Digest, Gvk, Node, ObjectKey};
 use trueup_render::{Rendered, Targets};
 
 use crate::attempt::Attempt;
-use crate::depends::WaitsFor;
+use crate::hindrance::WaitsFor;
 use crate::judge::Remembered;
 use crate::past;
 use crate::windows::Shut;

@@ -2,14 +2,13 @@
 //!
 //! Keeps nothing: the annotations say it, and the time. Entry points: [`pause`] and, when a look begins, [`wake_at_its_end`].
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use tokio::time::Instant;
 use trueup_api::{Meta, Pause, condition};
 
 use crate::observe::Notice;
 use crate::queue::Queue;
+use crate::windows::left;
 
 /// The pause that is on now.
 pub(crate) fn pause(meta: &Meta) -> Option<Pause> {
@@ -19,12 +18,7 @@ pub(crate) fn pause(meta: &Meta) -> Option<Pause> {
 /// An application whose pause ends by itself is looked at then.
 pub(crate) fn wake_at_its_end(queue: &Queue, meta: &Meta) {
     let Some(until) = pause(meta).and_then(|pause| pause.until) else { return };
-    // A look at the very moment might still be within it.
-    let left =
-        Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default() + Duration::from_millis(1);
-    if let Some(at) = Instant::now().checked_add(left) {
-        queue.wake_at(&meta.instance, at);
-    }
+    queue.wake_at(&meta.instance, Instant::now() + left(until, Timestamp::now()));
 }
 
 /// What an operation says that waits because of it.
@@ -50,6 +44,7 @@ pub(crate) fn refused(meta: &Meta) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::time::Duration;
 
     use trueup_api::annotations::{PAUSE, PAUSE_UNTIL};
 

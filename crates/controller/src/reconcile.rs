@@ -190,7 +190,8 @@ impl Look<'_> {
     }
 
     async fn write_blocked(&mut self, memory: &mut Memory, blocked: &Blocked, ended: Option<OperationState>) {
-        let mut status = status::blocked(&self.application, blocked, &clock::now());
+        let further = pause::notice(&self.application.meta);
+        let mut status = status::blocked(&self.application, blocked, further, &clock::now());
         let take_operation = ended.is_some() && self.application.operation.is_some();
         let has_ended = ended.is_some();
         if let Some(state) = ended {

@@ -21,7 +21,7 @@ use crate::observe::{Blocked, Notice, View};
 const CONDITIONS_BYTES_MAX: usize = 64 * 1024;
 
 /// The status when nothing can be said of the objects: what was known of them stays, and is called unknown.
-pub(crate) fn blocked(application: &Application, blocked: &Blocked, now: &str) -> Status {
+pub(crate) fn blocked(application: &Application, blocked: &Blocked, further: Option<Notice>, now: &str) -> Status {
     let old = &application.status;
     let mut status = old.clone();
     let revision = old.sync.revision.clone();
@@ -34,7 +34,8 @@ pub(crate) fn blocked(application: &Application, blocked: &Blocked, now: &str) -
     if blocked.invalid || old.health.last_transition_time.is_none() {
         status.health = health_status(old, &Health { code: trueup_health::Code::Unknown, message: String::new() }, now);
     }
-    status.conditions = conditions(old, std::slice::from_ref(&blocked.notice), now);
+    let notices: Vec<Notice> = further.into_iter().chain([blocked.notice.clone()]).collect();
+    status.conditions = conditions(old, &notices, now);
     status
 }
 

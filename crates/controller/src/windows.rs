@@ -89,7 +89,8 @@ fn ask(windows: &Windows, by_automation: bool, began: Option<&str>) -> Option<Pe
 }
 
 /// How long to wait until a time, or until it is looked at the clock again.
-fn left(at: Timestamp, now: Timestamp) -> Duration {
+/// How long to wait for a time of the day.
+pub(crate) fn left(at: Timestamp, now: Timestamp) -> Duration {
     // A look at the very moment might still be before it.
     let left = Duration::try_from(at.duration_since(now)).unwrap_or_default() + Duration::from_millis(1);
     left.min(CLOCK_TRUSTED)

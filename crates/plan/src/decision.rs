@@ -285,12 +285,11 @@ fn held_back(situation: &Situation<'_>, why: HeldBack, decision: Decision) -> De
     let going = situation.last.filter(Last::is_under_way);
     let asked = situation.request.is_some();
     match decision {
-        Decision::Heal(_) => Decision::Nothing(Idle::HeldBack),
         Decision::Sync(_) if asked && why == HeldBack::Paused && !going.is_some_and(|last| last.requested) => {
             Decision::Refuse { cause: Refusal::Paused, retry: false }
         }
         Decision::Sync(_) if asked || going.is_some() => Decision::Hold(why),
-        Decision::Sync(_) => Decision::Nothing(Idle::HeldBack),
+        Decision::Sync(_) | Decision::Heal(_) => Decision::Nothing(Idle::HeldBack),
         decision => decision,
     }
 }
