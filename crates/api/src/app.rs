@@ -14,7 +14,7 @@ use crate::options::SyncOptions;
 use crate::pause::Pause;
 use crate::retry::Retry;
 use crate::source::{ApplicationSource, Redacted};
-use crate::spec::{ApplicationDestination, ApplicationSpec, IgnoreDifferences};
+use crate::spec::{ApplicationDestination, ApplicationSpec, IgnoreDifferences, NamespaceMetadata};
 use crate::status::ComparedTo;
 use crate::unsupported::{Unsupported, application_unsupported};
 
@@ -43,6 +43,8 @@ pub struct App {
     pub automated: Option<Automated>,
     /// How objects are synced.
     pub options: SyncOptions,
+    /// Labels and annotations of the destination namespace; none if nothing is said of them.
+    pub namespace_metadata: Option<NamespaceMetadata>,
     /// How often and when a failed sync is tried again, if the specification says so.
     pub retry: Option<Retry>,
     /// Fields whose differences do not count.
@@ -178,6 +180,10 @@ impl App {
             destination,
             automated,
             options: SyncOptions::read(&policy.sync_options),
+            namespace_metadata: policy
+                .managed_namespace_metadata
+                .clone()
+                .filter(|metadata| *metadata != NamespaceMetadata::default()),
             retry,
             ignore,
             history_limit: history_limit.min(HISTORY_MAX),
@@ -189,6 +195,21 @@ impl App {
                 ignore_differences: spec.ignore_differences.clone(),
             },
         })
+    }
+
+    /// The same application with another source, as a rollback may ask for, or why that cannot be honoured.
+    pub fn from_source(&self, from: &ApplicationSource) -> Result<Self, String> {
+        let spec = ApplicationSpec { source: Some(from.clone()), ..ApplicationSpec::default() };
+        let mut errors = Vec::new();
+        let source = source(&spec, &mut errors);
+        let wrong = errors.into_iter().map(|error| error.message);
+        let refused = application_unsupported(&spec, &[]).into_iter().filter(|unsupported| unsupported.stops);
+        let why: Vec<String> = wrong.chain(refused.map(|it| format!("{}: {}", it.field, it.message))).collect();
+        if !why.is_empty() {
+            return Err(why.join("; "));
+        }
+        let compared_to = ComparedTo { source: spec.source, ..self.compared_to.clone() };
+        Ok(Self { source, compared_to, ..self.clone() })
     }
 
     /// What never counts at an object.
@@ -415,6 +436,25 @@ mod tests {
 
     fn with_source(source: &str) -> Result<App, SpecErrors> {
         app(&format!(r#"{{"source": {source}, "destination": {{"name": "in-cluster"}}}}"#))
+    }
+
+    #[test]
+    fn another_source_keeps_everything_else() {
+        let now = app(r#"{"project": "p", "source": {"repoURL": "https://git/x", "path": "a"}, "destination": {"name": "in-cluster", "namespace": "n"}, "syncPolicy": {"syncOptions": ["Prune=false"]}}"#).unwrap();
+        let from = |json: &str| now.from_source(&serde_json::from_str(json).unwrap());
+        let then = from(r#"{"repoURL": "https://git/y", "path": "b", "targetRevision": "v1", "directory": {"recurse": true}}"#).unwrap();
+        assert_eq!((then.source.path.as_str(), then.source.target_revision.as_str()), ("b", "v1"));
+        assert!(then.source.directory.recurse);
+        assert_eq!(then.compared_to.source.unwrap().repo_url, "https://git/y");
+        assert_eq!((then.project.as_str(), then.options.prune), ("p", now.options.prune));
+        for (wrong, words) in [
+            (r#"{"path": "b"}"#, "repoURL"),
+            (r#"{"repoURL": "https://git/y", "path": "../b"}"#, "path"),
+            (r#"{"repoURL": "https://git/y", "chart": "c", "targetRevision": "1"}"#, "chart"),
+        ] {
+            let why = from(wrong).unwrap_err();
+            assert!(why.contains(words), "{wrong}: {why}");
+        }
     }
 
     #[test]

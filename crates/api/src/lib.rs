@@ -58,7 +58,7 @@ pub use project_windows::WindowSubject;
 pub use retry::Retry;
 pub use selector::{Selector, SelectorError};
 pub use source::{ApplicationSource, NameValue};
-pub use spec::{ApplicationDestination, ApplicationSpec, Backoff, IgnoreDifferences, RetryStrategy};
+pub use spec::{ApplicationDestination, ApplicationSpec, Backoff, IgnoreDifferences, NamespaceMetadata, RetryStrategy};
 pub use status::{
     ComparedTo, Condition, HealthCode, HealthStatus, ResourceStatus, RevisionHistory, Status, Summary, SyncCode,
     SyncStatus,

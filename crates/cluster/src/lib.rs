@@ -27,6 +27,7 @@ mod link;
 mod live;
 mod managed_fields;
 mod merge;
+mod metadata;
 mod openapi;
 mod page;
 mod proxy;

@@ -16,6 +16,7 @@ use trueup_render::defines;
 
 use crate::judge::{Frame, foretold, learn, to_send};
 use crate::memory::Memory;
+use crate::namespace_metadata;
 use crate::observe::View;
 use crate::operation::{OBJECTS_AT_ONCE, Tally, named, result, word};
 use crate::perform::{self, Applied, Change, Manner, Order};
@@ -220,7 +221,7 @@ async fn fresh(world: &World, gvk: &Gvk) -> Result<Kind, ClusterError> {
     }
 }
 
-/// Makes sure that the namespace of the destination is there.
+/// Makes sure that the namespace of the destination is there, with the metadata that it is to have.
 pub(crate) async fn create_namespace(
     world: &World,
     application: &Application,
@@ -231,15 +232,18 @@ pub(crate) async fn create_namespace(
     let kind =
         world.cluster.kind(&gvk).await.map_err(|error| ClusterError::Unavailable { message: error.to_string() })?;
     let key = ObjectKey::new("", "Namespace", "", namespace);
-    if namespace.is_empty() || world.cluster.live(&gvk, &key).is_some() || world.cluster.knows_foreign(&gvk, &key) {
+    if namespace.is_empty() {
         return Ok(());
+    }
+    if world.cluster.live(&gvk, &key).is_some() || world.cluster.knows_foreign(&gvk, &key) {
+        return namespace_metadata::apply(world, &kind, application, view).await;
     }
     let mut body = Node::map();
     body.set_at(&["apiVersion"], "v1".into());
     body.set_at(&["kind"], "Namespace".into());
     body.set_at(&["metadata", "name"], namespace.into());
     match view.hands(world, application)?.create(&kind, &body).await {
-        Ok(_) | Err(ClusterError::AlreadyExists) => Ok(()),
+        Ok(_) | Err(ClusterError::AlreadyExists) => namespace_metadata::apply(world, &kind, application, view).await,
         Err(error) => Err(error),
     }
 }

@@ -238,7 +238,10 @@ fn has_ended(before: Option<&OperationState>, state: &OperationState) -> bool {
 
 /// Whether every object is as Git says.
 pub(crate) fn in_line(view: &View) -> bool {
-    view.targets.invalid.is_empty() && view.stops.is_empty() && view.objects.iter().all(|judged| judged.is_in_line())
+    view.targets.invalid.is_empty()
+        && view.stops.is_empty()
+        && view.namespace.is_none()
+        && view.objects.iter().all(|judged| judged.is_in_line())
 }
 
 fn baseline(status: &Status) -> String {

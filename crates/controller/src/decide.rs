@@ -19,6 +19,7 @@ use crate::attempt::is_running_hook;
 use crate::drift::is_drift;
 use crate::judge::Verdict;
 use crate::memory::Memory;
+use crate::namespace_metadata;
 use crate::observe::{Notice, View, asked_for};
 use crate::operation::{self, Run};
 use crate::world::World;
@@ -78,19 +79,21 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
     let synced = others_hold && memory.synced == Some(content(application, view));
     hindrance::find(world, application, memory);
     let held_back = held_back(application, view, memory);
+    let namespace_due = namespace_metadata::is_due(world, application, view, memory);
     let situation = Situation {
         automation,
         request,
         last: last(application, view, memory),
         block,
         held_back: held_back.as_ref().map(|(why, _)| *why),
-        pending: view.pending,
+        pending: view.pending || namespace_due,
         desired: view.targets.objects.len(),
         wanting: view
             .objects
             .iter()
             .filter(|judged| wants_sync(&judged.verdict) && !(synced && is_drift(judged, view)))
-            .count(),
+            .count()
+            + usize::from(namespace_due),
         prunable,
         behind: if prunes { behind(world, application, view, memory) } else { no_longer_behind(memory) },
         drifts: &drifts,
@@ -233,7 +236,7 @@ fn has_running_hook(state: &OperationState, memory: &Memory) -> bool {
 
 fn subject(application: &Application, state: &OperationState, view: &View, memory: &Memory) -> trueup_plan::Subject {
     let Some(sync) = &state.operation.sync else { return trueup_plan::Subject::Before };
-    if !sync.resources.is_empty() {
+    if !operation::is_whole(sync) {
         return trueup_plan::Subject::Part;
     }
     let same = match (&memory.failed, &state.sync_result) {

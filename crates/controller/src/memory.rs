@@ -56,6 +56,8 @@ pub(crate) struct Memory {
     pub(crate) heals: HashMap<(ObjectKey, Digest), Healing>,
     /// What was done about drift and could not be written down yet.
     pub(crate) untold: Vec<Event>,
+    /// When labels or annotations of the namespace were last put back.
+    pub(crate) namespace_healed: Option<Instant>,
     /// When the status was last written.
     pub(crate) written: Option<Instant>,
     /// When a write that nobody waits for may go out.

@@ -39,6 +39,13 @@ impl View {
                 "what Git said at the last sync cannot be had any more ({why}): fields that were removed from Git since may stay until the next successful sync"
             )));
         }
+        if let Some(difference) = &self.namespace {
+            notices.push(warning(format!(
+                "namespace '{}' is not as spec.syncPolicy.managedNamespaceMetadata says: {}",
+                self.spec.destination.namespace,
+                difference.paths.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ")
+            )));
+        }
         if !self.stops.is_empty() {
             let message = format!("nothing is synced: {}", self.stops.join("; "));
             notices.push(Notice { kind: condition::SYNC_ERROR, message });

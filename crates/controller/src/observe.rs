@@ -19,6 +19,7 @@ use crate::extras::{Extra, live};
 use crate::judge::{Frame, Judged, Verdict, judge};
 use crate::kinds::{LIST_PATIENCE, kinds_of, watches};
 use crate::memory::Memory;
+use crate::namespace_metadata;
 use crate::past::{place, read_base, sync_state};
 use crate::permission::{forbidden, holds, permitted, stops};
 use crate::source::{self, Loaded, SourceError};
@@ -77,6 +78,8 @@ pub(crate) struct View {
     pub(crate) stops: Vec<String>,
     pub(crate) own_stops: usize,
     pub(crate) notices: Vec<Notice>,
+    /// What differs at the labels and annotations of the destination namespace.
+    pub(crate) namespace: Option<namespace_metadata::Difference>,
 }
 
 /// What Git says, and of which revision.
@@ -211,7 +214,7 @@ async fn look_at_cluster(
     let mut kinds = kinds;
     kinds.extend(kinds_of(world, further).await);
     world.note_kinds(name, kinds.keys());
-    want(world, name, &targets, memory);
+    want(world, name, &targets, namespace_metadata::managed(&spec, application), memory);
     if let Some(waiting) = watches(world, &mut kinds, memory) {
         return waiting;
     }
@@ -232,6 +235,7 @@ async fn look_at_cluster(
         own_stops: stops.len(),
         stops,
         notices: Vec::new(),
+        namespace: None,
     };
     view.judge_objects(world, application, memory).await;
     view.find_extras(world, name, memory);
@@ -241,14 +245,16 @@ async fn look_at_cluster(
     Sight::Ready(Box::new(view))
 }
 
-/// Has the index keep the bodies of our objects.
-fn want(world: &World, name: &str, targets: &Targets, memory: &mut Memory) {
+/// Has the index keep the bodies of our objects, and of the namespace if its metadata is ours.
+fn want(world: &World, name: &str, targets: &Targets, namespace: Option<ObjectKey>, memory: &mut Memory) {
     let inventory = Digest::of_parts(memory.inventory.keys().map(ToString::to_string));
-    let wanted = Digest::of_parts([targets.digest.to_string(), inventory.to_string()]);
+    let with_namespace = namespace.as_ref().map(ToString::to_string).unwrap_or_default();
+    let wanted = Digest::of_parts([targets.digest.to_string(), inventory.to_string(), with_namespace]);
     if memory.wanted == Some(wanted) {
         return;
     }
     let mut keys: BTreeMap<ObjectKey, Gvk> = memory.inventory.clone();
+    keys.extend(namespace.map(|key| (key, namespace_metadata::gvk())));
     keys.extend(targets.objects.iter().map(|target| (target.key.clone(), target.gvk.clone())));
     world.cluster.want(name, keys.into_iter().map(|(key, gvk)| (gvk, key)));
     memory.wanted = Some(wanted);
@@ -299,7 +305,7 @@ impl View {
         self.commit = loaded.commit;
         self.kinds.extend(kinds);
         world.note_kinds(name, self.kinds.keys());
-        want(world, name, &self.targets, memory);
+        want(world, name, &self.targets, namespace_metadata::managed(&self.spec, application), memory);
         let began = Instant::now();
         while let Some(Sight::Waiting(_)) = watches(world, &mut self.kinds, memory) {
             if began.elapsed() >= LIST_PATIENCE {
@@ -327,6 +333,10 @@ impl View {
         }
         memory.forget_all_but(&self.targets);
         self.objects = objects;
+        self.namespace = match self.kinds.get(&namespace_metadata::gvk()) {
+            Some(Ok(kind)) => namespace_metadata::difference(world, kind, self, application).await,
+            _ => None,
+        };
     }
 
     /// Judges these targets again, after something was done about them. A kind may have come into being by that.

@@ -98,6 +98,17 @@ impl Run {
         self.operation.sync.as_ref().is_some_and(|sync| sync.prune)
     }
 
+    /// Whether it brings the whole application to what Git says: not some objects only, not for trial, not to manifests from
+    /// elsewhere. Only then is it history, and what is compared with from then on.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.operation.sync.as_ref().is_none_or(is_whole)
+    }
+
+    /// Whether nothing is to be written.
+    pub(crate) fn is_trial(&self) -> bool {
+        self.operation.sync.as_ref().is_some_and(|sync| sync.dry_run)
+    }
+
     /// Whether an object is among those that it takes.
     pub(crate) fn takes(&self, key: &ObjectKey) -> bool {
         self.operation
@@ -126,6 +137,11 @@ impl Run {
             ..OperationState::default()
         }
     }
+}
+
+/// Whether a sync brings the whole application to what Git says: see [`Run::is_whole`].
+pub(crate) fn is_whole(sync: &SyncOperation) -> bool {
+    sync.resources.is_empty() && sync.manifests.is_empty() && !sync.dry_run
 }
 
 // === impl Tally ===
@@ -261,6 +277,7 @@ pub(crate) fn end(
         resources: tally.results,
         revision: revision.clone(),
         source: source.clone(),
+        managed_namespace_metadata: view.spec.namespace_metadata.clone().filter(|_| run.options(view).create_namespace),
         ..SyncResult::default()
     });
     let history = (phase == OperationPhase::Succeeded).then(|| RevisionHistory {

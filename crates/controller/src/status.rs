@@ -99,7 +99,11 @@ pub(crate) fn sync_code(view: &View) -> SyncCode {
     let codes: Vec<SyncCode> = objects.chain(extras).collect();
     if codes.contains(&SyncCode::Unknown) || view.no_target.is_some() {
         SyncCode::Unknown
-    } else if codes.contains(&SyncCode::OutOfSync) || !view.targets.invalid.is_empty() || view.turned {
+    } else if codes.contains(&SyncCode::OutOfSync)
+        || !view.targets.invalid.is_empty()
+        || view.turned
+        || view.namespace.is_some()
+    {
         SyncCode::OutOfSync
     } else {
         SyncCode::Synced

@@ -143,6 +143,12 @@ impl<'a> Scene<'a> {
         self.somebody.merge(&self.path(plural, name), "kubectl-edit", patch).await;
     }
 
+    /// Changes the scene's namespace by hand.
+    pub async fn edit_namespace(&self, patch: &serde_json::Value) {
+        let path = format!("{}/{}", objects("namespaces", ""), self.namespace);
+        self.somebody.merge(&path, "kubectl-edit", patch).await;
+    }
+
     /// The Events on one of the scene's applications, as `reason: message`.
     pub async fn events(&self, application: &str) -> Vec<String> {
         let events = self.admin.list(&objects("events", &self.control)).await;

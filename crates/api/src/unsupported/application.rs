@@ -79,11 +79,12 @@ const SPEC: &[Row<ApplicationSpec>] = &[
     },
     Row {
         field: "spec.syncPolicy.managedNamespaceMetadata",
-        stops: true,
-        message: "labels and annotations of the namespace are not set yet: add a Namespace manifest to the source",
+        stops: false,
+        message: "has no effect without the sync option CreateNamespace=true, as in Argo CD",
         found: |spec| {
-            let metadata = spec.sync_policy.as_ref().and_then(|policy| policy.managed_namespace_metadata.as_ref());
-            metadata.is_some_and(|metadata| !metadata.labels.is_empty() || !metadata.annotations.is_empty())
+            let Some(policy) = &spec.sync_policy else { return false };
+            is_set(policy.managed_namespace_metadata.as_ref())
+                && !policy.sync_options.iter().any(|option| option == "CreateNamespace=true")
         },
     },
     Row {
@@ -200,7 +201,7 @@ mod tests {
             r#"{"source": {"repoURL": "http://x", "path": "p", "helm": {}, "kustomize": {}, "directory": {"jsonnet": {}}}}"#,
             r#"{"source": {"repoURL": "http://x", "path": "p", "targetRevision": "v1.2.3"}}"#,
             r#"{"source": {"repoURL": "http://x", "path": "p", "targetRevision": ">=1.0 <2"}}"#,
-            r#"{"syncPolicy": {"automated": {"prune": true}, "managedNamespaceMetadata": {}, "retry": {"limit": 3}}}"#,
+            r#"{"syncPolicy": {"automated": {"prune": true}, "managedNamespaceMetadata": {"labels": {"a": "b"}}, "syncOptions": ["CreateNamespace=true"], "retry": {"limit": 3}}}"#,
             r#"{"ignoreDifferences": [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"], "managedFieldsManagers": ["m"]}], "info": [{"name": "a", "value": "b"}]}"#,
             r#"{"syncPolicy": {"syncOptions": ["CreateNamespace=true", "Validate=false", "Prune=false", "Prune=confirm", "Delete=confirm", "ServerSideApply=true", "SkipDryRunOnMissingResource=true", "PrunePropagationPolicy=foreground", "Replace=false", "PruneLast=false"]}}"#,
         ] {
