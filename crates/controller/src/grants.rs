@@ -163,6 +163,14 @@ pub const GRANTS: &[Grant] = &[
     },
     Grant {
         place: Place::Destinations,
+        group: ANY,
+        resources: &[ANY],
+        verbs: &["update"],
+        why: "replaces objects as a whole",
+        only_for: Some("the sync option Replace=true"),
+    },
+    Grant {
+        place: Place::Destinations,
         group: "rbac.authorization.k8s.io",
         resources: &["roles", "clusterroles"],
         verbs: &["bind", "escalate"],
