@@ -88,6 +88,34 @@ async fn a_child_whose_specification_is_new_is_not_healthy_by_its_old_status() {
 }
 
 #[tokio::test]
+async fn a_child_that_waits_for_its_parents_health_is_told() {
+    let scene = Scene::shared("apps-circle").await;
+    let depending = |on: &str| {
+        let built = scene.application_named("apps-circle-one").path("one").automated(true, true);
+        built.annotation("trueup.dev/depends-on", on).build().to_string()
+    };
+    let put = |on: &str| {
+        let config = config_map("one", &[("a", "1")]);
+        scene.commit(&[("app/one.yaml", Some(&depending(on))), ("one/config.yaml", Some(&config))])
+    };
+    put("apps-circle");
+    scene.create(scene.application().automated(true, true)).await;
+    let one = scene.app("apps-circle-one");
+    let applications = trueup_e2e::objects("applications", &scene.control);
+    trueup_bed::until("the child", trueup_e2e::SLOW, async || {
+        scene.admin.get(&format!("{applications}/apps-circle-one")).await.map(|_| ()).ok_or("not there")
+    })
+    .await
+    .unwrap();
+    one.condition("DependencyWarning", &["the health of argocd/apps-circle, which brings it"]).await;
+    assert!(scene.object("configmaps", "one").await.is_none());
+    // That it is synced can be waited for.
+    let commit = put("apps-circle@synced");
+    one.synced(&commit).await;
+    one.without_condition("DependencyWarning").await;
+}
+
+#[tokio::test]
 async fn details_of_a_child_cost_its_parent_nothing() {
     let scene = Scene::shared("apps-quiet").await;
     let commit = scene.commit(&[

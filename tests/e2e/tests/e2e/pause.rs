@@ -3,7 +3,10 @@
 use serde_json::Value;
 use serde_json::json;
 use trueup_e2e::App;
+use trueup_e2e::NAMESPACE;
 use trueup_e2e::Scene;
+use trueup_e2e::World;
+use trueup_e2e::controller_options;
 use trueup_e2e::kubectl_with_input;
 use trueup_e2e::manifests::config_map;
 
@@ -94,6 +97,35 @@ async fn a_running_operation_waits_before_its_next_step() {
     set_pause(&app, None).await;
     app.synced(&commit).await;
     scene.expect("configmaps", "second").await;
+}
+
+#[tokio::test]
+async fn it_is_told_while_git_cannot_be_had_and_outlives_the_controller() {
+    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let scene = Scene::new(world, "pause-lasts", NAMESPACE).await;
+    let first = scene.put("app/a.yaml", &config_map("a", &[("a", "1")]));
+    let mut controller = world.controller(&controller_options(NAMESPACE)).await;
+    let app = scene.create(scene.application().automated(true, true)).await;
+    app.synced(&first).await;
+    set_pause(&app, Some("the move")).await;
+    app.condition("PausedInfo", &["the move"]).await;
+    let revision = |revision: &str| json!({"spec": {"source": {"targetRevision": revision}}});
+    app.patch(&revision("nowhere")).await;
+    let seen = app.condition("ComparisonError", &["nowhere"]).await;
+    let kinds: Vec<&Value> =
+        seen["status"]["conditions"].as_array().unwrap().iter().map(|condition| &condition["type"]).collect();
+    assert_eq!(kinds, ["ComparisonError", "PausedInfo"]);
+    controller.kill9();
+    app.patch(&revision("main")).await;
+    let second = scene.put("app/a.yaml", &config_map("a", &[("a", "2")]));
+    let _controller = world.controller(&controller_options(NAMESPACE)).await;
+    app.until("OutOfSync at the second commit", |app| {
+        app["status"]["sync"]["status"] == "OutOfSync" && app["status"]["sync"]["revision"] == second
+    })
+    .await;
+    assert_eq!(scene.expect("configmaps", "a").await["data"]["a"], "1");
+    set_pause(&app, None).await;
+    app.synced(&second).await;
 }
 
 #[tokio::test]
