@@ -66,16 +66,12 @@ pub(crate) fn is_due(world: &World, application: &Application, view: &View, memo
         return false;
     }
     let now = Instant::now();
-    match memory.namespace_healed.map(|at| at + HEAL_PAUSE).filter(|next| *next > now) {
-        Some(next) => {
-            world.queue.wake_at(&application.meta.instance, next);
-            false
-        }
-        None => {
-            memory.namespace_healed = Some(now);
-            true
-        }
+    if let Some(next) = memory.namespace_healed.map(|at| at + HEAL_PAUSE).filter(|next| *next > now) {
+        world.queue.wake_at(&application.meta.instance, next);
+        return false;
     }
+    memory.namespace_healed = Some(now);
+    true
 }
 
 /// Brings the labels and annotations into line, if they are not.
@@ -135,7 +131,7 @@ fn differing(wanted: &NamespaceMetadata, live: &Node, manager: &str) -> Vec<Stri
     for entry in ours {
         for (field, kept) in [(FIELDS[0], &wanted.labels), (FIELDS[1], &wanted.annotations)] {
             let held = entry.at(&["fieldsV1", "f:metadata", &format!("f:{field}")]).and_then(Node::as_map);
-            let names = held.into_iter().flat_map(|map| map.iter()).filter_map(|(step, _)| step.strip_prefix("f:"));
+            let names = held.into_iter().flat_map(trueup_object::Map::iter).filter_map(|(step, _)| step.strip_prefix("f:"));
             paths.extend(names.filter(|name| !kept.contains_key(*name)).map(|name| path(field, name)));
         }
     }

@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep};
 use trueup_api::{Effective, Ignored};
 use trueup_cluster::{Absent, Apply, Cluster, ClusterError, Kind, Live, Propagation};
 use trueup_diff::{
-    Former, Input, Schema, has_directive_at_root, has_directives, is_built_in, only_managed_fields_differ, respected,
-    takeover, to_send, without_duplicates,
+    Former, Input, Schema, has_directive_at_root, has_directives, is_built_in, is_client_side,
+    only_managed_fields_differ, respected, takeover, to_send, without_duplicates,
 };
 use trueup_object::{Node, ObjectKey};
 use trueup_render::Target;
@@ -97,12 +97,12 @@ pub(crate) enum Manner {
 /// How an object is written: replaced or applied as its options say. Without a word on it, strategic directives make it a
 /// client-side apply, which alone knows them.
 pub(crate) fn manner(options: &Effective, target: &Target) -> Manner {
-    let has_directives = || is_built_in(&target.gvk.group) && has_directives(target.manifest.node());
-    match options.server_side_apply {
-        _ if options.replace => Manner::Replace,
-        Some(false) => Manner::ClientSide,
-        None if has_directives() => Manner::ClientSide,
-        _ => Manner::Apply,
+    if options.replace {
+        Manner::Replace
+    } else if is_client_side(options.server_side_apply, &target.gvk.group, target.manifest.node()) {
+        Manner::ClientSide
+    } else {
+        Manner::Apply
     }
 }
 

@@ -1,9 +1,11 @@
 //! Strategic directives in a manifest: words to the merge of a patch, which are no fields of the object.
 //!
 //! `$patch`, `$retainKeys`, `$setElementOrder/…` and `$deleteFromPrimitiveList/…` mean something to client-side apply of
-//! built-in kinds alone. Entry points: [`has_directives`] and [`without_directives`].
+//! built-in kinds alone. Entry points: [`is_client_side`] and [`without_directives`].
 
 use trueup_object::{Map, Node};
+
+use crate::is_built_in;
 
 const PATCH: &str = "$patch";
 const RETAIN_KEYS: &str = "$retainKeys";
@@ -12,6 +14,15 @@ const DELETE_FROM: &str = "$deleteFromPrimitiveList/";
 
 /// Maps at the root whose keys are the user's own.
 const PLAIN: [&str; 3] = ["data", "stringData", "binaryData"];
+
+/// Whether an object is written by client-side apply: where its options say so, and, where they say nothing, where only that
+/// knows what its manifest has.
+pub fn is_client_side(server_side_apply: Option<bool>, group: &str, desired: &Node) -> bool {
+    match server_side_apply {
+        Some(server_side) => !server_side,
+        None => is_built_in(group) && has_directives(desired),
+    }
+}
 
 /// Whether a manifest has directives.
 pub fn has_directives(desired: &Node) -> bool {
@@ -147,6 +158,21 @@ mod tests {
             assert_eq!(has_directives(&desired), text.contains('$'), "{text}");
             assert_eq!(without_directives(&desired), json(plain), "{text}");
             assert_eq!(declared(&desired), json(with_deleted), "{text}");
+        }
+    }
+
+    #[test]
+    fn who_applies() {
+        let (plain, with) = (json(r#"{"spec":{}}"#), json(r#"{"spec":{"a":{"$patch":"delete"}}}"#));
+        for (option, group, desired, expected) in [
+            (None, "apps", &plain, false),
+            (None, "apps", &with, true),
+            (None, "example.com", &with, false),
+            (Some(true), "apps", &with, false),
+            (Some(false), "apps", &plain, true),
+            (Some(false), "example.com", &plain, true),
+        ] {
+            assert_eq!(is_client_side(option, group, desired), expected, "{option:?} {group}");
         }
     }
 

@@ -23,7 +23,7 @@ pub mod three_way;
 mod value;
 
 pub use compare::{Comparison, Difference, Input, Note, Owner, What, compare, is_built_in};
-pub use directives::{has_directive_at_root, has_directives, without_directives};
+pub use directives::{has_directive_at_root, has_directives, is_client_side, without_directives};
 pub use mask::{masked, masked_pair};
 pub use owners::{Former, MANAGER, only_managed_fields_differ};
 pub use pause::{ANNOTATIONS as PAUSE_ANNOTATIONS, is_application, with_pause};

@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet};
 use trueup_api::{App, Application, Consent, object_options};
 use trueup_cluster::{Apply, Kind, Live};
 use trueup_diff::{
-    Comparison, Difference, Former, Input, Note, Projection, Schema, What, compare, is_built_in, masked, masked_pair,
-    to_send, without_duplicates,
+    Comparison, Difference, Former, Input, Note, Projection, Schema, What, compare, is_built_in, is_client_side,
+    masked, masked_pair, to_send, without_directives, without_duplicates,
 };
 use trueup_object::{Gvk, Node, ObjectKey, yaml};
 use trueup_render::{Target, Targets};
@@ -175,6 +175,8 @@ impl<'a> Frame<'a> {
         let unknown = Schema::unknown();
         let mut known = None;
         let (desired, nothing) = (target.manifest.node(), Node::map());
+        let effective = object_options(desired).within(&self.app.options);
+        let client_side = is_client_side(effective.server_side_apply, &target.gvk.group, desired);
         let input = Input {
             desired,
             live,
@@ -186,7 +188,7 @@ impl<'a> Frame<'a> {
             scalers: &self.scalers,
             former: self.former,
             built_in: is_built_in(&target.gvk.group),
-            client_side: false,
+            client_side,
             pending: self.synced.pending,
             never_synced: self.synced.never,
         };
@@ -204,9 +206,10 @@ impl<'a> Frame<'a> {
             return comparison;
         }
         let schema = known.as_deref().unwrap_or(&unknown);
-        let sent = to_send(target.manifest.node(), Some(live), &self.scalers);
+        let plain = if client_side { &without_directives(desired) } else { desired };
+        let sent = to_send(plain, Some(live), &self.scalers);
         let (body, _) = without_duplicates(&sent, Some(live), schema);
-        let validate = object_options(target.manifest.node()).within(&self.app.options).validate;
+        let validate = effective.validate;
         match self.client.cluster().apply(kind, &body, Apply { dry_run: true, resource_version: None, validate }).await
         {
             Ok(answer) => {
