@@ -1,0 +1,153 @@
+//! Hooks: what runs before, within and after a sync, and what becomes of it.
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::core::ApiResource;
+use serde_json::Value;
+use serde_json::json;
+use trueup_bed::Audit;
+use trueup_bed::Change;
+use trueup_bed::Recorder;
+use trueup_e2e::Scene;
+use trueup_e2e::manifests::config_map;
+use trueup_e2e::objects;
+
+use crate::jobs::Jobs;
+use crate::jobs::hook;
+use crate::jobs::message;
+use crate::jobs::result;
+use crate::jobs::waits;
+
+/// A definition in wave 0, an object of its kind in wave 1, and a hook of each phase. Answers the group of the kind.
+fn commit_all(scene: &Scene<'_>) -> (String, String) {
+    let group = format!("{}.e2e.dev", scene.name);
+    let definition = format!(
+        r"apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {{name: gears.{group}}}
+spec:
+  group: {group}
+  scope: Namespaced
+  names: {{kind: Gear, listKind: GearList, plural: gears, singular: gear}}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}
+"
+    );
+    let gear = format!(
+        "apiVersion: {group}/v1\nkind: Gear\nmetadata:\n  name: gear\n  annotations: {{argocd.argoproj.io/sync-wave: \"1\"}}\nspec: {{teeth: 12}}\n"
+    );
+    let commit = scene.commit(&[
+        ("app/definition.yaml", Some(&definition)),
+        ("app/gear.yaml", Some(&gear)),
+        ("app/before.yaml", Some(&hook("before", "PreSync"))),
+        ("app/after.yaml", Some(&hook("after", "PostSync"))),
+        ("app/rescue.yaml", Some(&hook("rescue", "SyncFail"))),
+    ]);
+    (group, commit)
+}
+
+fn is_hook(app: &Value, name: &str, hook_type: &str, phase: &str, words: &str) {
+    let told = result(app, name);
+    assert_eq!(told["hookType"], hook_type, "{told:#}");
+    assert_eq!(told["syncPhase"], hook_type, "{told:#}");
+    assert_eq!(told["hookPhase"], phase, "{told:#}");
+    assert!(told["message"].as_str().is_some_and(|message| message.contains(words)), "{told:#}");
+}
+
+#[tokio::test]
+async fn phases_and_waves_come_in_their_order() {
+    let scene = Scene::shared("hooks-order").await;
+    let (group, commit) = commit_all(&scene);
+    let kinds = [ApiResource::erase::<Job>(&()), ApiResource::erase::<CustomResourceDefinition>(&())];
+    let recorder = Recorder::start(scene.admin.client().clone(), &kinds).await.unwrap();
+    let audit = Audit::of(&scene.world.control_plane).await.unwrap();
+    let mark = audit.mark().await.unwrap();
+    let jobs = Jobs(&scene);
+    let app = scene.create(scene.application().automated(true, true)).await;
+    jobs.begun("before").await;
+    let seen = waits(&app, "waiting for completion of hook batch/Job/before since 20").await;
+    is_hook(&seen, "before", "PreSync", "Running", "");
+    let definition = format!("{}/gears.{group}", objects("customresourcedefinitions", ""));
+    assert!(scene.admin.get(&definition).await.is_none(), "a hook that runs before holds up everything");
+    jobs.end("before", true).await;
+    jobs.begun("after").await;
+    let gear = scene.expect(&format!("gears.{group}/v1"), "gear").await;
+    jobs.end("after", true).await;
+    let seen = app.healthy(&commit).await;
+    assert_eq!(seen["status"]["operationState"]["phase"], "Succeeded", "{}", app.brief().await);
+    is_hook(&seen, "before", "PreSync", "Succeeded", "the test says Complete");
+    is_hook(&seen, "after", "PostSync", "Succeeded", "the test says Complete");
+    assert_eq!(result(&seen, "gear")["syncPhase"], "Sync");
+    assert!(result(&seen, "gear")["hookType"].is_null());
+    assert!(result(&seen, "rescue").is_null());
+    assert!(scene.object("jobs", "rescue").await.is_none(), "nothing failed");
+    // Hooks are none of the application's resources, and no drift.
+    let resources = seen["status"]["resources"].as_array().unwrap();
+    assert!(resources.iter().all(|resource| resource["kind"] != "Job" || resource["hook"] == true), "{resources:#?}");
+    assert_eq!(seen["status"]["drift"]["count"], 0);
+
+    recorder.settle().await.unwrap();
+    let born = |kind: &str, namespace: &str, name: &str| -> u64 {
+        let story = recorder.story(kind, namespace, name);
+        let added: Vec<_> = story.iter().filter(|sighting| sighting.change == Change::Added).collect();
+        assert_eq!(added.len(), 1, "{kind} {name} was made once: {story:?}");
+        added[0].resource_version.parse().unwrap()
+    };
+    let order = [
+        born("Job", &scene.namespace, "before"),
+        born("CustomResourceDefinition", "", &format!("gears.{group}")),
+        gear["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap(),
+        born("Job", &scene.namespace, "after"),
+    ];
+    assert!(order.is_sorted(), "{order:?}");
+    let asked = audit.since(mark).await.unwrap().by("trueup").writes().filtered(|request| {
+        (request.namespace == scene.namespace && request.resource != "events") || request.name.ends_with(&group)
+    });
+    let writes: Vec<(&str, &str)> = asked.iter().map(|asked| (&*asked.verb, &*asked.resource)).collect();
+    let expected = [("create", "jobs"), ("patch", "customresourcedefinitions"), ("patch", "gears"), ("create", "jobs")];
+    assert_eq!(writes, expected, "one write each, in this order");
+}
+
+#[tokio::test]
+async fn a_hook_that_fails_brings_those_for_that_and_fails_the_operation() {
+    let scene = Scene::shared("hooks-fail").await;
+    let (group, _) = commit_all(&scene);
+    let jobs = Jobs(&scene);
+    let app = scene.create(scene.application()).await;
+    app.sync_status("OutOfSync").await;
+    app.ask(json!({})).await;
+    jobs.succeed("before").await;
+    jobs.fail("after").await;
+    jobs.begun("rescue").await;
+    let seen = waits(&app, "waiting for completion of hook batch/Job/rescue").await;
+    is_hook(&seen, "after", "PostSync", "Failed", "the test says Failed");
+    jobs.end("rescue", true).await;
+    let seen = app.operated("Failed").await;
+    is_hook(&seen, "before", "PreSync", "Succeeded", "");
+    is_hook(&seen, "after", "PostSync", "Failed", "the test says Failed");
+    is_hook(&seen, "rescue", "SyncFail", "Succeeded", "");
+    assert_eq!(result(&seen, "after")["status"], "SyncFailed");
+    assert_eq!(result(&seen, "gear")["status"], "Synced", "what was applied stays");
+    assert!(message(&seen).contains("job.batch/after"), "{}", message(&seen));
+    assert!(seen["status"]["history"].is_null(), "a sync that failed is no history");
+    scene.expect(&format!("gears.{group}/v1"), "gear").await;
+}
+
+#[tokio::test]
+async fn a_hook_that_fails_before_the_sync_keeps_it_from_beginning() {
+    let scene = Scene::shared("hooks-fail-first").await;
+    scene.commit(&[
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+        ("app/before.yaml", Some(&hook("before", "PreSync"))),
+    ]);
+    let app = scene.create(scene.application()).await;
+    app.sync_status("OutOfSync").await;
+    app.ask(json!({})).await;
+    Jobs(&scene).fail("before").await;
+    let seen = app.operated("Failed").await;
+    is_hook(&seen, "before", "PreSync", "Failed", "the test says Failed");
+    assert!(scene.object("configmaps", "config").await.is_none());
+}
