@@ -147,7 +147,7 @@ pub struct SpecError {
 // === impl App ===
 
 impl App {
-    /// Checks a specification. Of the metadata the finalizers count, and what the annotations say of deadlines and a pause.
+    /// Checks a specification. Of the metadata counts what the annotations say of deadlines and a pause.
     pub fn new(spec: &ApplicationSpec, meta: &Meta) -> Result<Self, SpecErrors> {
         let mut errors = Vec::new();
         let source = source(spec, &mut errors);
@@ -156,7 +156,7 @@ impl App {
             return Err(SpecErrors(errors));
         }
         let policy = spec.sync_policy.clone().unwrap_or_default();
-        let mut unsupported = application_unsupported(spec, &meta.finalizers);
+        let mut unsupported = application_unsupported(spec);
         unsupported.extend(Deadlines::warnings(meta).chain(Pause::warning(meta)));
         let ignore: Vec<IgnoreRule> = spec.ignore_differences.iter().map(IgnoreRule::new).collect();
         for rule in &ignore {
@@ -203,7 +203,7 @@ impl App {
         let mut errors = Vec::new();
         let source = source(&spec, &mut errors);
         let wrong = errors.into_iter().map(|error| error.message);
-        let refused = application_unsupported(&spec, &[]).into_iter().filter(|unsupported| unsupported.stops);
+        let refused = application_unsupported(&spec).into_iter().filter(|unsupported| unsupported.stops);
         let why: Vec<String> = wrong.chain(refused.map(|it| format!("{}: {}", it.field, it.message))).collect();
         if !why.is_empty() {
             return Err(why.join("; "));
@@ -442,7 +442,10 @@ mod tests {
     fn another_source_keeps_everything_else() {
         let now = app(r#"{"project": "p", "source": {"repoURL": "https://git/x", "path": "a"}, "destination": {"name": "in-cluster", "namespace": "n"}, "syncPolicy": {"syncOptions": ["Prune=false"]}}"#).unwrap();
         let from = |json: &str| now.from_source(&serde_json::from_str(json).unwrap());
-        let then = from(r#"{"repoURL": "https://git/y", "path": "b", "targetRevision": "v1", "directory": {"recurse": true}}"#).unwrap();
+        let then = from(
+            r#"{"repoURL": "https://git/y", "path": "b", "targetRevision": "v1", "directory": {"recurse": true}}"#,
+        )
+        .unwrap();
         assert_eq!((then.source.path.as_str(), then.source.target_revision.as_str()), ("b", "v1"));
         assert!(then.source.directory.recurse);
         assert_eq!(then.compared_to.source.unwrap().repo_url, "https://git/y");

@@ -252,7 +252,14 @@ impl Cluster {
 
     /// Sends what writes an object, or asks what would come of that.
     pub(crate) async fn write(&self, call: Call) -> Result<Vec<u8>, ClusterError> {
-        self.requests().send(&call.by(self.user.clone())).await
+        let answer = self.requests().send(&call.by(self.user.clone())).await;
+        match (answer, &self.user) {
+            // What is said in our own words does not name whose permission is missing.
+            (Err(ClusterError::Forbidden { message }), Some(user)) if !message.contains(&**user) => {
+                Err(ClusterError::Forbidden { message: format!("{message} (asked as {user})") })
+            }
+            (answer, _) => answer,
+        }
     }
 
     pub(crate) fn requests(&self) -> &Requests {

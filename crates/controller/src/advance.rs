@@ -61,6 +61,10 @@ impl Look<'_> {
             // What a child says of itself was enough until now.
             view.judge_again(self.world, &application, memory, &children::keys(view)).await;
         }
+        if run.is_trial() {
+            let ended = self.try_out(view, run, attempt, &options).await;
+            return Advance::Ended(Box::new(ended));
+        }
         loop {
             if let Some((cause, why)) = operation::interruption(self.world, &application, view, run, attempt) {
                 return Advance::Ended(Box::new(self.break_off(view, run, attempt, cause, why).await));
@@ -103,7 +107,7 @@ impl Look<'_> {
                     self.end_overdue(view, attempt, wait.overdue).await;
                 }
                 Next::Succeeded => {
-                    return Advance::Ended(Box::new(self.succeed(memory, view, run, attempt, &plan, &options).await));
+                    return Advance::Ended(Box::new(self.succeed(memory, view, run, attempt, &plan).await));
                 }
                 Next::Failed(failures) => {
                     let failures = failures.into_iter().map(|(task, why)| (task.clone(), why)).collect();
@@ -149,6 +153,43 @@ impl Look<'_> {
             });
         }
         None
+    }
+
+    /// Asks the server what it would make of everything, and writes nothing.
+    async fn try_out(&self, view: &View, run: &Run, attempt: &mut Attempt, options: &SyncOptions) -> Ended {
+        let scope = Scope { run, options, approved: approved(&self.application) };
+        let plan = Plan::of(view, &scope, attempt);
+        let (world, trial) = (self.world, |what: &str| format!("{what} (dry run)"));
+        let due: Vec<&Task> = plan
+            .tasks
+            .iter()
+            .filter(|task| progress::state(task.act, &plan.facts(world, view, attempt, task)) == State::Pending)
+            .collect();
+        let applies: Vec<ObjectKey> =
+            due.iter().filter(|task| task.act == Act::Apply).map(|task| task.key.clone()).collect();
+        let refusals = rehearse(world, &self.application, view, &applies, options).await;
+        for task in due {
+            let (code, message) = match (task.act, refusals.get(&task.key)) {
+                (_, Some(message)) => {
+                    attempt.tally.refuse(&task.key, &task.gvk, message.clone());
+                    continue;
+                }
+                (Act::Prune { .. }, None) => (ResultCode::Pruned, trial("pruned")),
+                (Act::Apply | Act::Hook, None) => (ResultCode::Synced, trial(&named(&task.key))),
+            };
+            attempt.tally.results.push(operation::result(&task.key, &task.gvk, code, message));
+        }
+        operation::note_unchanged(view, &mut attempt.tally);
+        let tally = std::mem::take(&mut attempt.tally);
+        let (phase, message) = if tally.refusals.is_empty() {
+            (OperationPhase::Succeeded, trial(condition::SYNCED))
+        } else {
+            (
+                OperationPhase::Failed,
+                trial(&format!("{}, reason: {}", condition::SYNC_FAILED, reasons(&tally.refusals))),
+            )
+        };
+        Ended { history: None, ..end(&self.application, view, run, phase, message, tally) }
     }
 
     /// Notes which hooks have ended since.
@@ -339,25 +380,16 @@ impl Look<'_> {
         broken_off(&self.application, view, run, attempt, cause, why)
     }
 
-    async fn succeed(
-        &self,
-        memory: &mut Memory,
-        view: &View,
-        run: &Run,
-        attempt: &mut Attempt,
-        plan: &Plan,
-        options: &SyncOptions,
-    ) -> Ended {
+    async fn succeed(&self, memory: &mut Memory, view: &View, run: &Run, attempt: &mut Attempt, plan: &Plan) -> Ended {
         self.tidy(view, plan, attempt, true).await;
-        let scope = Scope { run, options, approved: approved(&self.application) };
         pruning::note_rest(view, attempt);
         operation::note_unchanged(view, &mut attempt.tally);
-        if !scope.is_partial() {
+        if run.is_whole() {
             memory.base = crate::memory::Base::Known(Arc::clone(&view.targets));
         }
         let tally = std::mem::take(&mut attempt.tally);
         let ended = end(&self.application, view, run, OperationPhase::Succeeded, condition::SYNCED.to_owned(), tally);
-        let history = ended.history.filter(|_| !scope.is_partial());
+        let history = ended.history.filter(|_| run.is_whole());
         Ended { history, left_alone: std::mem::take(&mut attempt.left_alone), ..ended }
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use trueup_api::{Application, HookPhase, OperationPhase, OperationState, ResourceResult, ResultCode, SyncResult};
+use trueup_git::CommitId;
 use trueup_object::{Gvk, ObjectKey};
 use trueup_plan::progress::Done;
 use trueup_plan::schedule::Stage;
@@ -16,6 +17,7 @@ use trueup_plan::task::{Act, Task};
 
 use crate::drift;
 use crate::judge::Judged;
+use crate::memory::Memory;
 use crate::observe::View;
 use crate::operation::{Run, Tally, key_of};
 
@@ -23,6 +25,8 @@ use crate::operation::{Run, Tally, key_of};
 pub(crate) struct Attempt {
     /// Tells the attempt from every other: what the hooks that it makes bear.
     pub(crate) id: String,
+    /// What it is for: it stays with that, whatever comes meanwhile.
+    pub(crate) commit: CommitId,
     pub(crate) tally: Tally,
     /// What was done about which object in which phase.
     pub(crate) done: BTreeMap<(HookPhase, ObjectKey), Done>,
@@ -55,6 +59,7 @@ impl Attempt {
     pub(crate) fn begin(application: &Application, view: &View, run: &Run) -> Self {
         let mut attempt = Self {
             id: id(application, run),
+            commit: view.commit,
             tally: Tally::default(),
             done: BTreeMap::new(),
             prunes: BTreeMap::new(),
@@ -167,6 +172,15 @@ impl Attempt {
 fn id(application: &Application, run: &Run) -> String {
     let synced = application.status.history.last().map_or(0, |last| last.id + 1);
     format!("{}/{}/{synced}", run.started_at, run.retry_count)
+}
+
+/// The commit that an attempt began with, if it is under way.
+pub(crate) fn begun_at(application: &Application, memory: &Memory, run: &Run) -> Option<CommitId> {
+    if let Some(attempt) = memory.attempt.as_ref().filter(|attempt| attempt.is_of(application, run)) {
+        return Some(attempt.commit);
+    }
+    let state = application.status.operation_state.as_ref().filter(|state| is_of(state, run))?;
+    state.sync_result.as_ref()?.revision.parse().ok()
 }
 
 /// Whether a state is that of this run's attempt, which is not over.

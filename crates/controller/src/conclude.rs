@@ -200,12 +200,8 @@ impl Look<'_> {
     pub(crate) async fn write(&mut self, memory: &mut Memory, mut status: Box<Status>, take_operation: bool) -> bool {
         status.reconciled_at = Some(clock::now());
         let state = status.operation_state.clone();
-        let update = Box::new(Update {
-            status: Some(*status),
-            take_operation,
-            take_refresh: self.refresh,
-            take_finalizers: Vec::new(),
-        });
+        let update =
+            Box::new(Update { status: Some(*status), take_operation, take_refresh: self.refresh, ..Update::default() });
         match Box::pin(write(self.world, &self.first, &self.application, &update)).await {
             Ok(Some(application)) => {
                 memory.read_inventory(&application);

@@ -159,7 +159,12 @@ pub(crate) async fn abort(
 }
 
 /// Deletes a hook as it was judged, its dependents first; nothing of ours keeps it.
-async fn delete(hands: &Cluster, kind: &Kind, key: &ObjectKey, found: &Arc<Live>) -> Result<(), ClusterError> {
+pub(crate) async fn delete(
+    hands: &Cluster,
+    kind: &Kind,
+    key: &ObjectKey,
+    found: &Arc<Live>,
+) -> Result<(), ClusterError> {
     if !found.deleting {
         let gone = hands.delete(kind, key, &found.uid, &found.resource_version, Propagation::Foreground).await;
         match gone {

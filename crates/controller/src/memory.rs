@@ -40,6 +40,8 @@ pub(crate) struct Memory {
     pub(crate) swept: BTreeMap<ObjectKey, Gvk>,
     /// The search of the cluster that the deletion waits for.
     pub(crate) sweep: Option<u64>,
+    /// What the hooks of the deletion have done.
+    pub(crate) deletion: crate::deletion::Kept,
     /// Whether it was told what the deletion leaves behind.
     pub(crate) farewell: bool,
     /// The digest of what the index was last asked to keep for us.

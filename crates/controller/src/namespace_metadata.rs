@@ -131,7 +131,8 @@ fn differing(wanted: &NamespaceMetadata, live: &Node, manager: &str) -> Vec<Stri
     for entry in ours {
         for (field, kept) in [(FIELDS[0], &wanted.labels), (FIELDS[1], &wanted.annotations)] {
             let held = entry.at(&["fieldsV1", "f:metadata", &format!("f:{field}")]).and_then(Node::as_map);
-            let names = held.into_iter().flat_map(trueup_object::Map::iter).filter_map(|(step, _)| step.strip_prefix("f:"));
+            let names =
+                held.into_iter().flat_map(trueup_object::Map::iter).filter_map(|(step, _)| step.strip_prefix("f:"));
             paths.extend(names.filter(|name| !kept.contains_key(*name)).map(|name| path(field, name)));
         }
     }

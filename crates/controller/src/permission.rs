@@ -23,13 +23,7 @@ pub(crate) fn permitted(world: &World, meta: &Meta, spec: &App) -> Result<Arc<Pr
             "there is no cluster '{which}': only the cluster of the controller is managed ({IN_CLUSTER_SERVER}, or by name {IN_CLUSTER_NAME})"
         ));
     }
-    if !project.permits_source(&spec.source.repo_url) {
-        return Err(format!(
-            "application repo {} is not permitted in project '{}'",
-            shown(&spec.source.repo_url),
-            spec.project
-        ));
-    }
+    source_permitted(&project, spec)?;
     if !project.permits_destination(IN_CLUSTER_SERVER, IN_CLUSTER_NAME, &destination.namespace) {
         return Err(format!(
             "application destination server '{IN_CLUSTER_SERVER}' and namespace '{}' do not match any of the allowed destinations in project '{}'",
@@ -37,6 +31,14 @@ pub(crate) fn permitted(world: &World, meta: &Meta, spec: &App) -> Result<Arc<Pr
         ));
     }
     Ok(project)
+}
+
+/// Whether a project permits the repository of an application, or why not.
+pub(crate) fn source_permitted(project: &Project, spec: &App) -> Result<(), String> {
+    if project.permits_source(&spec.source.repo_url) {
+        return Ok(());
+    }
+    Err(format!("application repo {} is not permitted in project '{}'", shown(&spec.source.repo_url), spec.project))
 }
 
 /// The project of an application, if it takes Applications of that namespace.

@@ -6,25 +6,20 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use trueup_api::{
-    Application, Operation, OperationPhase, OperationState, Refresh, RevisionHistory, SyncResult, condition,
-};
+use trueup_api::{Application, OperationPhase, OperationState, Refresh, RevisionHistory, SyncResult, condition};
 use trueup_diff::drift::Event;
 use trueup_object::ObjectKey;
 
-use crate::advance::Advance;
-use crate::attempt::Attempt;
 use crate::conclude::in_line;
-use crate::decide::{Next, Refused, failed_notice, next, promise_retry};
-use crate::judge::{Verdict, confirm};
+use crate::decide::{Next, Refused, next, promise_retry};
+use crate::judge::confirm;
 use crate::kinds::patience_ends;
 use crate::memory::Memory;
-use crate::observe::{Blocked, Notice, Sight, View, asked_for, observe};
-use crate::operation::{BrokenOff, Ended, Run};
-use crate::waiting::Wait;
+use crate::observe::{Blocked, Notice, Sight, View, observe};
+use crate::operation::Run;
 use crate::watches::came;
 use crate::world::World;
-use crate::{clock, decide, deletion, depends, drift, event, heal, pause, source, status};
+use crate::{clock, decide, deletion, depends, drift, event, heal, pause, status};
 
 /// Looks at an application and does what is due.
 pub(crate) async fn reconcile(world: &Arc<World>, name: &str) {
@@ -204,6 +199,7 @@ impl Look<'_> {
 
     /// Everything is known: decides what is due, does it, and writes down what came of it.
     async fn act(&mut self, memory: &mut Memory, mut view: View) {
+        self.mind(&view).await;
         let base = memory.base.clone();
         let outcome = match next(self.world, &self.application, &view, memory) {
             Next::Run(run) => match Box::pin(self.run(memory, &mut view, *run)).await {
@@ -299,198 +295,4 @@ impl Look<'_> {
         let over = promised.is_none();
         Outcome { state: Some(state), take_operation: over, tell_end: over, again: over, ..Outcome::default() }
     }
-
-    /// Runs an operation, from its start to its end or its next attempt. Nothing if the revision that it asks for cannot be
-    /// had: then the view is of no use, and what there is to say has been written.
-    async fn run(&mut self, memory: &mut Memory, view: &mut View, run: Run) -> Option<Outcome> {
-        if let Err(why) = self.turn_to(memory, view, &run.operation).await {
-            let mut state = run.state(OperationPhase::Error, why);
-            state.finished_at = Some(clock::now());
-            let promised = promise_retry(&mut state, &view.spec);
-            let mut status = self.application.status.clone();
-            status::operated(&mut status, state.clone(), None, 0);
-            if self.write(memory, Box::new(status), promised.is_none()).await {
-                self.world.queue.wake_at(self.name(), Instant::now() + promised.unwrap_or_default());
-                if promised.is_none() {
-                    self.tell_end(view, &state);
-                }
-            }
-            return None;
-        }
-        let mut attempt = match memory.attempt.take().filter(|it| it.is_of(&self.application, &run)) {
-            Some(attempt) => attempt,
-            None => self.begin(memory, view, &run).await?,
-        };
-        match Box::pin(self.advance(memory, view, &run, &mut attempt)).await {
-            Advance::Unwritten => {
-                memory.attempt = Some(attempt);
-                None
-            }
-            Advance::Waits(wait) => Some(self.waits(memory, view, &run, attempt, wait)),
-            Advance::Ended(ended) => Box::pin(self.ends(memory, view, &run, attempt, *ended)).await,
-        }
-    }
-
-    /// Begins an attempt, or takes up one whose controller died. Nothing if that could not be written down: without its
-    /// inventory nothing is begun, what is made must be found again.
-    async fn begin(&mut self, memory: &mut Memory, view: &View, run: &Run) -> Option<Attempt> {
-        let mut attempt = Attempt::begin(&self.application, view, run);
-        attempt.failed_before = self.failed_before(memory, view, run);
-        // Further attempts are told by the state alone.
-        let old = self.application.status.operation_state.as_ref();
-        let begins =
-            run.retry_count == 0 && old.is_none_or(|old| old.phase.completed() || old.started_at != run.started_at);
-        if begins && attempt.failed_before.is_none() {
-            event::normal(self.world, &self.application, "OperationStarted", &started(run, view));
-        }
-        if attempt.failed_before.is_none() {
-            let state = attempt.state(view, run, String::new());
-            if !self.write_start(memory, view, state).await {
-                return None;
-            }
-        }
-        tracing::info!(application = %self.name(), revision = %view.commit, operation = %run.started_at, "sync begins");
-        Some(attempt)
-    }
-
-    /// The operation goes on when what it waits for happens.
-    fn waits(&self, memory: &mut Memory, view: &View, run: &Run, mut attempt: Attempt, wait: Wait) -> Outcome {
-        if let Some(until) = wait.until {
-            self.world.queue.wake_at(self.name(), until);
-        }
-        let outcome = Outcome {
-            progress: Some(attempt.state(view, run, wait.message)),
-            at_once: std::mem::take(&mut attempt.unwritten),
-            notices: wait.notice.into_iter().collect(),
-            ..Outcome::default()
-        };
-        memory.attempt = Some(attempt);
-        outcome
-    }
-
-    /// The operation is over, or broken off: then the next look goes on.
-    async fn ends(
-        &mut self,
-        memory: &mut Memory,
-        view: &mut View,
-        run: &Run,
-        attempt: Attempt,
-        ended: Ended,
-    ) -> Option<Outcome> {
-        if ended.broken_off == Some(BrokenOff::Barred) {
-            // There is no look before writes may be: for whoever reads the status it is the same operation.
-            memory.attempt = Some(attempt);
-            self.world.queue.wake(self.name());
-            return None;
-        }
-        let overwritten = drift::overwritten(&attempt.drifted, &ended.changed, &clock::now());
-        self.world.metrics.syncs.inc();
-        tracing::info!(application = %self.name(), revision = %view.commit, operation = %run.started_at, phase = %ended.state.phase, outcome = %ended.state.message, "sync ends");
-        if ended.broken_off == Some(BrokenOff::Superseded) {
-            memory.failed = None;
-            memory.untold.extend(overwritten);
-            self.world.queue.wake(self.name());
-            return None;
-        }
-        let outcome = self.settle(memory, view, run, ended, attempt.failed_before).await;
-        Some(Outcome { events: overwritten, ..outcome })
-    }
-
-    /// Nobody goes on with the operation: what of it runs is ended.
-    async fn close(&self, memory: &mut Memory, view: &View, mut state: OperationState) -> Outcome {
-        let run = Run {
-            operation: state.operation.clone(),
-            started_at: state.started_at.clone(),
-            retry_count: state.retry_count,
-        };
-        let attempt = memory.attempt.take().filter(|attempt| attempt.is_of(&self.application, &run));
-        let mut attempt = attempt.unwrap_or_else(|| Attempt::begin(&self.application, view, &run));
-        self.abort_hooks(view, &mut attempt).await;
-        if !attempt.tally.results.is_empty() {
-            state.sync_result = attempt.state(view, &run, String::new()).sync_result;
-        }
-        let take_operation = self.application.operation.is_some();
-        Outcome { state: Some(state), take_operation, tell_end: true, again: true, ..Outcome::default() }
-    }
-
-    /// What an operation's end means for the application.
-    async fn settle(
-        &mut self,
-        memory: &mut Memory,
-        view: &mut View,
-        run: &Run,
-        mut ended: Ended,
-        failed_before: Option<String>,
-    ) -> Outcome {
-        let succeeded = ended.state.phase == OperationPhase::Succeeded;
-        let mut notices: Vec<Notice> = ended
-            .warnings
-            .iter()
-            .map(|message| Notice { kind: condition::COMPARISON_WARNING, message: message.clone() })
-            .collect();
-        let may_retry = !succeeded && ended.broken_off.is_none() && !ended.overdue;
-        let promised = if may_retry { promise_retry(&mut ended.state, &view.spec) } else { None };
-        let now = Instant::now();
-        // What another application holds is still to come.
-        let partial = run.operation.sync.as_ref().is_some_and(|sync| !sync.resources.is_empty());
-        let whole =
-            succeeded && !partial && !view.objects.iter().any(|judged| matches!(judged.verdict, Verdict::HeldBy(_)));
-        if !partial {
-            memory.synced = succeeded.then(|| decide::content(&self.application, view));
-        }
-        if succeeded && partial {
-            // What Git says is no more done than before.
-        } else if succeeded {
-            memory.failed = None;
-            view.pending = !whole;
-            view.never_synced = false;
-        } else {
-            memory.failed = Some(decide::content(&self.application, view));
-            self.world.queue.wake_at(self.name(), now + promised.unwrap_or(self.world.resync));
-            if promised.is_none() && run.is_automated() {
-                notices.extend(failed_notice(Some(&ended.state), view, self.world.resync));
-            }
-        }
-        let over = promised.is_none();
-        // What was asked for may have been another revision, and automation may have stood back for it.
-        let beyond = view.turned || !run.is_automated() || ended.broken_off.is_some() || !ended.left_alone.is_empty();
-        let again = over && beyond;
-        view.judge_objects(self.world, &self.application, memory).await;
-        view.find_extras(self.world, self.name(), memory);
-        view.note(self.world, self.name(), memory);
-        Outcome {
-            take_operation: over && self.application.operation.is_some(),
-            tell_end: over && failed_before.as_ref() != Some(&ended.state.message),
-            again,
-            state: Some(ended.state),
-            history: ended.history,
-            notices,
-            baseline: whole,
-            ..Outcome::default()
-        }
-    }
-
-    /// What an automated sync said that failed for good and is only tried again: nothing of it is told twice.
-    fn failed_before(&self, memory: &Memory, view: &View, run: &Run) -> Option<String> {
-        let old = self.application.status.operation_state.as_ref()?;
-        let same = memory.failed == Some(decide::content(&self.application, view));
-        // A hook that has begun must be found again.
-        let hooks = view.objects.iter().any(|judged| judged.hook.is_some());
-        (run.is_automated() && same && !hooks && old.phase == OperationPhase::Failed).then(|| old.message.clone())
-    }
-
-    /// Turns the view to the revision that an operation asks for.
-    async fn turn_to(&self, memory: &mut Memory, view: &mut View, asked: &Operation) -> Result<(), String> {
-        let revision = asked_for(asked);
-        if !decide::is_elsewhere(revision, view) {
-            return Ok(());
-        }
-        let loaded = source::at_asked(self.world, &view.spec, revision).await?;
-        view.turn_to(self.world, &self.application, memory, &loaded).await
-    }
-}
-
-fn started(run: &Run, view: &View) -> String {
-    let who = if run.is_automated() { "automated" } else { "requested" };
-    format!("Initiated {who} sync to '{}'", view.commit)
 }

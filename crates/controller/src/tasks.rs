@@ -224,7 +224,7 @@ impl Scope<'_> {
 }
 
 /// Whether a time is another one or later. What cannot be read is no approval.
-fn is_not_before(at: &str, start: &str) -> bool {
+pub(crate) fn is_not_before(at: &str, start: &str) -> bool {
     match (at.parse::<jiff::Timestamp>(), start.parse::<jiff::Timestamp>()) {
         (Ok(at), Ok(start)) => at >= start,
         _ => false,

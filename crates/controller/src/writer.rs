@@ -25,6 +25,8 @@ pub(crate) struct Update {
     pub(crate) take_operation: bool,
     /// The refresh has been done: take the annotation out, if it is still the one that was seen.
     pub(crate) take_refresh: bool,
+    /// Finalizers that ask for what is to be done at the deletion.
+    pub(crate) give_finalizers: Vec<String>,
     /// Finalizers that have done their work.
     pub(crate) take_finalizers: Vec<String>,
 }
@@ -79,12 +81,12 @@ fn changed_meanwhile(before: &Application, after: &Application, update: &Update)
         annotations
     };
     let operation = if update.take_operation { None } else { before.raw_operation.as_ref() };
-    let left = before.meta.finalizers.iter().filter(|finalizer| !update.take_finalizers.contains(finalizer));
+    let finalizers = finalizers(before, update);
     before.spec_digest != after.spec_digest
         || annotations(before) != annotations(after)
         || before.meta.labels != after.meta.labels
         || after.raw_operation.as_ref() != operation
-        || !left.eq(after.meta.finalizers.iter())
+        || finalizers != after.meta.finalizers
         || before.meta.deletion_timestamp != after.meta.deletion_timestamp
         || (is_ending(after) && !is_ending(before))
 }
@@ -138,19 +140,31 @@ fn operations(seen: &Application, current: &Application, update: &Update) -> Vec
             }
         }
     }
-    if !update.take_finalizers.is_empty() {
-        let left: Vec<&String> =
-            current.meta.finalizers.iter().filter(|finalizer| !update.take_finalizers.contains(finalizer)).collect();
-        if left.len() < current.meta.finalizers.len() {
-            operations.push(test("/metadata/finalizers", &json!(current.meta.finalizers)));
-            operations.push(if left.is_empty() {
-                json!({"op": "remove", "path": "/metadata/finalizers"})
+    let finalizers = finalizers(current, update);
+    if finalizers != current.meta.finalizers {
+        let path = "/metadata/finalizers";
+        if current.meta.finalizers.is_empty() {
+            // There is no list to test: nobody may have begun one meanwhile.
+            operations.push(test("/metadata/resourceVersion", &json!(current.meta.resource_version)));
+            operations.push(json!({"op": "add", "path": path, "value": finalizers}));
+        } else {
+            operations.push(test(path, &json!(current.meta.finalizers)));
+            operations.push(if finalizers.is_empty() {
+                json!({"op": "remove", "path": path})
             } else {
-                json!({"op": "replace", "path": "/metadata/finalizers", "value": left})
+                json!({"op": "replace", "path": path, "value": finalizers})
             });
         }
     }
     operations
+}
+
+/// The finalizers that an Application has after an update. One that is being deleted is given none: the API server would refuse.
+fn finalizers(current: &Application, update: &Update) -> Vec<String> {
+    let had = &current.meta.finalizers;
+    let given = update.give_finalizers.iter().filter(|finalizer| !had.contains(finalizer));
+    let given = given.filter(|_| current.meta.deletion_timestamp.is_none());
+    had.iter().filter(|finalizer| !update.take_finalizers.contains(finalizer)).chain(given).cloned().collect()
 }
 
 /// The status with the wish that a running operation ends, if somebody has it by now.

@@ -1,6 +1,6 @@
 //! How long is waited before something is tried again.
 //!
-//! Keeps nothing. Entry points: [`retry_wait`], [`heal_wait`], [`heals_before`], [`heal_quiet`].
+//! Keeps nothing. Entry points: [`retry_wait`], [`hook_wait`], [`heal_wait`], [`heals_before`], [`heal_quiet`].
 
 use std::time::Duration;
 
@@ -16,10 +16,23 @@ const HEAL_MAX: Duration = Duration::from_mins(5);
 /// would keep the API server busy for ever.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 
+/// The wait before a hook of a deletion that failed is made anew: a Job takes that long to fail by itself.
+const HOOK_FIRST: Duration = Duration::from_secs(5);
+/// By what that wait grows.
+const HOOK_FACTOR: u32 = 2;
+/// The longest wait: who mends the cause does not want to wait much longer.
+const HOOK_MAX: Duration = Duration::from_mins(3);
+
 /// The wait before the next attempt of an operation that was repeated `attempt` times; none if it has had them all.
 pub fn retry_wait(retry: &Retry, attempt: u32) -> Option<Duration> {
     let spent = retry.limit >= 0 && i64::from(attempt) >= retry.limit;
     (!spent).then(|| grown(retry.duration, retry.factor, retry.max_duration, attempt).max(RETRY_MIN))
+}
+
+/// The wait before a hook of a deletion is made anew that failed so often: 5 s, 10 s, 20 s up to 3 minutes, for ever, since an
+/// Application that is being deleted has nothing else to do.
+pub fn hook_wait(failures: u32) -> Duration {
+    grown(HOOK_FIRST, HOOK_FACTOR, HOOK_MAX, failures.saturating_sub(1))
 }
 
 /// The wait before drift is healed that was healed `attempt` times before: none, then 2 s, 6 s, 18 s up to 5 minutes.

@@ -14,7 +14,7 @@ pub mod schedule;
 pub mod task;
 mod windows;
 
-pub use backoff::{heal_quiet, heal_wait, heals_before, retry_wait};
+pub use backoff::{heal_quiet, heal_wait, heals_before, hook_wait, retry_wait};
 pub use decision::{
     Attempt, Automation, Block, Decision, Drift, End, HealDue, HeldBack, Idle, Last, Pause, Phase, Refusal, Request,
     Situation, Subject, WAIT_MIN, decide, heal_due,

@@ -2,7 +2,8 @@
 //!
 //! Keeps nothing: what is known of each task goes in, the next step comes out. Invariants: a task that was done in this
 //! attempt is never due again; a stage begins when everything before it that holds it up is healthy; a sync in which
-//! something failed ends as failed, after its hooks for that. Entry points: [`state`] and [`next`].
+//! something failed ends as failed, after its hooks for that. Entry points: [`state`] and [`next`], and
+//! [`next_hook`] for a deletion.
 
 use trueup_api::HookPhase;
 
@@ -123,6 +124,15 @@ pub fn next(steps: &[Step], failed: bool, state: impl Fn(&Task) -> State) -> Nex
             Walk::Succeeded => Next::Failed(failures),
             Walk::Failed(more) => Next::Failed(failures.into_iter().chain(more).collect()),
         },
+    }
+}
+
+/// What comes next where nothing but hooks run, as before and after a deletion: there is nothing to rescue.
+pub fn next_hook(steps: &[Step], state: impl Fn(&Task) -> State) -> Next<'_> {
+    match walk(steps, &state) {
+        Walk::On(next) => next,
+        Walk::Succeeded => Next::Succeeded,
+        Walk::Failed(failures) => Next::Failed(failures),
     }
 }
 

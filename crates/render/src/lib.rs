@@ -20,6 +20,7 @@ mod walk;
 pub use definition::defines;
 pub use error::RenderError;
 pub use options::DirectoryOptions;
+pub use read::of_texts;
 pub use rendered::Rendered;
 pub use renderer::{Counters, Renderer, render_directory};
 pub use target::{Placement, Target, Targets, targets};

@@ -42,6 +42,22 @@ pub(crate) fn read<S: Files>(files: &S, choice: Choice<S::File>) -> Result<Rende
     Ok(Rendered::new(reader.manifests, choice.warnings, choice.overridden))
 }
 
+/// Reads manifests that somebody brings along, each text as a file of YAML or JSON.
+pub fn of_texts(texts: &[String]) -> Result<Rendered, RenderError> {
+    let bytes: usize = texts.iter().map(String::len).sum();
+    if bytes as u64 > FILES_BYTES_MAX {
+        return Err(RenderError::TooLarge {
+            what: format!("the manifests have {bytes} bytes"),
+            limit: format!("{FILES_BYTES_MAX} bytes"),
+        });
+    }
+    let mut reader = Reader { manifests: Vec::new(), bytes: 0 };
+    for (at, text) in texts.iter().enumerate() {
+        reader.yaml(&format!("manifest {}", at + 1), text.as_bytes())?;
+    }
+    Ok(Rendered::new(reader.manifests, Vec::new(), Vec::new()))
+}
+
 struct Reader {
     manifests: Vec<Manifest>,
     bytes: usize,
@@ -209,6 +225,18 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(mentions_an_object(text.as_bytes()), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn manifests_that_somebody_brings_along_are_read_as_files_are() {
+        let of = |texts: &[&str]| of_texts(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        let two = "apiVersion: v1\nkind: A\nmetadata: {name: a}\n---\napiVersion: v1\nkind: A\nmetadata: {name: b}\n";
+        let read = of(&[two, r#"{"apiVersion":"v1","kind":"A","metadata":{"name":"c"}}"#]).unwrap();
+        assert_eq!(read.manifests.iter().map(Manifest::name).collect::<Vec<_>>(), ["a", "b", "c"]);
+        let error = of(&[two, "apiVersion: v1\nkind: A\nmetadata: ["]).unwrap_err().to_string();
+        assert!(error.contains("manifest 2"), "{error}");
+        let large = "#".repeat(usize::try_from(FILES_BYTES_MAX).unwrap());
+        assert!(matches!(of(&[&large, "#"]), Err(RenderError::TooLarge { .. })));
     }
 
     #[test]

@@ -1,10 +1,9 @@
-//! What an Application may say that is not honoured: rows of its specification and its finalizers.
+//! What an Application may say that is not honoured: rows of its specification.
 //!
 //! Entry point: [`application_unsupported`].
 
 use super::options::{Level, option_unsupported};
 use super::{Row, Unsupported, apply};
-use crate::annotations::{POST_DELETE_FINALIZER, PRE_DELETE_FINALIZER};
 use crate::source::ApplicationSource;
 use crate::spec::ApplicationSpec;
 
@@ -95,29 +94,9 @@ const SPEC: &[Row<ApplicationSpec>] = &[
     },
 ];
 
-/// Finalizers of an Application, and what else is no field of its specification.
-const FINALIZERS: &[Row<String>] = &[
-    Row {
-        field: PRE_DELETE_FINALIZER,
-        stops: true,
-        message: "hooks before the deletion are not run yet: remove the finalizer and the PreDelete hooks",
-        found: |finalizer| is_finalizer(finalizer, PRE_DELETE_FINALIZER),
-    },
-    Row {
-        field: POST_DELETE_FINALIZER,
-        stops: true,
-        message: "hooks after the deletion are not run yet: remove the finalizer and the PostDelete hooks",
-        found: |finalizer| is_finalizer(finalizer, POST_DELETE_FINALIZER),
-    },
-];
-
-/// What of an Application's specification and finalizers is not honoured.
-pub(crate) fn application_unsupported(spec: &ApplicationSpec, finalizers: &[String]) -> Vec<Unsupported> {
+/// What of an Application's specification is not honoured.
+pub(crate) fn application_unsupported(spec: &ApplicationSpec) -> Vec<Unsupported> {
     let mut found: Vec<Unsupported> = apply(SPEC, spec).collect();
-    found.extend(finalizers.iter().flat_map(|finalizer| {
-        let rows = FINALIZERS.iter().filter(|row| (row.found)(finalizer));
-        rows.map(|row| Unsupported::new("metadata.finalizers", row.stops, format!("{}: {}", row.field, row.message)))
-    }));
     let options = spec.sync_policy.iter().flat_map(|policy| &policy.sync_options);
     found.extend(
         options.filter_map(|option| option_unsupported(option, "spec.syncPolicy.syncOptions", Level::Application)),
@@ -135,17 +114,13 @@ fn is_set<T: Default + PartialEq>(block: Option<&T>) -> bool {
     block.is_some_and(|block| *block != T::default())
 }
 
-fn is_finalizer(finalizer: &str, name: &str) -> bool {
-    finalizer.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::unsupported::examples::{check, fields, read};
 
     fn of_spec(spec: &str) -> Vec<Unsupported> {
-        application_unsupported(&read(spec), &[])
+        application_unsupported(&read(spec))
     }
 
     #[test]
@@ -207,21 +182,6 @@ mod tests {
         ] {
             assert_eq!(of_spec(spec), [], "{spec}");
         }
-    }
-
-    #[test]
-    fn every_row_of_finalizers() {
-        for row in FINALIZERS {
-            for suffix in ["", "/cleanup"] {
-                let found = application_unsupported(&ApplicationSpec::default(), &[format!("{}{suffix}", row.field)]);
-                assert_eq!(fields(&found), ["!metadata.finalizers"]);
-                assert!(found[0].message.starts_with(row.field));
-            }
-        }
-        let others =
-            ["resources-finalizer.argocd.argoproj.io", "resources-finalizer.argocd.argoproj.io/background", "x/y"]
-                .map(str::to_owned);
-        assert_eq!(application_unsupported(&ApplicationSpec::default(), &others), []);
     }
 
     #[test]

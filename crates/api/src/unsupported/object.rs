@@ -5,21 +5,11 @@
 use trueup_object::Manifest;
 
 use super::options::{Level, option_unsupported, shown};
-use super::{Row, Unsupported, apply};
+use super::Unsupported;
 use crate::annotations::{HELM_HOOK, HELM_HOOK_DELETE_POLICY, HOOK, HOOK_DEADLINE, HOOK_DELETE_POLICY, SYNC_OPTIONS};
 use crate::deadlines;
-use crate::hook::{self, HookPhase, is_skipped};
+use crate::hook::{self, is_skipped};
 use crate::options::parts;
-
-/// Annotations of an object.
-const OBJECT: &[Row<Manifest>] = &[Row {
-    field: HOOK,
-    stops: true,
-    message: "hooks before and after the deletion of an Application are not run yet: remove the phases PreDelete and PostDelete",
-    found: |manifest| {
-        hook::hook(manifest.node()).is_some_and(|hook| hook.phases.iter().any(|phase| *phase > HookPhase::SyncFail))
-    },
-}];
 
 /// What of an object's annotations is not honoured: hooks, waves, options.
 pub fn object_unsupported(manifest: &Manifest) -> Vec<Unsupported> {
@@ -29,7 +19,7 @@ pub fn object_unsupported(manifest: &Manifest) -> Vec<Unsupported> {
         return Vec::new();
     }
     let options = parts(options).filter_map(|option| option_unsupported(option, SYNC_OPTIONS, Level::Object));
-    apply(OBJECT, manifest).chain(wrong_hook(manifest)).chain(wrong_waves(manifest)).chain(options).collect()
+    wrong_hook(manifest).into_iter().chain(wrong_waves(manifest)).chain(options).collect()
 }
 
 /// What a hook's annotations say that means nothing.
@@ -89,17 +79,16 @@ mod tests {
     }
 
     #[test]
-    fn hooks_of_a_deletion_stop() {
-        for (annotations, stops) in [
-            (&[("a", "b")][..], false),
-            (&[(HOOK, "PreSync,Sync,PostSync,SyncFail")][..], false),
-            (&[(HOOK, "PreSync,PreDelete")][..], true),
-            (&[(HELM_HOOK, "post-delete")][..], true),
-            (&[(HELM_HOOK, "test")][..], false),
-            (&[(HOOK, "Nonsense")][..], false),
-            (&[(HOOK, "Skip"), (SYNC_OPTIONS, "Replace=yes")][..], false),
+    fn hooks_stop_nothing() {
+        for annotations in [
+            &[(HOOK, "PreSync,Sync,PostSync,SyncFail")][..],
+            &[(HOOK, "PreSync,PreDelete")][..],
+            &[(HELM_HOOK, "post-delete")][..],
+            &[(HELM_HOOK, "test")][..],
+            &[(HOOK, "Nonsense")][..],
+            &[(HOOK, "Skip"), (SYNC_OPTIONS, "Replace=yes")][..],
         ] {
-            assert_eq!(of_object(annotations).iter().any(|found| found.stops), stops, "{annotations:?}");
+            assert!(of_object(annotations).iter().all(|found| !found.stops), "{annotations:?}");
         }
     }
 

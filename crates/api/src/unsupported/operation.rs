@@ -10,24 +10,6 @@ use crate::operation::{Operation, SyncOperation};
 /// Fields of an operation.
 const OPERATION: &[Row<SyncOperation>] = &[
     Row {
-        field: "operation.sync.manifests",
-        stops: true,
-        message: "manifests from elsewhere than Git are not supported yet: commit them",
-        found: |sync| !sync.manifests.is_empty(),
-    },
-    Row {
-        field: "operation.sync.dryRun",
-        stops: true,
-        message: "a sync as a dry run is not supported yet: see what differs with 'trueup app diff'",
-        found: |sync| sync.dry_run,
-    },
-    Row {
-        field: "operation.sync.source",
-        stops: true,
-        message: "another source is not supported yet: change spec.source, or name an earlier commit in operation.sync.revision",
-        found: |sync| sync.source.is_some(),
-    },
-    Row {
         field: "operation.sync.sources",
         stops: true,
         message: "other sources are not supported yet: change spec.source, or name an earlier commit in operation.sync.revision",
@@ -63,9 +45,6 @@ mod tests {
     #[test]
     fn every_row_of_operations() {
         let examples = [
-            ("operation.sync.manifests", r#"{"manifests": ["a: b"]}"#),
-            ("operation.sync.dryRun", r#"{"dryRun": true}"#),
-            ("operation.sync.source", r#"{"source": {"repoURL": "http://x"}}"#),
             ("operation.sync.sources", r#"{"sources": [{"repoURL": "http://x"}]}"#),
             ("operation.sync.revisions", r#"{"revisions": ["a"]}"#),
         ];
