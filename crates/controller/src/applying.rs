@@ -20,7 +20,7 @@ use crate::namespace_metadata;
 use crate::observe::View;
 use crate::operation::{OBJECTS_AT_ONCE, Tally, named, result, word};
 use crate::perform::{self, Applied, Change, Manner, Order};
-use crate::tasks::is_to_come;
+use crate::tasks::{defined, is_to_come};
 use crate::world::World;
 
 /// How long a sync waits for a kind whose definition it has just applied.
@@ -129,9 +129,12 @@ async fn apply_one(
     let (target, judged) = (&view.targets.objects[at], &view.objects[at]);
     let hands = frame.hands.as_ref().map_err(Clone::clone)?;
     let fresh_kind = is_to_come(judged);
-    let kind = match view.kinds.get(&target.gvk) {
-        Some(Ok(kind)) => kind.clone(),
-        _ => fresh(frame.world, &target.gvk).await?,
+    let kind = if let Some(Ok(kind)) = view.kinds.get(&target.gvk) {
+        kind.clone()
+    } else {
+        // What this sync does not define comes from elsewhere, and may take any time.
+        let defined = defined(view).contains(&target.gvk.group_kind());
+        fresh(frame.world, &target.gvk, if defined { KIND_PATIENCE } else { Duration::ZERO }).await?
     };
     let nothing = Node::map();
     let scalers: Vec<&str> = frame.scalers.iter().map(String::as_str).collect();
@@ -207,13 +210,13 @@ fn is_refusal(error: &ClusterError) -> bool {
     }
 }
 
-/// A kind that has just been defined.
-async fn fresh(world: &World, gvk: &Gvk) -> Result<Kind, ClusterError> {
+/// A kind that has just been defined, or may be soon.
+async fn fresh(world: &World, gvk: &Gvk, patience: Duration) -> Result<Kind, ClusterError> {
     let began = tokio::time::Instant::now();
     loop {
         match world.cluster.kind(gvk).await {
             Ok(kind) => return Ok(kind),
-            Err(error) if began.elapsed() >= KIND_PATIENCE => {
+            Err(error) if began.elapsed() >= patience => {
                 return Err(ClusterError::Unavailable { message: error.to_string() });
             }
             Err(_) => tokio::time::sleep(KIND_PAUSE).await,

@@ -53,7 +53,13 @@ pub fn of_texts(texts: &[String]) -> Result<Rendered, RenderError> {
     }
     let mut reader = Reader { manifests: Vec::new(), bytes: 0 };
     for (at, text) in texts.iter().enumerate() {
-        reader.yaml(&format!("manifest {}", at + 1), text.as_bytes())?;
+        let (file, before) = (format!("manifest {}", at + 1), reader.manifests.len());
+        reader.yaml(&file, text.as_bytes())?;
+        // A file may be about something else; a manifest that is none is a mistake, whose object would look deleted.
+        if reader.manifests.len() == before {
+            let message = "no object: apiVersion, kind and metadata.name are required".to_owned();
+            return Err(RenderError::Syntax { file, line: 1, message });
+        }
     }
     Ok(Rendered::new(reader.manifests, Vec::new(), Vec::new()))
 }
@@ -235,6 +241,9 @@ mod tests {
         assert_eq!(read.manifests.iter().map(Manifest::name).collect::<Vec<_>>(), ["a", "b", "c"]);
         let error = of(&[two, "apiVersion: v1\nkind: A\nmetadata: ["]).unwrap_err().to_string();
         assert!(error.contains("manifest 2"), "{error}");
+        for nothing in ["", "a: b", "kind: ["] {
+            assert!(of(&[two, nothing]).unwrap_err().to_string().contains("manifest 2"), "{nothing}");
+        }
         let large = "#".repeat(usize::try_from(FILES_BYTES_MAX).unwrap());
         assert!(matches!(of(&[&large, "#"]), Err(RenderError::TooLarge { .. })));
     }

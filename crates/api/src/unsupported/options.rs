@@ -1,4 +1,4 @@
-//! Sync options: which there are, where they may stand, and which are not honoured.
+//! Sync options: which there are, and where they may stand. All of them are honoured; a wrong one has no effect, and a warning.
 //!
 //! Entry point: [`option_unsupported`].
 
@@ -16,156 +16,39 @@ pub(super) enum Level {
     Object,
 }
 
-/// One option: its name, where it may stand, the values that it may have, and the values that are not honoured.
+/// One option: its name, where it may stand, and the values that it may have.
 struct OptionRow {
     name: &'static str,
     on_applications: bool,
     on_objects: bool,
     values: &'static [&'static str],
-    refused: &'static [&'static str],
-    stops: bool,
-    message: &'static str,
 }
 
 const BOOLEAN: &[&str] = &["true", "false"];
+const CONSENT: &[&str] = &["true", "false", "confirm"];
 
-/// Sync options. Without refused values they are honoured, or neglecting them changes nothing.
+/// The sync options that there are.
 const OPTIONS: &[OptionRow] = &[
-    OptionRow {
-        name: "Replace",
-        on_applications: true,
-        on_objects: true,
-        values: BOOLEAN,
-        refused: &[],
-        stops: false,
-        message: "",
-    },
-    OptionRow {
-        name: "Force",
-        on_applications: false,
-        on_objects: true,
-        values: BOOLEAN,
-        refused: &[],
-        stops: false,
-        message: "",
-    },
-    OptionRow {
-        name: "RespectIgnoreDifferences",
-        on_applications: true,
-        on_objects: false,
-        values: BOOLEAN,
-        refused: &[],
-        stops: false,
-        message: "",
-    },
+    OptionRow { name: "Replace", on_applications: true, on_objects: true, values: BOOLEAN },
+    OptionRow { name: "Force", on_applications: false, on_objects: true, values: BOOLEAN },
+    OptionRow { name: "RespectIgnoreDifferences", on_applications: true, on_objects: false, values: BOOLEAN },
     OptionRow {
         name: "PrunePropagationPolicy",
         on_applications: true,
         on_objects: false,
         values: &["foreground", "background", "orphan"],
-        refused: &[],
-        stops: false,
-        message: "",
     },
-    OptionRow {
-        name: "PruneLast",
-        on_applications: true,
-        on_objects: true,
-        values: BOOLEAN,
-        refused: &["true"],
-        stops: false,
-        message: "has no effect of its own yet: objects are deleted after all others are applied, without waiting for their health",
-    },
-    OptionRow {
-        name: "ApplyOutOfSyncOnly",
-        on_applications: true,
-        on_objects: false,
-        values: BOOLEAN,
-        refused: &["true"],
-        stops: false,
-        message: "has no effect yet: a sync looks at all objects",
-    },
-    OptionRow {
-        name: "ServerSideApply",
-        on_applications: true,
-        on_objects: true,
-        values: BOOLEAN,
-        refused: &[],
-        stops: false,
-        message: "",
-    },
-    OptionRow {
-        name: "ClientSideApplyMigration",
-        on_applications: true,
-        on_objects: false,
-        values: BOOLEAN,
-        refused: &[],
-        stops: false,
-        message: "",
-    },
-    OptionRow {
-        name: "FailOnSharedResource",
-        on_applications: true,
-        on_objects: false,
-        values: BOOLEAN,
-        refused: &[],
-        stops: false,
-        message: "",
-    },
-    OptionRow {
-        name: "Recreate",
-        on_applications: true,
-        on_objects: true,
-        values: BOOLEAN,
-        refused: &[],
-        stops: false,
-        message: "",
-    },
-    OptionRow {
-        name: "CreateNamespace",
-        on_applications: true,
-        on_objects: false,
-        values: BOOLEAN,
-        refused: &[],
-        stops: false,
-        message: "",
-    },
-    OptionRow {
-        name: "SkipDryRunOnMissingResource",
-        on_applications: true,
-        on_objects: true,
-        values: BOOLEAN,
-        refused: &[],
-        stops: false,
-        message: "",
-    },
-    OptionRow {
-        name: "Validate",
-        on_applications: true,
-        on_objects: true,
-        values: BOOLEAN,
-        refused: &[],
-        stops: false,
-        message: "",
-    },
-    OptionRow {
-        name: "Prune",
-        on_applications: true,
-        on_objects: true,
-        values: &["true", "false", "confirm"],
-        refused: &[],
-        stops: false,
-        message: "",
-    },
-    OptionRow {
-        name: "Delete",
-        on_applications: true,
-        on_objects: true,
-        values: &["true", "false", "confirm"],
-        refused: &[],
-        stops: false,
-        message: "",
-    },
+    OptionRow { name: "PruneLast", on_applications: true, on_objects: true, values: BOOLEAN },
+    OptionRow { name: "ApplyOutOfSyncOnly", on_applications: true, on_objects: false, values: BOOLEAN },
+    OptionRow { name: "ServerSideApply", on_applications: true, on_objects: true, values: BOOLEAN },
+    OptionRow { name: "ClientSideApplyMigration", on_applications: true, on_objects: false, values: BOOLEAN },
+    OptionRow { name: "FailOnSharedResource", on_applications: true, on_objects: false, values: BOOLEAN },
+    OptionRow { name: "Recreate", on_applications: true, on_objects: true, values: BOOLEAN },
+    OptionRow { name: "CreateNamespace", on_applications: true, on_objects: false, values: BOOLEAN },
+    OptionRow { name: "SkipDryRunOnMissingResource", on_applications: true, on_objects: true, values: BOOLEAN },
+    OptionRow { name: "Validate", on_applications: true, on_objects: true, values: BOOLEAN },
+    OptionRow { name: "Prune", on_applications: true, on_objects: true, values: CONSENT },
+    OptionRow { name: "Delete", on_applications: true, on_objects: true, values: CONSENT },
 ];
 
 /// What is wrong with one option that stands in `field`, if anything is.
@@ -199,7 +82,7 @@ pub(super) fn option_unsupported(option: &str, field: &str, level: Level) -> Opt
             ),
         ));
     }
-    row.refused.contains(&value).then(|| Unsupported::new(field, row.stops, format!("{shown}: {}", row.message)))
+    None
 }
 
 /// An option, or a word of another annotation, cut where it is longer than any.
@@ -227,8 +110,8 @@ mod tests {
             ("PrunePropagationPolicy=background", None, Some(false)),
             ("PrunePropagationPolicy=orphan", None, Some(false)),
             ("PrunePropagationPolicy=foreground", None, Some(false)),
-            ("PruneLast=true", Some(false), Some(false)),
-            ("ApplyOutOfSyncOnly=true", Some(false), Some(false)),
+            ("PruneLast=true", None, None),
+            ("ApplyOutOfSyncOnly=true", None, Some(false)),
             ("ServerSideApply=true", None, None),
             ("ServerSideApply=false", None, None),
             ("ClientSideApplyMigration=false", None, Some(false)),

@@ -6,9 +6,6 @@ use trueup_e2e::Scene;
 use trueup_e2e::manifests::annotated;
 use trueup_e2e::manifests::config_map;
 
-/// A name, the annotations of an object, and a word of what is told about it.
-type Row = (&'static str, &'static [(&'static str, &'static str)], &'static str);
-
 /// Waits for a condition with these words, and sees that nothing was done.
 async fn stopped(scene: &Scene<'_>, app: &trueup_e2e::App, words: &[&str]) {
     app.until(&format!("a condition with {words:?}"), |app| {
@@ -25,65 +22,18 @@ async fn stopped(scene: &Scene<'_>, app: &trueup_e2e::App, words: &[&str]) {
 }
 
 #[tokio::test]
-async fn objects_that_need_what_is_missing_stop_the_sync_of_their_application_only() {
-    let rows: [Row; 5] = [
-        ("hook", &[("argocd.argoproj.io/hook", "PreSync")], "argocd.argoproj.io/hook"),
-        ("helm-hook", &[("helm.sh/hook", "pre-install")], "helm.sh/hook"),
-        ("replace", &[("argocd.argoproj.io/sync-options", "Replace=true")], "Replace"),
-        ("force", &[("argocd.argoproj.io/sync-options", "Prune=false,Force=true")], "Force"),
-        ("post-delete", &[("argocd.argoproj.io/hook", "PostDelete")], "argocd.argoproj.io/hook"),
-    ];
-    for (row, annotations, word) in rows {
-        let scene = Scene::shared(&format!("closed-{row}")).await;
-        scene.commit(&[
-            ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
-            ("app/special.yaml", Some(&annotated("special", annotations))),
-        ]);
-        let app = scene.create(scene.application().automated(true, true)).await;
-        stopped(&scene, &app, &["special", word]).await;
-        // Asked for by hand it is the same.
-        app.ask(json!({})).await;
-        app.until("the end of the operation", |app| {
-            app["operation"].is_null() && app["status"]["operationState"]["message"].to_string().contains(word)
-        })
-        .await;
-        assert!(scene.object("configmaps", "config").await.is_none(), "{row}");
-        // Mended, it goes on.
-        let commit = scene.put("app/special.yaml", &annotated("special", &[("argocd.argoproj.io/hook", "Skip")]));
-        app.synced(&commit).await;
-        scene.expect("configmaps", "config").await;
-        assert!(scene.object("configmaps", "special").await.is_none(), "{row}");
-    }
-}
-
-#[tokio::test]
 async fn applications_that_need_what_is_missing_are_not_synced() {
-    let rows: [(&str, &str, &str, Value, &str); 8] = [
+    let rows: [(&str, &str, &str, Value, &str); 5] = [
         ("helm", "/spec/source", "helm", json!({"releaseName": "x"}), "spec.source.helm"),
         ("kustomize", "/spec/source", "kustomize", json!({"namePrefix": "x"}), "spec.source.kustomize"),
         ("plugin", "/spec/source", "plugin", json!({"name": "x"}), "spec.source.plugin"),
         ("prefix", "/spec/source", "tagPrefix", json!("app/"), "spec.source.tagPrefix"),
-        ("option", "/spec/syncPolicy", "syncOptions", json!(["CreateNamespace=true", "Replace=true"]), "Replace"),
-        (
-            "respect",
-            "/spec/syncPolicy",
-            "syncOptions",
-            json!(["RespectIgnoreDifferences=true"]),
-            "RespectIgnoreDifferences",
-        ),
         (
             "jq",
             "/spec",
             "ignoreDifferences",
             json!([{"kind": "ConfigMap", "jqPathExpressions": [".data"]}]),
             "jqPathExpressions",
-        ),
-        (
-            "finalizer",
-            "/metadata",
-            "finalizers",
-            json!(["post-delete-finalizer.argocd.argoproj.io"]),
-            "post-delete-finalizer",
         ),
     ];
     for (row, pointer, field, value, word) in rows {
@@ -92,8 +42,6 @@ async fn applications_that_need_what_is_missing_are_not_synced() {
         let built = scene.application().automated(true, true).set(pointer, field, value);
         let app = scene.create(built).await;
         stopped(&scene, &app, &[word]).await;
-        // The finalizer is nobody's to wait for.
-        app.patch(&json!({"metadata": {"finalizers": null}})).await;
     }
 }
 
@@ -122,14 +70,13 @@ async fn a_directory_for_another_tool_is_not_read_as_plain_manifests() {
 }
 
 #[tokio::test]
-async fn what_only_costs_order_or_comfort_is_a_warning() {
+async fn what_means_nothing_is_a_warning() {
     let scene = Scene::shared("closed-warned").await;
     let commit = scene.commit(&[
         ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
-        ("app/late.yaml", Some(&annotated("late", &[("argocd.argoproj.io/sync-wave", "5")]))),
+        ("app/late.yaml", Some(&annotated("late", &[("argocd.argoproj.io/sync-wave", "last")]))),
     ]);
-    let built =
-        scene.application().automated(true, true).sync_option("PruneLast=true").sync_option("NoSuchOption=true");
+    let built = scene.application().automated(true, true).sync_option("PruneLast=x").sync_option("NoSuchOption=true");
     let app = scene.create(built).await;
     app.synced(&commit).await;
     for word in ["sync-wave", "PruneLast", "NoSuchOption"] {

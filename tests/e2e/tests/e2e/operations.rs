@@ -122,11 +122,8 @@ async fn a_revision_that_does_not_exist_is_an_error_of_the_operation_only() {
 async fn what_is_not_honoured_is_refused_and_nothing_is_done() {
     let (scene, app, commit) = manual("op-refused").await;
     let cases = [
-        (json!({"dryRun": true}), "operation.sync.dryRun"),
-        (json!({"resources": [{"kind": "ConfigMap", "name": "config"}]}), "operation.sync.resources"),
-        (json!({"manifests": ["{}"]}), "operation.sync.manifests"),
-        (json!({"syncStrategy": {"apply": {"force": true}}}), "operation.sync.syncStrategy"),
-        (json!({"syncOptions": ["Replace=true"]}), "Replace"),
+        (json!({"sources": [{"repoURL": "https://git.example/x.git", "path": "p"}]}), "operation.sync.sources"),
+        (json!({"revisions": ["a", "b"]}), "operation.sync.revisions"),
     ];
     for (sync, field) in cases {
         app.ask(sync).await;
@@ -196,7 +193,7 @@ async fn what_was_synced_can_be_gone_back_to_while_the_target_revision_is_gone()
     let nowhere = json!({"revision": "nowhere"});
     failed_in("Error", nowhere, "revision nowhere cannot be loaded", "Failed to load target state").await;
 
-    failed_in("Failed", json!({"revision": first, "dryRun": true}), "operation.sync.dryRun", "load").await;
+    failed_in("Failed", json!({"revision": first, "revisions": ["a"]}), "operation.sync.revisions", "load").await;
 
     // It is tried again as it says.
     let broken = scene.put("app/broken.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: broken}\ndata: [1]\n");
