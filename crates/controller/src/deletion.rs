@@ -35,10 +35,19 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// How far a stage of the deletion is.
 enum Step {
-    /// All of it is done; these objects stay, since they may be another installation's.
-    Over { left: Vec<ObjectKey> },
+    /// All of it is done; these objects stay.
+    Over { left: Left },
     /// Something is waited for: an event, or that time if there is one. And what is to be said of it.
     Wait { wait: Option<Duration>, message: Option<String> },
+}
+
+/// What stays although our inventory or its annotation calls it ours.
+#[derive(Default)]
+struct Left {
+    /// It may be another installation's.
+    foreign: Vec<ObjectKey>,
+    /// The project does not permit it, and why.
+    forbidden: Vec<String>,
 }
 
 // === impl Step ===
@@ -60,7 +69,7 @@ pub(crate) async fn advance(world: &Arc<World>, application: &Arc<Application>, 
     };
     let Some(stage) = Stage::of(&application.meta) else { return };
     match step(world, &application, memory, stage).await {
-        Step::Over { left } => finish(world, &application, memory, stage, &left).await,
+        Step::Over { left } => finish(world, &application, memory, stage, left).await,
         Step::Wait { wait, message } => {
             if let Some(wait) = wait {
                 world.queue.wake_at(name, Instant::now() + wait);
@@ -88,20 +97,19 @@ async fn step(world: &Arc<World>, application: &Application, memory: &mut Memory
 }
 
 /// A stage is done: its finalizers go. What stays in doubt is told once, before nobody is there any more to tell it of.
-async fn finish(
-    world: &Arc<World>,
-    application: &Arc<Application>,
-    memory: &mut Memory,
-    stage: Stage,
-    left: &[ObjectKey],
-) {
+async fn finish(world: &Arc<World>, application: &Arc<Application>, memory: &mut Memory, stage: Stage, left: Left) {
     if matches!(stage, Stage::Objects(_)) && !std::mem::replace(&mut memory.farewell, true) {
-        if !left.is_empty() {
-            let names = words::named(left.iter().map(ToString::to_string).collect());
+        if !left.foreign.is_empty() {
+            let names = words::named(left.foreign.iter().map(ToString::to_string).collect());
             let message = format!(
                 "left where they are, since they may be another installation's (they bear another installation id, or no inventory lists them and Trueup never applied them): {names}; delete them by hand if they are not"
             );
             tell(world, application, "ObjectsLeft", &message);
+        }
+        if !left.forbidden.is_empty() {
+            let names = words::named(left.forbidden);
+            let message = format!("left where they are, since the project does not permit them: {names}");
+            tell(world, application, "ObjectsNotPermitted", &message);
         }
         if let Some(kinds) = world.sweep.unlisted() {
             let message =

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use trueup_api::{Application, Project, condition};
 use trueup_cluster::{ClusterError, Standing};
 use trueup_object::ObjectKey;
@@ -46,7 +46,8 @@ struct State {
 
 #[derive(Default)]
 struct Place {
-    wanted: bool,
+    /// When it is to be listed.
+    due: Option<Instant>,
     /// When it was last listed.
     at: Option<Instant>,
     /// Nothing before the first listing.
@@ -65,16 +66,18 @@ pub(crate) struct Known {
 // === impl Orphans ===
 
 impl Orphans {
-    /// What is known of a namespace; asks for a listing if that is older than `age`, which wakes the application.
-    fn ask(&self, app: &str, namespace: &str, age: Duration) -> Option<Arc<Known>> {
+    /// What is known of a namespace; asks for a listing if that is older than `age`, or in any case if it is none. A listing
+    /// that brings news wakes the application.
+    fn ask(&self, app: &str, namespace: &str, age: Option<Duration>) -> Option<Arc<Known>> {
         let mut state = self.state();
         if state.asking.get(app).is_none_or(|asked| asked != namespace) {
             state.forget(app);
             state.asking.insert(app.into(), namespace.to_owned());
         }
         let place = state.places.entry(namespace.to_owned()).or_default();
-        if !place.wanted && place.at.is_none_or(|at| at.elapsed() >= age.max(PAUSE)) {
-            place.wanted = true;
+        let old = place.at.is_none_or(|at| age.is_none_or(|age| at.elapsed() >= age));
+        if old && place.due.is_none() {
+            place.due = Some(place.at.map_or_else(Instant::now, |at| at + PAUSE));
             self.asked.notify_one();
         }
         place.known.clone()
@@ -88,10 +91,14 @@ impl Orphans {
     async fn next(&self) -> String {
         loop {
             let asked = self.asked.notified();
-            if let Some(namespace) = self.state().begin() {
-                return namespace;
+            let due = match self.state().begin(Instant::now()) {
+                Ok(namespace) => return namespace,
+                Err(due) => due,
+            };
+            match due {
+                Some(due) => tokio::select! { () = sleep_until(due) => {} () = asked => {} },
+                None => asked.await,
             }
-            asked.await;
         }
     }
 
@@ -114,11 +121,16 @@ impl Orphans {
 // === impl State ===
 
 impl State {
-    fn begin(&mut self) -> Option<String> {
-        let (namespace, place) = self.places.iter_mut().find(|(_, place)| place.wanted)?;
-        place.wanted = false;
-        place.at = Some(Instant::now());
-        Some(namespace.clone())
+    /// The namespace that is to be listed now, or else when one is.
+    fn begin(&mut self, now: Instant) -> Result<String, Option<Instant>> {
+        let waiting = self.places.iter_mut().filter_map(|(namespace, place)| Some((place.due?, namespace, place)));
+        match waiting.min_by_key(|(due, ..)| *due) {
+            Some((due, namespace, place)) if due <= now => {
+                (place.due, place.at) = (None, Some(now));
+                Ok(namespace.clone())
+            }
+            other => Err(other.map(|(due, ..)| due)),
+        }
     }
 
     fn forget(&mut self, app: &str) {
@@ -136,7 +148,7 @@ pub(crate) fn notice(world: &World, application: &Application, view: &View) -> O
         world.orphans.forget(name);
         return None;
     }
-    let age = if application.meta.refresh().is_some() { Duration::ZERO } else { world.resync };
+    let age = application.meta.refresh().is_none().then_some(world.resync);
     let told = |message: String| Notice { kind: condition::ORPHANED_RESOURCE_WARNING, message };
     let Some(known) = world.orphans.ask(name, namespace, age) else {
         let mut said = application.status.conditions.iter();
@@ -182,7 +194,7 @@ pub(crate) async fn run(world: Arc<World>) {
             }
             // It is asked again with the next look that finds it too old.
             Err(error) => {
-                tracing::warn!(%namespace, %error, "orphaned resources: the kinds of the cluster cannot be listed")
+                tracing::warn!(%namespace, %error, "orphaned resources: the kinds of the cluster cannot be listed");
             }
         }
     }
@@ -209,7 +221,7 @@ async fn list(world: &Arc<World>, namespace: &str) -> Result<Known, ClusterError
         found.app.as_deref().is_some_and(|app| world.applications.get(app).is_some())
             || world.holders.is_held(&found.key)
     };
-    Ok(Known { objects: orphaned(standing, is_taken), unlisted })
+    Ok(Known { objects: orphaned(&standing, is_taken), unlisted })
 }
 
 /// Kinds whose objects Kubernetes makes beside others without saying whose they are.
@@ -218,7 +230,7 @@ fn is_made_by_itself(group: &str, kind: &str) -> bool {
 }
 
 /// What belongs to nobody. Claims of a StatefulSet are its own, though they do not say so.
-fn orphaned(standing: Vec<Standing>, is_taken: impl Fn(&Standing) -> bool) -> BTreeSet<ObjectKey> {
+fn orphaned(standing: &[Standing], is_taken: impl Fn(&Standing) -> bool) -> BTreeSet<ObjectKey> {
     let is = |key: &ObjectKey, group: &str, kind: &str| key.group == group && key.kind == kind;
     let sets: HashSet<String> = standing
         .iter()
@@ -258,7 +270,7 @@ mod tests {
             standing("", "PersistentVolumeClaim", "data-db-x", None),
             standing("", "PersistentVolumeClaim", "data-other-0", None),
         ];
-        let orphans = orphaned(found, |found| found.app.as_deref() == Some("shop"));
+        let orphans = orphaned(&found, |found| found.app.as_deref() == Some("shop"));
         let names: Vec<&str> = orphans.iter().map(|key| key.name.as_str()).collect();
         assert_eq!(names, ["left", "of-the-dead", "data-db-x", "data-other-0"]);
     }
@@ -293,27 +305,29 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_namespace_is_listed_when_it_is_asked_about_and_old() {
-        let (orphans, minute) = (Orphans::default(), Duration::from_mins(1));
+        let (orphans, minute) = (Orphans::default(), Some(Duration::from_mins(1)));
+        let is_asked = || orphans.state().begin(Instant::now()) != Err(None);
         assert_eq!(orphans.ask("a", "shop", minute), None);
         assert_eq!(orphans.ask("b", "shop", minute), None);
         assert_eq!(orphans.next().await, "shop");
-        assert_eq!(orphans.state().begin(), None, "however many ask, it is one listing");
+        assert!(!is_asked(), "however many ask, it is one listing");
         let known = || Known { objects: [key("", "ConfigMap", "left")].into(), ..Known::default() };
         let mut woken = orphans.end("shop", known());
         woken.sort();
         assert_eq!(woken, ["a".into(), "b".into()]);
         assert_eq!(orphans.ask("a", "shop", minute).as_deref(), Some(&known()));
-        assert_eq!(orphans.state().begin(), None, "it is new enough");
-        tokio::time::advance(minute).await;
+        assert!(!is_asked(), "it is new enough");
+        tokio::time::advance(Duration::from_mins(1)).await;
         assert!(orphans.ask("a", "shop", minute).is_some());
         assert_eq!(orphans.next().await, "shop");
         assert!(orphans.end("shop", known()).is_empty(), "the same is no news");
         // A refresh wants it new, but not at any pace.
-        orphans.ask("a", "shop", Duration::ZERO);
-        assert_eq!(orphans.state().begin(), None);
-        tokio::time::advance(PAUSE).await;
-        orphans.ask("a", "shop", Duration::ZERO);
+        let before = Instant::now();
+        orphans.ask("a", "shop", None);
+        orphans.ask("a", "shop", None);
         assert_eq!(orphans.next().await, "shop");
+        assert_eq!(before.elapsed(), PAUSE);
+        assert!(!is_asked());
         // Nobody asks any more.
         orphans.forget("a");
         assert!(orphans.state().places.contains_key("shop"));

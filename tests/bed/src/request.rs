@@ -11,6 +11,8 @@ use serde::Deserialize;
 pub struct Request {
     /// Who asked.
     pub user: String,
+    /// As whom it was judged, if not as that user.
+    pub impersonated: String,
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
     pub verb: String,
     /// The plural name of the resource; empty for paths like `/healthz`.
@@ -45,6 +47,7 @@ impl Request {
         let object = event.object_ref;
         Some(Self {
             user: event.user.username,
+            impersonated: event.impersonated_user.username,
             verb: event.verb,
             resource: object.resource,
             group: object.api_group,
@@ -70,6 +73,7 @@ struct Event {
     stage: String,
     verb: String,
     user: User,
+    impersonated_user: User,
     #[serde(rename = "requestURI")]
     request_uri: String,
     object_ref: ObjectRef,

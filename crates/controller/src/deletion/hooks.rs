@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -21,7 +22,7 @@ use trueup_render::{Target, Targets};
 
 use super::rules::{Rules, rules};
 use super::words::{End, Failed, Hindrance};
-use super::{PAUSE, Step, objects, words};
+use super::{Left, PAUSE, Step, objects, words};
 use crate::hooks::{self, Occasion};
 use crate::judge::Verdict;
 use crate::kinds::kinds_of;
@@ -70,6 +71,7 @@ struct Round<'a> {
 }
 
 /// What a look shows of a hook.
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing that is seen, in any combination")]
 struct Seen {
     /// It was made for this deletion.
     made: bool,
@@ -94,6 +96,7 @@ pub(super) async fn run(world: &Arc<World>, application: &Application, memory: &
         Err(message) => return Step::wait(world.resync, Some(message)),
     };
     let round = Round { world, application, phase, id: id(application, phase), rules };
+    objects::want(world, &application.meta.instance, memory);
     round.look_again(&mut memory.deletion);
     loop {
         let rendering = match round.rendering(memory).await {
@@ -105,7 +108,7 @@ pub(super) async fn run(world: &Arc<World>, application: &Application, memory: &
         round.note_ends(&mut memory.deletion, &hooks);
         let kept = &memory.deletion;
         match progress::next_hook(&steps, |task| progress::state(Act::Hook, &round.facts(kept, task))) {
-            Next::Succeeded => return Step::Over { left: Vec::new() },
+            Next::Succeeded => return Step::Over { left: Left::default() },
             Next::Wait(_) => return round.wait(kept, &hooks),
             Next::Perform(_, tasks) => {
                 let due: Vec<ObjectKey> =
@@ -163,7 +166,7 @@ pub(super) async fn clear(
             }
         }
     }
-    Step::Over { left: Vec::new() }
+    Step::Over { left: Left::default() }
 }
 
 fn place(task: &Task) -> Place {
@@ -194,28 +197,27 @@ fn standing(known: Option<&Done>, seen: &Seen) -> Option<Done> {
 // === impl Round ===
 
 impl Round<'_> {
-    fn name(&self) -> &str {
+    fn instance(&self) -> &str {
         &self.application.meta.instance
     }
 
     /// What the hooks are made from: what Git says at the target revision or, where that cannot be had, at the synced one.
     async fn rendering(&self, memory: &mut Memory) -> Result<Arc<Rendering>, Step> {
-        let rendering = match &memory.deletion.rendering {
-            Some(rendering) => Arc::clone(rendering),
-            None => {
-                let loaded = self.load(memory).await?;
-                let gvks = loaded.rendered.manifests.iter().map(trueup_object::Manifest::gvk).collect();
-                let kinds = kinds_of(self.world, gvks).await;
-                let installation = self.world.cluster.installation();
-                let targets = past::place(&installation, self.name(), &self.rules.spec, &loaded, &kinds, memory);
-                if let Some(invalid) = targets.invalid.first() {
-                    return Err(self.cannot(&format!("the render is not complete: {invalid}")));
-                }
-                self.world.note_kinds(self.name(), kinds.keys());
-                let rendering = Arc::new(Rendering { targets, kinds });
-                memory.deletion.rendering = Some(Arc::clone(&rendering));
-                rendering
+        let rendering = if let Some(rendering) = &memory.deletion.rendering {
+            Arc::clone(rendering)
+        } else {
+            let loaded = self.load(memory).await?;
+            let gvks = loaded.rendered.manifests.iter().map(trueup_object::Manifest::gvk).collect();
+            let kinds = kinds_of(self.world, gvks).await;
+            let installation = self.world.cluster.installation();
+            let targets = past::place(&installation, self.instance(), &self.rules.spec, &loaded, &kinds, memory);
+            if let Some(invalid) = targets.invalid.first() {
+                return Err(self.cannot(&format!("the render is not complete: {invalid}")));
             }
+            self.world.note_kinds(self.instance(), kinds.keys());
+            let rendering = Arc::new(Rendering { targets, kinds });
+            memory.deletion.rendering = Some(Arc::clone(&rendering));
+            rendering
         };
         self.watch(&rendering)?;
         Ok(rendering)
@@ -223,7 +225,7 @@ impl Round<'_> {
 
     async fn load(&self, memory: &mut Memory) -> Result<Loaded, Step> {
         let (world, spec) = (self.world, &self.rules.spec);
-        let error = match source::at_target(world, self.name(), spec, None, memory).await {
+        let error = match source::at_target(world, self.instance(), spec, None, memory).await {
             Ok(loaded) => return Ok(loaded),
             Err((_, error)) => error,
         };
@@ -231,7 +233,7 @@ impl Round<'_> {
         if let Some(commit) = synced
             && let Ok(loaded) = source::at_commit(world, spec, commit).await
         {
-            tracing::warn!(application = %self.name(), %commit, %error, "the hooks of the deletion are those of the synced revision: the target revision cannot be had");
+            tracing::warn!(application = %self.instance(), %commit, %error, "the hooks of the deletion are those of the synced revision: the target revision cannot be had");
             return Ok(loaded);
         }
         Err(self.cannot(&error.to_string()))
@@ -341,7 +343,7 @@ impl Round<'_> {
     /// Makes hooks, or room for them. Answers whether anything may be written.
     async fn make(&self, kept: &mut Kept, rendering: &Rendering, due: &[&(Task, &Target)]) -> bool {
         let (world, hands) = (self.world, &self.rules.hands);
-        let occasion = Occasion { name: self.name(), id: &self.id };
+        let occasion = Occasion { name: self.instance(), id: &self.id };
         for (task, target) in due {
             let kind = match rendering.kinds.get(&task.gvk) {
                 Some(Ok(kind)) => Ok(kind),
@@ -357,7 +359,7 @@ impl Round<'_> {
                     Err(error) => Done::Refused(error.to_string()),
                 },
             };
-            tracing::info!(application = %self.name(), hook = %task.key, phase = %self.phase, outcome = ?done, "a hook of the deletion");
+            tracing::info!(application = %self.instance(), hook = %task.key, phase = %self.phase, outcome = ?done, "a hook of the deletion");
             kept.done.insert(place(task), done);
         }
         true
@@ -367,14 +369,15 @@ impl Round<'_> {
     async fn failed(&self, kept: &mut Kept, failures: Vec<(Task, String)>) {
         let world = self.world;
         for (task, why) in failures {
-            tracing::warn!(application = %self.name(), hook = %task.key, phase = %self.phase, %why, "a hook of the deletion failed");
+            tracing::warn!(application = %self.instance(), hook = %task.key, phase = %self.phase, %why, "a hook of the deletion failed");
             let made =
                 world.cluster.live(&task.gvk, &task.key).filter(|live| hooks::is_made_for(&live.node(), &self.id));
             if made.is_some() {
                 if let Ok(kind) = world.cluster.kind(&task.gvk).await
-                    && let Err(error) = hooks::tidy(world, &self.rules.hands, self.name(), &kind, &task.key, true).await
+                    && let Err(error) =
+                        hooks::tidy(world, &self.rules.hands, self.instance(), &kind, &task.key, true).await
                 {
-                    tracing::warn!(application = %self.name(), hook = %task.key, %error, "a hook that failed cannot be deleted");
+                    tracing::warn!(application = %self.instance(), hook = %task.key, %error, "a hook that failed cannot be deleted");
                 }
                 kept.done.insert(place(&task), Done::Cleared);
             } else {
@@ -391,12 +394,14 @@ impl Round<'_> {
 
     /// Waits for what has not ended.
     fn wait(&self, kept: &Kept, hooks: &[(Task, &Target)]) -> Step {
-        let mut wait = PAUSE;
+        // What runs tells its end by an event.
+        let mut wait: Option<Duration> = None;
+        let mut sooner = |due: Duration| wait = Some(wait.map_or(due, |wait| wait.min(due)));
         let mut hindrances = Vec::new();
         for (task, _) in hooks {
             let failure = kept.failures.get(&place(task));
             if let Some(failure) = failure.filter(|failure| failure.again > Instant::now()) {
-                wait = wait.min(failure.again.saturating_duration_since(Instant::now()));
+                sooner(failure.again.saturating_duration_since(Instant::now()));
                 let (failed, again) = (failure.failed.clone(), failure.again_at.clone());
                 hindrances.push(Hindrance::Failed { key: task.key.clone(), failed, again });
                 continue;
@@ -406,12 +411,13 @@ impl Round<'_> {
             let (State::Running(_), Some(live)) = (progress::state(Act::Hook, &facts), live) else { continue };
             let (key, node) = (task.key.clone(), live.node());
             if facts.done != Some(Done::Made) {
+                sooner(PAUSE);
                 hindrances.push(Hindrance::Clears { key, finalizers: words::finalizers_of(&node) });
                 continue;
             }
             let end = self.end(&live);
             if let Some((at, _)) = &end {
-                wait = wait.min(at.duration_since(Timestamp::now()).try_into().unwrap_or_default());
+                sooner(at.duration_since(Timestamp::now()).try_into().unwrap_or_default());
             }
             hindrances.push(Hindrance::Runs {
                 key,
@@ -420,7 +426,10 @@ impl Round<'_> {
                 failed: failure.map(|failure| failure.failed.clone()),
             });
         }
-        Step::wait(wait, words::hooks(self.phase, &hindrances))
+        if hindrances.is_empty() {
+            sooner(PAUSE);
+        }
+        Step::Wait { wait, message: words::hooks(self.phase, &hindrances) }
     }
 }
 

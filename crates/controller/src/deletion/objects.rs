@@ -15,7 +15,7 @@ use trueup_object::{Gvk, ObjectKey};
 use trueup_plan::schedule::prune_order;
 
 use super::rules::{Rules, rules};
-use super::{PAUSE, Step, words};
+use super::{Left, PAUSE, Step, words};
 use crate::extras::{is_ours, live};
 use crate::judge::Verdict;
 use crate::kinds::kinds_of;
@@ -40,11 +40,11 @@ struct Doomed {
     live: Arc<Live>,
 }
 
-/// What is to go, and what stays although our inventory or its annotation calls it ours.
+/// What is to go, and what stays.
 #[derive(Default)]
 struct Objects {
     doomed: Vec<Doomed>,
-    left: Vec<ObjectKey>,
+    left: Left,
     /// What waits until it is known who holds it, by the reason why that is not known.
     doubtful: BTreeMap<String, Vec<String>>,
     /// What somebody has to approve of first.
@@ -58,7 +58,7 @@ pub(super) async fn advance(
     memory: &mut Memory,
     cascade: Cascade,
 ) -> Step {
-    let rules = match prepare(world, application, memory).await {
+    let rules = match prepare(world, application, memory) {
         Ok(rules) => rules,
         Err(step) => return step,
     };
@@ -88,7 +88,7 @@ pub(super) async fn advance(
 
 /// What keeps the whole deletion: objects that somebody has to approve of, or that nobody knows yet whether there are any.
 pub(super) async fn unapproved(world: &Arc<World>, application: &Application, memory: &mut Memory) -> Option<Step> {
-    let rules = match prepare(world, application, memory).await {
+    let rules = match prepare(world, application, memory) {
         Ok(rules) => rules,
         Err(step) => return Some(step),
     };
@@ -125,7 +125,7 @@ pub(super) fn search(world: &World, application: &Application, memory: &mut Memo
 }
 
 /// What must be known first. Answers the rules; none if there is nothing to delete.
-async fn prepare(world: &Arc<World>, application: &Application, memory: &mut Memory) -> Result<Option<Rules>, Step> {
+fn prepare(world: &Arc<World>, application: &Application, memory: &mut Memory) -> Result<Option<Rules>, Step> {
     search(world, application, memory)?;
     let name = application.meta.instance.as_str();
     if memory.inventory.is_empty() && world.cluster.tracked(name).is_empty() {
@@ -141,11 +141,16 @@ async fn prepare(world: &Arc<World>, application: &Application, memory: &mut Mem
     Ok(Some(rules))
 }
 
+/// Asks to be told of what the application has.
+pub(super) fn want(world: &World, name: &str, memory: &Memory) {
+    world.cluster.want(name, memory.inventory.iter().map(|(key, gvk)| (gvk.clone(), key.clone())));
+}
+
 /// Has the kinds of the inventory watched. Answers what must be known first.
 pub(super) async fn watch(world: &World, name: &str, memory: &Memory) -> Result<(), Option<String>> {
     let kinds = kinds_of(world, memory.inventory.values().cloned().collect()).await;
     world.note_kinds(name, kinds.keys());
-    world.cluster.want(name, memory.inventory.iter().map(|(key, gvk)| (gvk.clone(), key.clone())));
+    want(world, name, memory);
     for (gvk, kind) in &kinds {
         match kind {
             Ok(kind) => {
@@ -191,13 +196,19 @@ async fn objects(
         let live = live(world, &kind, &key).await.map_err(|error| Some(format!("{key} cannot be read: {error}")))?;
         let Some(live) = live else { continue };
         let listed = memory.answers_for(&key);
+        if let Some(why) = not_permitted(&rules.project, &rules.spec.project, &key, !key.namespace.is_empty()) {
+            if listed && !live.owned && is_ours(world, name, &live) {
+                objects.left.forbidden.push(format!("{key} ({why})"));
+            }
+            continue;
+        }
         let node = live.node();
         if !goes(world, name, rules, &key, &live) {
             if listed && !live.owned && has_other_id(world, &live) {
-                objects.left.push(key);
+                objects.left.foreign.push(key);
             }
         } else if !listed && !applied_by_us(&node) && hook_run(&live).is_none() {
-            objects.left.push(key);
+            objects.left.foreign.push(key);
         } else if let Some(why) = world.doubt(&key).filter(|_| !live.deleting) {
             objects.doubtful.entry(why).or_default().push(key.to_string());
         } else {
@@ -227,7 +238,7 @@ fn has_other_id(world: &World, live: &Live) -> bool {
     live.app.is_some() && live.installation.as_deref().unwrap_or_default() != &*world.cluster.installation()
 }
 
-/// Whether an object goes, if need be after somebody has approved.
+/// Whether an object that the project permits goes, if need be after somebody has approved.
 fn goes(world: &World, name: &str, rules: &Rules, key: &ObjectKey, live: &Live) -> bool {
     // As upstream: a CustomResourceDefinition would take every object of its kind along, of whomever.
     if key.kind == "CustomResourceDefinition" || live.owned || !is_ours(world, name, live) {
@@ -237,9 +248,6 @@ fn goes(world: &World, name: &str, rules: &Rules, key: &ObjectKey, live: &Live) 
     if world.holders.other(name, key).is_some()
         || (key.kind == "Namespace" && world.holders.other_in(name, &key.name).is_some())
     {
-        return false;
-    }
-    if not_permitted(&rules.project, &rules.spec.project, key, !key.namespace.is_empty()).is_some() {
         return false;
     }
     let options = object_options(&live.node());

@@ -60,6 +60,9 @@ fn each_role_is_the_controllers_own_table() {
     let objects = built("deploy/application-namespace");
     let applications = one(&objects, "Role", "trueup-controller-applications");
     assert_eq!(granted(applications), asked(|grant| grant.place == Place::ApplicationNamespaces));
+    let objects = built("deploy/impersonation");
+    let impersonation = one(&objects, "ClusterRole", "trueup-controller-impersonation");
+    assert_eq!(granted(impersonation), asked(|grant| grant.place == Place::ServiceAccounts));
 }
 
 /// What a namespace has to grant where objects are brought to it alone.
@@ -100,11 +103,12 @@ fn nobody_else_is_bound_and_nothing_else() {
 
 #[test]
 fn the_reason_stands_beside_each_rule() {
-    let files: [(&str, Wanted); 4] = [
+    let files: [(&str, Wanted); 5] = [
         ("deploy/controller/role.yaml", |grant| grant.place == Place::Namespace),
         ("deploy/base/cluster-role.yaml", |grant| matches!(grant.place, Place::Cluster | Place::Destinations)),
         ("deploy/application-namespace/role.yaml", |grant| grant.place == Place::ApplicationNamespaces),
         ("deploy/namespaced/destination-role.yaml", of_one_namespace),
+        ("deploy/impersonation/role.yaml", |grant| grant.place == Place::ServiceAccounts),
     ];
     for (file, wanted) in files {
         let text = fs::read_to_string(workspace().join(file)).unwrap();

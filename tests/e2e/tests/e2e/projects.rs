@@ -7,26 +7,27 @@ use trueup_e2e::Scene;
 use trueup_e2e::World;
 use trueup_e2e::controller_options;
 use trueup_e2e::manifests::config_map;
+use trueup_e2e::manifests::secret;
 use trueup_e2e::objects;
 
 const SERVER: &str = "https://kubernetes.default.svc";
 
 /// A namespace of its own for Applications: a project changes what `default` is for all of them.
-async fn scene(name: &str) -> (Scene<'static>, Controller) {
+pub(crate) async fn scene(name: &str) -> (Scene<'static>, Controller) {
     let control = format!("t-{name}-argocd");
     let scene = Scene::new(World::shared(), name, &control).await;
     let controller = scene.world.controller(&controller_options(&control)).await;
     (scene, controller)
 }
 
-async fn project(scene: &Scene<'_>, name: &str, spec: Value) {
+pub(crate) async fn project(scene: &Scene<'_>, name: &str, spec: Value) {
     let project = json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": name}, "spec": spec,
     });
     scene.admin.create(&objects("appprojects", &scene.control), &project).await;
 }
 
-async fn amend(scene: &Scene<'_>, name: &str, spec: Value) {
+pub(crate) async fn amend(scene: &Scene<'_>, name: &str, spec: Value) {
     let path = format!("{}/{name}", objects("appprojects", &scene.control));
     scene.admin.merge(&path, "somebody", &json!({"spec": spec})).await;
 }
@@ -118,19 +119,63 @@ async fn the_default_project_is_there_until_there_are_others() {
 
 #[tokio::test]
 async fn a_rule_that_is_not_evaluated_stops_the_sync() {
-    let (scene, _controller) = scene("windows").await;
+    let (scene, _controller) = scene("unread").await;
     let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
-    let windows = json!({
+    let signed = json!({
         "sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}],
-        "syncWindows": [{"kind": "allow", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}],
+        "signatureKeys": [{"keyID": "4AEE18F83AFDEB23"}],
     });
-    project(&scene, "team", windows).await;
+    project(&scene, "team", signed).await;
     let app = scene.create(scene.application().project("team").automated(true, true)).await;
-    app.until("a condition about syncWindows", |app| {
-        app["status"]["conditions"].to_string().contains("spec.syncWindows")
+    app.until("a condition about signatureKeys", |app| {
+        app["status"]["conditions"].to_string().contains("spec.signatureKeys")
     })
     .await;
     assert!(scene.object("configmaps", "config").await.is_none());
-    amend(&scene, "team", json!({"syncWindows": null})).await;
+    amend(&scene, "team", json!({"signatureKeys": null})).await;
     app.synced(&commit).await;
+}
+
+#[tokio::test]
+async fn what_is_not_permitted_any_more_stays_where_it_is_and_is_named() {
+    let (scene, _controller) = scene("kept").await;
+    scene.commit(&[
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+        ("app/secret.yaml", Some(&secret("token", &[("a", "1")]))),
+    ]);
+    let everything = json!({"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "t-kept"}]});
+    project(&scene, "team", everything).await;
+    let app = scene.create(scene.application().project("team").automated(true, true).cascade()).await;
+    app.until("Synced", |app| app["status"]["sync"]["status"] == "Synced").await;
+    // Git gives up what the project does not permit any more, and moves on beside it.
+    amend(&scene, "team", json!({"namespaceResourceBlacklist": [{"group": "", "kind": "Secret"}]})).await;
+    scene.commit(&[("app/secret.yaml", None), ("app/config.yaml", Some(&config_map("config", &[("a", "2")])))]);
+    scene.until_value("configmaps", "config", "/data/a", "2").await;
+    let seen = app.operated("Succeeded").await;
+    let results = seen["status"]["operationState"]["syncResult"]["resources"].as_array().unwrap();
+    let of_the_secret = results.iter().find(|result| result["kind"] == "Secret").unwrap();
+    assert_eq!(of_the_secret["status"], "PruneSkipped");
+    assert_eq!(of_the_secret["message"], "resource :Secret is not permitted in project team");
+    let uid = scene.uid("secrets", "token").await;
+    // Nor does it go with the Application, which says so.
+    app.delete().await;
+    app.gone().await;
+    scene.until_gone("configmaps", "config").await;
+    scene.until_event("kept", &["ObjectsNotPermitted", "token", "is not permitted in project team"]).await;
+    assert_eq!(scene.uid("secrets", "token").await, uid);
+}
+
+#[tokio::test]
+async fn a_project_that_may_write_to_the_controllers_own_namespace_is_told_of() {
+    let (scene, _controller) = scene("own").await;
+    let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
+    let everywhere = json!({"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}]});
+    project(&scene, "team", everywhere).await;
+    let app = scene.create(scene.application().project("team").automated(true, true)).await;
+    app.synced(&commit).await;
+    let words = ["project 'team' may write to namespace 't-own-argocd', where the controller lives"];
+    app.condition("ComparisonWarning", &words).await;
+    let not_there = json!([{"server": "*", "namespace": "*"}, {"server": "*", "namespace": "!t-own-argocd"}]);
+    amend(&scene, "team", json!({"destinations": not_there})).await;
+    app.without_condition("ComparisonWarning").await;
 }

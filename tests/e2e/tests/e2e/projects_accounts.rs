@@ -7,6 +7,7 @@ use trueup_e2e::World;
 use trueup_e2e::controller_options;
 use trueup_e2e::kubectl_with_input;
 use trueup_e2e::manifests::config_map;
+use trueup_e2e::manifests::secret;
 
 use crate::projects::amend;
 use crate::projects::project;
@@ -19,7 +20,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: deployer, namespace: t-accounts}
 rules:
-- {apiGroups: [\"\"], resources: [configmaps], verbs: [get, create, patch, delete]}
+- {apiGroups: [\"\"], resources: [configmaps, secrets], verbs: [get, create, patch, delete]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -44,9 +45,12 @@ async fn objects_are_written_with_the_permissions_of_the_projects_account() {
         "destinationServiceAccounts": account,
     });
     project(&scene, "team", spec).await;
+    // The account may not make it.
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "t-accounts"}});
+    scene.admin.create("/api/v1/namespaces", &namespace).await;
     scene.commit(&[
         ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
-        ("app/goes.yaml", Some(&config_map("goes", &[("a", "1")]))),
+        ("app/goes.yaml", Some(&secret("goes", &[("a", "1")]))),
     ]);
     let audit = Audit::of(&scene.world.control_plane).await.unwrap();
     let begin = audit.mark().await.unwrap();
@@ -74,14 +78,16 @@ async fn objects_are_written_with_the_permissions_of_the_projects_account() {
     scene.expect("configmaps", "config").await;
     let second = scene.commit(&[("app/goes.yaml", None)]);
     app.synced(&second).await;
-    scene.until_gone("configmaps", "goes").await;
+    scene.until_gone("secrets", "goes").await;
     app.patch(&json!({"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}})).await;
     app.delete().await;
     app.gone().await;
     scene.until_gone("configmaps", "config").await;
 
-    let requests = audit.since(begin).await.unwrap();
-    let written = requests.filtered(|request| request.namespace == "t-accounts" && request.resource == "configmaps");
+    let requests = audit.since(begin).await.unwrap().by("trueup");
+    let written = requests.filtered(|request| {
+        request.namespace == "t-accounts" && ["configmaps", "secrets"].contains(&&*request.resource)
+    });
     let written = written.filtered(|request| !matches!(request.verb.as_str(), "get" | "list" | "watch"));
     assert!(written.iter().all(|request| request.impersonated == ACCOUNT), "{written:#?}");
     for (verb, code) in [("patch", 403), ("patch", 201), ("delete", 200)] {

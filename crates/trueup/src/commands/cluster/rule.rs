@@ -251,7 +251,7 @@ mod tests {
     fn impersonation_is_asked_for_where_it_is_on() {
         let none = NamespacePatterns::default();
         let asked = |impersonates, destination_namespace| {
-            let setting = Setting { impersonates, destination_namespace, ..setting(&none) };
+            let setting = Setting { destination_namespace, impersonates, ..setting(&none) };
             let lines = lines(&rules(GRANTS, &setting, &Inventory::default(), |_| true));
             lines.into_iter().filter(|line| line.contains("impersonate")).collect::<Vec<_>>()
         };
