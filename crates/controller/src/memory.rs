@@ -58,6 +58,8 @@ pub(crate) struct Memory {
     pub(crate) heals: HashMap<(ObjectKey, Digest), Healing>,
     /// What was done about drift and could not be written down yet.
     pub(crate) untold: Vec<Event>,
+    /// Whether the last sync that succeeded managed labels or annotations of the namespace; none if that is not known.
+    pub(crate) namespace_managed: Option<bool>,
     /// When labels or annotations of the namespace were last put back.
     pub(crate) namespace_healed: Option<Instant>,
     /// When the status was last written.

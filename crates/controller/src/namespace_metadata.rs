@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use trueup_api::{App, Application, NamespaceMetadata};
+use trueup_api::{App, Application, NamespaceMetadata, OperationPhase};
 use trueup_cluster::{ClusterError, Kind};
 use trueup_object::{Digest, Gvk, Node, ObjectKey};
 use trueup_render::Targets;
@@ -29,30 +29,39 @@ const FIELDS: [&str; 2] = ["labels", "annotations"];
 pub(crate) struct Difference {
     /// Where.
     pub(crate) paths: Vec<String>,
-    /// The specification says something else than at the last sync; otherwise somebody has changed the namespace.
+    /// The specification says something else than at the last sync, or that failed; otherwise somebody has changed the namespace.
     pub(crate) moved: bool,
 }
 
 /// The namespace whose labels and annotations are managed, or were at the last sync.
-pub(crate) fn managed(spec: &App, application: &Application) -> Option<ObjectKey> {
+pub(crate) fn managed(spec: &App, application: &Application, memory: &mut Memory) -> Option<ObjectKey> {
     let namespace = spec.destination.namespace.as_str();
-    let concerned = spec.namespace_metadata.is_some() || synced(application).is_some();
+    let state = application.status.operation_state.as_ref();
+    let were_managed = match state.map(|state| state.phase) {
+        None => false,
+        Some(OperationPhase::Succeeded) => *memory.namespace_managed.insert(synced(application).is_some()),
+        // What the operation before it did is told no more: after a restart the namespace has to say.
+        Some(_) => memory.namespace_managed.unwrap_or(true),
+    };
+    let concerned = spec.namespace_metadata.is_some() || were_managed;
     (concerned && spec.options.create_namespace && !namespace.is_empty()).then(|| key(namespace))
 }
 
-/// What differs at the namespace; nothing if it is as it should be, or is not managed.
+/// What differs at a namespace that is managed; nothing if it is as it should be.
 pub(crate) async fn difference(
     world: &World,
     kind: &Kind,
     view: &View,
     application: &Application,
 ) -> Option<Difference> {
-    let key = managed(&view.spec, application)?;
+    let key = view.namespace_managed.clone()?;
     // What cannot be read is not said to differ.
     let live = live(world, kind, &key).await.ok()?.map(|live| live.node());
     let wanted = wanted(&view.spec, &view.targets);
     let paths = differing(&wanted, live.as_ref().unwrap_or(&Node::Null), &manager(&application.meta.instance));
-    let moved = view.spec.namespace_metadata.as_ref() != synced(application);
+    let state = application.status.operation_state.as_ref();
+    let moved = state.is_none_or(|state| state.phase != OperationPhase::Succeeded)
+        || view.spec.namespace_metadata.as_ref() != synced(application);
     (!paths.is_empty()).then_some(Difference { paths, moved })
 }
 
@@ -81,7 +90,7 @@ pub(crate) async fn apply(
     application: &Application,
     view: &View,
 ) -> Result<(), ClusterError> {
-    let Some(key) = managed(&view.spec, application) else { return Ok(()) };
+    let Some(key) = &view.namespace_managed else { return Ok(()) };
     if difference(world, kind, view, application).await.is_none() {
         return Ok(());
     }

@@ -78,7 +78,9 @@ pub(crate) struct View {
     pub(crate) stops: Vec<String>,
     pub(crate) own_stops: usize,
     pub(crate) notices: Vec<Notice>,
-    /// What differs at the labels and annotations of the destination namespace.
+    /// The destination namespace, if its labels and annotations are managed.
+    pub(crate) namespace_managed: Option<ObjectKey>,
+    /// What differs at them.
     pub(crate) namespace: Option<namespace_metadata::Difference>,
 }
 
@@ -214,7 +216,8 @@ async fn look_at_cluster(
     let mut kinds = kinds;
     kinds.extend(kinds_of(world, further).await);
     world.note_kinds(name, kinds.keys());
-    want(world, name, &targets, namespace_metadata::managed(&spec, application), memory);
+    let namespace_managed = namespace_metadata::managed(&spec, application, memory);
+    want(world, name, &targets, namespace_managed.clone(), memory);
     if let Some(waiting) = watches(world, &mut kinds, memory) {
         return waiting;
     }
@@ -235,6 +238,7 @@ async fn look_at_cluster(
         own_stops: stops.len(),
         stops,
         notices: Vec::new(),
+        namespace_managed,
         namespace: None,
     };
     view.judge_objects(world, application, memory).await;
@@ -305,7 +309,7 @@ impl View {
         self.commit = loaded.commit;
         self.kinds.extend(kinds);
         world.note_kinds(name, self.kinds.keys());
-        want(world, name, &self.targets, namespace_metadata::managed(&self.spec, application), memory);
+        want(world, name, &self.targets, self.namespace_managed.clone(), memory);
         let began = Instant::now();
         while let Some(Sight::Waiting(_)) = watches(world, &mut self.kinds, memory) {
             if began.elapsed() >= LIST_PATIENCE {
