@@ -32,8 +32,10 @@ struct State {
     choosing: BTreeSet<Arc<str>>,
     /// At what the last look ended.
     ends: HashMap<Arc<str>, End>,
-    /// What those that wait were last woken for.
-    told: HashMap<Arc<str>, (Option<End>, Option<Standing>)>,
+    /// Those that wait for an application, with where they saw it.
+    waiting: HashMap<Arc<str>, HashMap<Arc<str>, Stand>>,
+    /// Where a child was when its last look ended.
+    children: HashMap<Arc<str>, Stand>,
 }
 
 /// What an application says of itself, as far as it matters here.
@@ -50,6 +52,14 @@ struct Noted {
 pub(crate) struct End {
     pub(crate) spec: Digest,
     pub(crate) commit: CommitId,
+}
+
+/// Where an application was at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stand {
+    end: Option<End>,
+    /// None if it is not there.
+    pub(crate) standing: Option<Standing>,
 }
 
 /// What an application waits for.
@@ -119,7 +129,8 @@ impl Depends {
         state.choosing.remove(app);
         waking.extend(state.choose(&name, None));
         state.ends.remove(app);
-        state.told.remove(app);
+        state.children.remove(app);
+        waking.extend(state.waiting.remove(app).into_iter().flatten().map(|(waiting, _)| waiting));
         waking.remove(app);
         waking
     }
@@ -134,19 +145,34 @@ impl Depends {
         lock(&self.0).ends.get(app).copied()
     }
 
-    /// Who waits for an application, if what they go by is not what they were last woken for.
-    fn tell(&self, app: &str, standing: Option<Standing>) -> Option<Vec<Arc<str>>> {
-        let mut state = lock(&self.0);
-        let now = (state.ends.get(app).copied(), standing);
-        if state.told.get(app) == Some(&now) {
-            return None;
-        }
-        state.told.insert(app.into(), now);
-        Some(state.graph.dependants(app).cloned().collect())
+    /// Notes that an application waits for another one, and where it saw that.
+    fn wait_for(&self, app: &str, other: &Arc<str>, seen: Stand) {
+        lock(&self.0).waiting.entry(Arc::clone(other)).or_default().insert(app.into(), seen);
     }
 
-    fn has_dependants(&self, app: &str) -> bool {
-        lock(&self.0).graph.dependants(app).next().is_some()
+    fn is_waited_for(&self, app: &str) -> bool {
+        lock(&self.0).waiting.contains_key(app)
+    }
+
+    /// Those that saw an application elsewhere than it is now. They no longer wait for it until they say so again.
+    fn tell(&self, app: &str, now: &Stand) -> Vec<Arc<str>> {
+        let mut state = lock(&self.0);
+        let Some(waiting) = state.waiting.get_mut(app) else { return Vec::new() };
+        let told: Vec<Arc<str>> = waiting.extract_if(|_, seen| seen != now).map(|(waiting, _)| waiting).collect();
+        if waiting.is_empty() {
+            state.waiting.remove(app);
+        }
+        told
+    }
+
+    /// Notes where a child is when its look ends. Answers whether it was elsewhere before.
+    fn child_moved(&self, child: &str, now: &Stand) -> bool {
+        let mut state = lock(&self.0);
+        let moved = state.children.get(child) != Some(now);
+        if moved {
+            state.children.insert(child.into(), now.clone());
+        }
+        moved
     }
 
     /// What an application waits for, if it waits for anything.
@@ -197,14 +223,23 @@ pub(crate) fn instance(namespace: &str, name: &str, own_namespace: &str) -> Stri
 
 // === where an application stands ===
 
-/// Where an application stands, for those that wait for it.
-pub(crate) fn standing(world: &World, application: &Application) -> Standing {
-    let status = &application.status;
-    Standing {
+/// Where an application is now, for those that wait for it.
+pub(crate) fn stand(world: &World, name: &str) -> Stand {
+    let standing = |application: Arc<Application>| Standing {
         deleting: application.meta.deletion_timestamp.is_some(),
-        unsettled: unsettled(application).or_else(|| behind(world, application, application.spec_digest)),
-        sync: status.sync.status,
-        health: status.health.status,
+        unsettled: unsettled(&application).or_else(|| behind(world, &application, application.spec_digest)),
+        sync: application.status.sync.status,
+        health: application.status.health.status,
+    };
+    Stand { end: world.depends.end(name), standing: world.applications.get(name).map(standing) }
+}
+
+/// Has an application be looked at when another one is elsewhere than it saw it.
+pub(crate) fn wait_for(world: &World, name: &str, other: &Arc<str>, seen: &Stand) {
+    world.depends.wait_for(name, other, seen.clone());
+    // It may have moved in between.
+    if stand(world, other) != *seen {
+        world.queue.wake(name);
     }
 }
 
@@ -224,20 +259,22 @@ pub(crate) fn behind(world: &World, application: &Application, spec_digest: Dige
 
 // === who is waited for ===
 
-/// After a look: those that wait for this application are looked at if what they go by has changed, and so is its parent while
-/// that syncs.
+/// After a look: those that wait for this application are looked at if it is elsewhere than they saw it, and so is its parent
+/// while that syncs.
 pub(crate) fn after(world: &World, name: &str) {
-    let application = world.applications.get(name);
-    let parent = application.as_ref().and_then(|application| parent(application));
-    if parent.is_none() && !world.depends.has_dependants(name) {
+    let parent = world.applications.get(name).and_then(|application| parent(&application));
+    let parent = parent.and_then(|parent| world.applications.get(&parent));
+    if parent.is_none() && !world.depends.is_waited_for(name) {
         return;
     }
-    let standing = application.as_ref().map(|application| standing(world, application));
-    let Some(dependants) = world.depends.tell(name, standing) else { return };
-    for dependant in dependants {
-        world.queue.wake(&dependant);
+    let now = stand(world, name);
+    for waiting in world.depends.tell(name, &now) {
+        world.queue.wake(&waiting);
     }
-    if let Some(parent) = parent.and_then(|parent| world.applications.get(&parent)).filter(|parent| operates(parent)) {
+    if let Some(parent) = parent
+        && world.depends.child_moved(name, &now)
+        && operates(&parent)
+    {
         world.queue.wake(&parent.meta.instance);
     }
 }
@@ -364,22 +401,39 @@ mod tests {
     }
 
     #[test]
-    fn those_that_wait_are_woken_once_for_each_change() {
-        let cast = Cast::new();
-        cast.note(&application("argocd", "shop", "", "database"));
-        let standing = |unsettled| Standing {
-            deleting: false,
-            unsettled,
-            sync: trueup_api::SyncCode::Synced,
-            health: trueup_api::HealthCode::Healthy,
+    fn those_that_wait_are_told_what_they_did_not_see() {
+        let depends = Depends::default();
+        let stand = |unsettled| Stand {
+            end: None,
+            standing: Some(Standing {
+                deleting: false,
+                unsettled,
+                sync: trueup_api::SyncCode::Synced,
+                health: trueup_api::HealthCode::Healthy,
+            }),
         };
-        let tell = |unsettled| cast.depends.tell("database", Some(standing(unsettled))).map(|waking| waking.len());
-        assert_eq!(tell(Some("its sync runs")), Some(1));
-        assert_eq!(tell(Some("its sync runs")), None);
-        assert_eq!(tell(None), Some(1));
+        let tell = |now: &Stand| -> Vec<String> {
+            let mut told: Vec<String> = depends.tell("database", now).iter().map(ToString::to_string).collect();
+            told.sort_unstable();
+            told
+        };
+        let (runs, ready) = (stand(Some("its sync runs")), stand(None));
+        assert!(tell(&runs).is_empty());
+        for (app, seen) in [("shop", &runs), ("web", &runs), ("late", &Stand::default())] {
+            depends.wait_for(app, &"database".into(), seen.clone());
+        }
+        assert!(depends.is_waited_for("database"));
+        assert_eq!(tell(&runs), ["late"]);
+        assert_eq!(tell(&ready), ["shop", "web"]);
+        assert!(tell(&runs).is_empty() && !depends.is_waited_for("database"), "they have to say so again");
+        // At a newer commit it stands as before, and was not there meanwhile.
+        depends.wait_for("shop", &"database".into(), ready.clone());
         let commit = "0123456789012345678901234567890123456789".parse().unwrap();
-        cast.depends.concluded("database", End { spec: Digest::of(b""), commit });
-        assert_eq!(tell(None), Some(1), "at a newer commit it stands as before");
-        assert_eq!(tell(None), None);
+        let newer = Stand { end: Some(End { spec: Digest::of(b""), commit }), ..ready.clone() };
+        assert_eq!(tell(&newer), ["shop"]);
+        depends.wait_for("shop", &"database".into(), ready.clone());
+        assert_eq!(depends.forget("database"), BTreeSet::from(["shop".into()]));
+        assert!(depends.child_moved("child", &ready) && !depends.child_moved("child", &ready));
+        assert!(depends.child_moved("child", &newer));
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use trueup_api::{Application, Dependency, DependsOn, Meta, Readiness, Which, annotations, condition};
 use trueup_plan::dependencies::{Lack, lack};
 
-use crate::depends::{by_name, parent, standing};
+use crate::depends::{Stand, by_name, parent, stand, wait_for};
 use crate::memory::Memory;
 use crate::observe::Notice;
 use crate::world::World;
@@ -26,7 +26,16 @@ const NAMED_MAX: usize = 3;
 pub(crate) struct Hindrance {
     pub(crate) message: String,
     /// It does not end by itself: it is told even while there is nothing to do.
-    pub(crate) fault: bool,
+    fault: bool,
+    /// Those that are named, and where they were seen.
+    on: Vec<(Arc<str>, Stand)>,
+}
+
+/// What one of those lacks that are waited for.
+struct Lacking {
+    lack: Lack,
+    /// Which application it is, and where it was seen; labels that select none are no application.
+    seen: Option<(Arc<str>, Stand)>,
 }
 
 /// What an application waits for, between two looks.
@@ -47,9 +56,16 @@ pub(crate) fn find(world: &World, application: &Application, memory: &mut Memory
 pub(crate) fn note_withheld(world: &World, application: &Application, memory: &mut Memory, withheld: bool) {
     let Some(waits) = &mut memory.waits_for else { return };
     waits.withheld = withheld;
+    let name = application.meta.instance.as_str();
+    if withheld || waits.hindrance.fault {
+        // One of them is enough to be waited for; those that are named are, so that what is told is so.
+        for (other, seen) in &waits.hindrance.on {
+            wait_for(world, name, other, seen);
+        }
+    }
     let told_at = waits.since + PATIENCE;
     if withheld && told_at > Instant::now() {
-        world.queue.wake_at(&application.meta.instance, told_at);
+        world.queue.wake_at(name, told_at);
     }
 }
 
@@ -65,7 +81,7 @@ pub(crate) fn notice(application: &Application, memory: &Memory) -> Option<Notic
 /// What keeps an application from beginning anything by itself, if something does.
 fn hindrance(world: &World, application: &Application) -> Option<Hindrance> {
     let waits = world.depends.of(&application.meta.instance)?;
-    let fault = |message: String| Some(Hindrance { message, fault: true });
+    let fault = |message: String| Some(Hindrance { message, fault: true, on: Vec::new() });
     let wish = match &waits.wish {
         Ok(wish) => wish,
         Err(error) => {
@@ -76,37 +92,42 @@ fn hindrance(world: &World, application: &Application) -> Option<Hindrance> {
     if let Some(message) = circle.or_else(|| told_parent(world, application, wish)) {
         return fault(message);
     }
-    let mut lacking: BTreeMap<String, Lack> = BTreeMap::new();
+    let mut lacking: BTreeMap<String, Lacking> = BTreeMap::new();
     for item in &wish.items {
-        for (name, lack) in lacks(world, item, &waits.on) {
-            lacking.entry(name).or_insert(lack);
+        for (name, lacks) in lacks(world, item, &waits.on) {
+            lacking.entry(name).or_insert(lacks);
         }
     }
-    let fault = lacking.values().any(|lack| *lack == Lack::Absent);
-    (!lacking.is_empty()).then(|| Hindrance { message: told_lacking(&lacking), fault })
+    if lacking.is_empty() {
+        return None;
+    }
+    let message = told_lacking(&lacking);
+    let fault = lacking.values().any(|lacks| lacks.lack == Lack::Absent);
+    let on = lacking.into_values().take(NAMED_MAX).filter_map(|lacks| lacks.seen).collect();
+    Some(Hindrance { message, fault, on })
 }
 
 /// Whom an item means and what each of them lacks.
-fn lacks(world: &World, item: &Dependency, on: &[Arc<str>]) -> Vec<(String, Lack)> {
-    let lack = |other: Option<&Application>| {
-        let standing = other.map(|other| standing(world, other));
-        lack(standing.as_ref(), item.readiness)
+fn lacks(world: &World, item: &Dependency, on: &[Arc<str>]) -> Vec<(String, Lacking)> {
+    let lacking = |name: &Arc<str>| {
+        let seen = stand(world, name);
+        let lack = match &seen.standing {
+            None if world.may_be_there(name) => {
+                Some(Lack::Unsettled("the Applications of its namespace cannot be listed"))
+            }
+            standing => lack(standing.as_ref(), item.readiness),
+        };
+        Some(Lacking { lack: lack?, seen: Some((Arc::clone(name), seen)) })
     };
     if let Some(name) = by_name(item, &world.namespace) {
-        let other = world.applications.get(&name);
-        let lack = if other.is_none() && world.may_be_there(&name) {
-            Some(Lack::Unsettled("the Applications of its namespace cannot be listed"))
-        } else {
-            lack(other.as_deref())
-        };
-        return lack.map(|lack| (shown(item), lack)).into_iter().collect();
+        return lacking(&name.into()).map(|lacks| (shown(item), lacks)).into_iter().collect();
     }
-    let others = on.iter().filter_map(|name| world.applications.get(name));
-    let meant: Vec<Arc<Application>> = others.filter(|other| item.matches(&other.meta)).collect();
+    let others = on.iter().filter_map(|name| Some((name, world.applications.get(name)?)));
+    let meant: Vec<(&Arc<str>, Arc<Application>)> = others.filter(|(_, other)| item.matches(&other.meta)).collect();
     if meant.is_empty() {
-        return vec![(shown(item), Lack::Absent)];
+        return vec![(shown(item), Lacking { lack: Lack::Absent, seen: None })];
     }
-    meant.iter().filter_map(|other| Some((qualified(&other.meta), lack(Some(other))?))).collect()
+    meant.into_iter().filter_map(|(name, other)| Some((qualified(&other.meta), lacking(name)?))).collect()
 }
 
 /// What is said of an application that waits for the health of the one that brings it, which is made from its own.
@@ -144,8 +165,8 @@ fn told_circle(circle: &[Arc<str>]) -> String {
     )
 }
 
-fn told_lacking(lacking: &BTreeMap<String, Lack>) -> String {
-    let one = |(name, lack): (&String, &Lack)| match lack {
+fn told_lacking(lacking: &BTreeMap<String, Lacking>) -> String {
+    let one = |(name, lacks): (&String, &Lacking)| match lacks.lack {
         Lack::Absent => format!("there is no application {name}"),
         Lack::Deleting => format!("application {name} is being deleted"),
         Lack::Unsettled(why) => format!("application {name}: {why}"),
@@ -153,11 +174,9 @@ fn told_lacking(lacking: &BTreeMap<String, Lack>) -> String {
         Lack::Health(code) => format!("application {name} is {code:?}"),
     };
     let named: Vec<String> = lacking.iter().take(NAMED_MAX).map(one).collect();
-    let more = match lacking.len().saturating_sub(NAMED_MAX) {
-        0 => String::new(),
-        more => format!("; and {more} more"),
-    };
-    format!("waiting for the applications that this one depends on: {}{more}", named.join("; "))
+    // How many others there are would be news whenever one of them is there.
+    let others = if lacking.len() > NAMED_MAX { "; and others" } else { "" };
+    format!("waiting for the applications that this one depends on: {}{others}", named.join("; "))
 }
 
 #[cfg(test)]
@@ -171,15 +190,18 @@ mod tests {
     }
 
     #[test]
-    fn some_are_named_and_the_rest_counted() {
-        let lacks = ["a/d", "a/c", "a/b", "a/a"].map(|name| (name.to_owned(), Lack::Absent));
-        let mut lacking: BTreeMap<String, Lack> = lacks.into_iter().collect();
-        lacking.insert("a/a".into(), Lack::Unsettled("its sync runs"));
-        lacking.insert("a/b".into(), Lack::Health(trueup_api::HealthCode::Progressing));
+    fn some_are_named_and_the_rest_is_not_counted() {
+        let lacks = |name: &str, lack| (name.to_owned(), Lacking { lack, seen: None });
+        let lacking = BTreeMap::from([
+            lacks("a/d", Lack::Absent),
+            lacks("a/c", Lack::Absent),
+            lacks("a/b", Lack::Health(trueup_api::HealthCode::Progressing)),
+            lacks("a/a", Lack::Unsettled("its sync runs")),
+        ]);
         assert_eq!(
             told_lacking(&lacking),
             "waiting for the applications that this one depends on: application a/a: its sync runs; application a/b is \
-             Progressing; there is no application a/c; and 1 more"
+             Progressing; there is no application a/c; and others"
         );
     }
 }
