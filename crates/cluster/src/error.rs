@@ -429,6 +429,14 @@ mod tests {
     }
 
     #[test]
+    fn that_a_secret_cannot_be_changed_is_told_without_what_is_in_it() {
+        let message = "Secret \"a\" is invalid: data: Forbidden: field is immutable when `immutable` is set: hunter2";
+        let causes = json!({"causes": [{"field": "data"}]});
+        let error = classify(SECRET, 422, &status("Invalid", message, &causes));
+        assert_eq!(error, refused(422, "this Secret cannot be changed at .data: field is immutable", &[".data"]));
+    }
+
+    #[test]
     fn a_missing_permission_for_secrets_is_named() {
         let message = "secrets \"a\" is forbidden: User \"x\" cannot patch resource \"secrets\" in API group \"\"";
         let error = classify(SECRET, 403, &status("Forbidden", message, &json!({})));

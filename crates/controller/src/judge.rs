@@ -16,7 +16,7 @@ use trueup_render::Target;
 
 use crate::children::{self, Child};
 use crate::memory::Memory;
-use crate::perform::{Manner, manner};
+use crate::perform::{Manner, UNKNOWN_PATCH, manner};
 use crate::recreate;
 use crate::world::World;
 
@@ -302,6 +302,8 @@ pub(crate) async fn confirm(
             None
         }
         Err(ClusterError::NotFound { .. }) => None,
+        // A server that knows no server-side apply cannot be asked.
+        Err(ClusterError::Refused { code: UNKNOWN_PATCH, .. }) => None,
         // A sync would make it anew.
         Err(error) if foretold(frame, target, &effective, live.as_deref(), &error).is_none() => None,
         Err(error) => {

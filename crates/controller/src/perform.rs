@@ -31,7 +31,7 @@ const KIND_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tries of such an object.
 const KIND_PAUSE: Duration = Duration::from_millis(50);
 /// What a server answers that knows no server-side apply.
-const UNKNOWN_PATCH: u16 = 415;
+pub(crate) const UNKNOWN_PATCH: u16 = 415;
 
 /// What one apply needs to know.
 pub(crate) struct Order<'a> {

@@ -4,6 +4,7 @@ use serde_json::json;
 use trueup_cluster::Absent;
 use trueup_cluster::Apply;
 use trueup_cluster::ClusterError;
+use trueup_cluster::Merge;
 use trueup_cluster::Propagation;
 use trueup_cluster::Verb;
 use trueup_object::Node;
@@ -63,6 +64,48 @@ async fn a_stale_version_is_a_conflict_for_every_verb() {
     assert_eq!(delete(&new.uid, &new.resource_version).await, Ok(()));
     assert!(bench.cluster.fetch(&kind, &key).await.unwrap().is_none());
     assert_eq!(delete(&new.uid, &new.resource_version).await, Err(ClusterError::NotFound(Absent::Object)));
+}
+
+#[tokio::test]
+async fn an_object_is_replaced_or_merged_into_at_the_version_that_was_judged() {
+    let bench = Bench::new("replace").await;
+    let (cluster, kind) = (&bench.cluster, bench.config_maps().await);
+    let key = bench.key(&kind, "a");
+    let body = bench.claimed("shop", "a", "1");
+    cluster.would_create(&kind, &body).await.unwrap();
+    assert!(cluster.fetch(&kind, &key).await.unwrap().is_none());
+    let first = cluster.create_validated(&kind, &body, true).await.unwrap();
+    assert_eq!(cluster.create_validated(&kind, &body, true).await.unwrap_err(), ClusterError::AlreadyExists);
+    // That there is one of this name is no reason not to take it.
+    cluster.would_create(&kind, &body).await.unwrap();
+    let mut wrong = body.clone();
+    wrong.set_at(&["metadata", "labels", "no label"], "x".into());
+    assert!(matches!(cluster.would_create(&kind, &wrong).await, Err(ClusterError::Refused { code: 422, .. })));
+
+    let patch = node(&json!({"data": {"more": "1"}, "metadata": {"labels": {"a": "b"}}}));
+    let merged = cluster.merge(&kind, &key, &patch, Merge::Strategic, &first.resource_version, true).await.unwrap();
+    assert_eq!(merged.node().str_at(&["data", "value"]), Some("1"));
+    assert_eq!(merged.node().str_at(&["data", "more"]), Some("1"));
+    let stale = cluster.merge(&kind, &key, &patch, Merge::Json, &first.resource_version, true).await;
+    assert_eq!(stale.unwrap_err(), ClusterError::Conflict);
+
+    let body = bench.claimed("shop", "a", "2");
+    assert_eq!(cluster.replace(&kind, &body, &first.resource_version, true).await.unwrap_err(), ClusterError::Conflict);
+    let replaced = cluster.replace(&kind, &body, &merged.resource_version, true).await.unwrap();
+    assert_eq!((replaced.node().str_at(&["data", "value"]), replaced.node().at(&["data", "more"])), (Some("2"), None));
+    assert_eq!((replaced.node().at(&["metadata", "labels"]), &replaced.uid), (None, &first.uid));
+
+    // Labels under a manager of their own come and go, and nothing else.
+    let labelled = |labels: serde_json::Value| {
+        let metadata = json!({"name": "a", "namespace": key.namespace.as_str(), "labels": labels});
+        node(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}))
+    };
+    let with = cluster.apply_metadata(&kind, &labelled(json!({"team": "blue"})), "labels of a/b").await.unwrap();
+    assert_eq!(with.node().str_at(&["metadata", "labels", "team"]), Some("blue"));
+    assert_eq!(with.node().str_at(&["data", "value"]), Some("2"));
+    let without = cluster.apply_metadata(&kind, &labelled(json!({})), "labels of a/b").await.unwrap();
+    assert_eq!(without.node().at(&["metadata", "labels", "team"]), None);
+    assert_eq!(without.node().str_at(&["data", "value"]), Some("2"));
 }
 
 #[tokio::test]
