@@ -6,6 +6,7 @@ mod ci;
 mod crds;
 mod definitions;
 mod demo;
+mod parity;
 mod soak;
 mod terminal;
 mod test;
@@ -52,6 +53,9 @@ enum Task {
     /// Writes the CustomResourceDefinitions into crds/.
     #[command(after_help = crds::EXAMPLES)]
     Crds(crds::Options),
+    /// Writes the page on what of Argo CD's API is honoured.
+    #[command(after_help = parity::EXAMPLES)]
+    Parity(parity::Options),
 }
 
 fn main() -> ExitCode {
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         Task::Soak(options) => soak::run(&options, terminal),
         Task::Ci => ci::run(),
         Task::Crds(options) => crds::run(&options),
+        Task::Parity(options) => parity::run(&options),
     };
     outcome.unwrap_or_else(|error| {
         terminal.error(&format!("{error:#}"));
