@@ -102,9 +102,7 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
     };
     let decision = trueup_plan::decide(&situation);
     hindrance::note_withheld(world, application, memory, is_withheld(&decision));
-    let is_shut = matches!(held_back, Some((HeldBack::Window, _)));
-    let withheld = is_shut && matches!(decision, Decision::Hold(_) | Decision::Nothing(Idle::HeldBack));
-    windows::note_withheld(world, application, memory, withheld);
+    windows::note_withheld(world, application, memory, situation.held_back, &decision);
     match decision {
         Decision::Sync(attempt) => Next::Run(Box::new(run(application, view, attempt))),
         Decision::Heal(now) => {

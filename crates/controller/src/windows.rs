@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use trueup_api::{App, Application, Meta, Project, WindowSubject, condition};
-use trueup_plan::{Initiator, Permit, Windows};
+use trueup_plan::{Decision, HeldBack, Idle, Initiator, Permit, Windows};
 
 use crate::memory::Memory;
 use crate::observe::{Notice, View};
@@ -38,8 +38,15 @@ pub(crate) fn find(application: &Application, view: &View, began: Option<&str>, 
 }
 
 /// Notes whether something was withheld because of that: then the application is looked at when the time has come.
-pub(crate) fn note_withheld(world: &World, application: &Application, memory: &mut Memory, withheld: bool) {
-    let Some(shut) = memory.shut.as_mut().filter(|_| withheld) else { return };
+pub(crate) fn note_withheld(
+    world: &World,
+    application: &Application,
+    memory: &mut Memory,
+    why: Option<HeldBack>,
+    decision: &Decision,
+) {
+    let withheld = matches!(decision, Decision::Hold(_) | Decision::Nothing(Idle::HeldBack));
+    let Some(shut) = memory.shut.as_mut().filter(|_| withheld && why == Some(HeldBack::Window)) else { return };
     shut.withheld = true;
     if let Some(at) = shut.permit.changes_at {
         world.queue.wake_at(&application.meta.instance, Instant::now() + left(at, Timestamp::now()));

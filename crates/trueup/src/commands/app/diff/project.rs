@@ -147,9 +147,8 @@ mod tests {
         assert_eq!(said(&format!("{{{all}}}")), "");
         let kind = said(&format!(r#"{{{all},"namespaceResourceBlacklist":[{{"group":"","kind":"ConfigMap"}}]}}"#));
         assert!(kind.contains("its kind is not allowed"), "{kind}");
-        let windows =
-            said(&format!(r#"{{{all},"syncWindows":[{{"kind":"deny","schedule":"* * * * *","duration":"1h"}}]}}"#));
-        assert!(windows.contains("syncs nothing because of it"), "{windows}");
+        let keys = said(&format!(r#"{{{all},"signatureKeys":[{{"keyID":"A"}}]}}"#));
+        assert!(keys.contains("syncs nothing because of it"), "{keys}");
     }
 
     #[test]
