@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use serde_json::json;
+use trueup_bed::Audit;
 use trueup_e2e::Scene;
 use trueup_e2e::manifests::config_map;
 
@@ -113,6 +114,56 @@ async fn a_commit_that_concerns_both_goes_through_the_other_first() {
     middle.condition(WARNING, &["there is no application label:tier=dep-order"]).await;
     base.patch(&json!({"metadata": {"labels": {"tier": "dep-order"}}})).await;
     middle.without_condition(WARNING).await;
+}
+
+/// How many applications wait, each for as many others.
+const CROWD: usize = 20;
+
+#[tokio::test]
+async fn many_that_wait_for_many_cost_no_more_than_what_they_do() {
+    let scene = Scene::shared("dep-crowd").await;
+    let commit = |value: &str| {
+        let mut files = Vec::new();
+        for number in 0..CROWD {
+            let config = |name: &str| config_map(&format!("{name}-{number}"), &[("a", value)]);
+            files.push((format!("base/{number}/config.yaml"), config("base")));
+            files.push((format!("top/{number}/config.yaml"), config("top")));
+        }
+        let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), Some(text.as_str()))).collect();
+        scene.commit(&files)
+    };
+    let first = commit("1");
+    let mut tops = Vec::new();
+    for number in 0..CROWD {
+        let base = scene.application_named(&format!("dep-crowd-base-{number}")).path(&format!("base/{number}"));
+        scene.create(base.automated(true, true).set("/metadata", "labels", json!({"tier": "dep-crowd"}))).await;
+    }
+    for number in 0..CROWD {
+        let top = scene.application_named(&format!("dep-crowd-top-{number}")).path(&format!("top/{number}"));
+        tops.push(scene.create(top.automated(true, true).annotation(DEPENDS_ON, "label:tier=dep-crowd")).await);
+    }
+    for top in &tops {
+        top.healthy(&first).await;
+    }
+    let audit = Audit::of(&scene.world.control_plane).await.unwrap();
+    let mark = audit.mark().await.unwrap();
+    let second = commit("2");
+    for top in &tops {
+        top.healthy(&second).await;
+    }
+    let mut last_base = 0;
+    let mut first_top = u64::MAX;
+    for number in 0..CROWD {
+        last_base = last_base.max(version(&scene.expect("configmaps", &format!("base-{number}")).await));
+        first_top = first_top.min(version(&scene.expect("configmaps", &format!("top-{number}")).await));
+    }
+    assert!(last_base < first_top, "{last_base} {first_top}");
+    // Its start, its end, and what it says of a long wait: for what it waits now, and that it no longer waits.
+    let asked = audit.since(mark).await.unwrap().by("trueup").writes();
+    for top in &tops {
+        let own = asked.filtered(|request| request.resource == "applications" && request.name == top.name);
+        assert!(own.len() <= 8, "{}: {} status writes", top.name, own.len());
+    }
 }
 
 #[tokio::test]
