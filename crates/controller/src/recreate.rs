@@ -151,15 +151,13 @@ fn keeper(node: &Node) -> Option<&'static str> {
     if options.force || options.recreate == Some(true) {
         return None;
     }
-    let kept = |consent: Option<Consent>| consent.is_some_and(|consent| consent != Consent::Yes);
-    if options.keep {
-        Some("helm.sh/resource-policy: keep")
-    } else if kept(options.prune) {
-        Some("Prune=false")
-    } else if kept(options.delete) {
-        Some("Delete=false")
-    } else {
-        None
+    match (options.prune, options.delete) {
+        _ if options.keep => Some("helm.sh/resource-policy: keep"),
+        (Some(Consent::No), _) => Some("Prune=false"),
+        (_, Some(Consent::No)) => Some("Delete=false"),
+        (Some(Consent::Confirm), _) => Some("Prune=confirm"),
+        (_, Some(Consent::Confirm)) => Some("Delete=confirm"),
+        _ => None,
     }
 }
 
@@ -294,7 +292,7 @@ mod tests {
             ("{}", None),
             (r#"{"argocd.argoproj.io/sync-options":"Prune=true"}"#, None),
             (r#"{"argocd.argoproj.io/sync-options":"Prune=false"}"#, Some("Prune=false")),
-            (r#"{"argocd.argoproj.io/sync-options":"Delete=confirm"}"#, Some("Delete=false")),
+            (r#"{"argocd.argoproj.io/sync-options":"Delete=confirm"}"#, Some("Delete=confirm")),
             (r#"{"helm.sh/resource-policy":"keep"}"#, Some("helm.sh/resource-policy: keep")),
             (r#"{"argocd.argoproj.io/sync-options":"Prune=false,Recreate=true"}"#, None),
             (r#"{"argocd.argoproj.io/sync-options":"Delete=false,Force=true"}"#, None),

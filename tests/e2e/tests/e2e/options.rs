@@ -271,3 +271,79 @@ async fn a_shared_object_fails_the_sync_before_anything_is_written() {
     scene.until_value("configmaps", "own", "/data/a", "1").await;
     assert_eq!(scene.expect("configmaps", "shared").await["data"], json!({"a": "1"}));
 }
+
+#[tokio::test]
+async fn from_one_way_of_writing_to_another_nothing_stays_behind() {
+    let scene = Scene::shared("options-switch").await;
+    let map = |option: &str, data: &str| annotated("a", &[(OPTIONS, option)]).replace("kept: \"yes\"", data);
+    let first = scene.put("app/a.yaml", &map("Replace=true", "keep: \"1\", one: \"1\", two: \"1\", three: \"1\""));
+    let app = scene.create(scene.application().automated(true, true)).await;
+    app.synced(&first).await;
+    let uid = scene.uid("configmaps", "a").await;
+    // Each step drops a key that the way before it wrote.
+    for (option, data, expected) in [
+        (
+            "ServerSideApply=true",
+            "keep: \"2\", two: \"1\", three: \"1\"",
+            json!({"keep": "2", "two": "1", "three": "1", "theirs": "1"}),
+        ),
+        ("ServerSideApply=false", "keep: \"3\", three: \"1\"", json!({"keep": "3", "three": "1", "theirs": "1"})),
+        ("", "keep: \"4\"", json!({"keep": "4", "theirs": "1"})),
+    ] {
+        scene.edit("configmaps", "a", &json!({"data": {"theirs": "1"}})).await;
+        let commit = scene.put("app/a.yaml", &map(option, data));
+        app.synced(&commit).await;
+        assert_eq!(scene.expect("configmaps", "a").await["data"], expected, "{option}");
+        let seen = app.refresh("hard").await;
+        assert_eq!(seen["status"]["sync"]["status"], "Synced", "{option}");
+    }
+    assert_eq!(scene.uid("configmaps", "a").await, uid);
+}
+
+#[tokio::test]
+async fn a_definition_is_replaced_in_place_and_its_objects_by_patches_of_their_own() {
+    let scene = Scene::shared("options-definition").await;
+    let definition = |description: &str| {
+        format!(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: swaps.options.example.com\n  \
+             annotations: {{{OPTIONS}: \"Replace=true,Force=true\"}}\nspec:\n  group: options.example.com\n  scope: Namespaced\n  \
+             names: {{plural: swaps, singular: swap, kind: Swap}}\n  versions:\n    - name: v1\n      served: true\n      storage: true\n      \
+             schema:\n        openAPIV3Schema: {{type: object, description: \"{description}\", properties: {{spec: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}}}\n"
+        )
+    };
+    let swap = |spec: &str| {
+        format!(
+            "apiVersion: options.example.com/v1\nkind: Swap\nmetadata: {{name: one, annotations: {{{OPTIONS}: \"ServerSideApply=false\"}}}}\nspec: {{{spec}}}\n"
+        )
+    };
+    let first = scene.commit(&[
+        ("app/definition.yaml", Some(&definition("first"))),
+        ("app/swap.yaml", Some(&swap("keep: 1, drop: 1, list: [a, b]"))),
+    ]);
+    let app = scene.create(scene.application().automated(true, true)).await;
+    app.synced(&first).await;
+    let plural = "swaps.options.example.com/v1";
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/swaps.options.example.com";
+    let (uid, defined) = (scene.uid(plural, "one").await, scene.admin.get(path).await.unwrap());
+    scene.edit(plural, "one", &json!({"spec": {"theirs": 1}})).await;
+    let second = scene.commit(&[
+        ("app/definition.yaml", Some(&definition("second"))),
+        ("app/swap.yaml", Some(&swap("keep: 2, list: [a]"))),
+    ]);
+    app.synced(&second).await;
+    let now = scene.admin.get(path).await.unwrap();
+    assert_eq!(now["metadata"]["uid"], defined["metadata"]["uid"]);
+    assert_eq!(now["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"], "second");
+    let one = scene.expect(plural, "one").await;
+    assert_eq!((&one["spec"], &one["metadata"]["uid"]), (&json!({"keep": 2, "list": ["a"], "theirs": 1}), &json!(uid)));
+    assert!(one["metadata"]["annotations"][NOTE].as_str().unwrap().contains("keep"));
+    // What can never be changed of it is refused, whatever is asked for: every object would go with it.
+    let third = scene.put("app/definition.yaml", &definition("third").replace("scope: Namespaced", "scope: Cluster"));
+    app.until("the refusal", |app| {
+        let state = &app["status"]["operationState"];
+        state["syncResult"]["revision"] == third.as_str()
+            && state["message"].as_str().unwrap_or_default().contains("every object of its kind would go with it")
+    })
+    .await;
+    assert_eq!(scene.uid(plural, "one").await, uid);
+}
