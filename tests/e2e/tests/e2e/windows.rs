@@ -2,13 +2,17 @@
 
 use jiff::SignedDuration;
 use jiff::Timestamp;
-use jiff::Unit;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use serde_json::json;
+use trueup_bed::until;
+use trueup_e2e::SLOW;
 use trueup_e2e::Scene;
 use trueup_e2e::manifests::config_map;
 
+use crate::jobs::Jobs;
+use crate::jobs::hook;
+use crate::jobs::waits;
 use crate::projects::amend;
 use crate::projects::project;
 use crate::projects::scene;
@@ -31,6 +35,15 @@ fn deny(fields: Value) -> Value {
     let mut window = json!({"kind": "deny", "schedule": "* * * * *", "duration": "1h"});
     window.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     window
+}
+
+/// The schedule and the duration of a window that began with this minute, and when it ends: in so many seconds.
+fn ending_in(seconds: i64) -> (String, String, Timestamp) {
+    let now = Timestamp::now().to_zoned(TimeZone::UTC);
+    let began = now.timestamp().as_second() - i64::from(now.second());
+    let end = now.timestamp().as_second() + seconds;
+    let schedule = format!("{} {} * * *", now.minute(), now.hour());
+    (schedule, format!("{}s", end - began), Timestamp::from_second(end).unwrap())
 }
 
 #[tokio::test]
@@ -97,14 +110,8 @@ async fn who_asks_may_pass_where_the_window_says_so() {
 async fn the_end_of_a_window_wakes_what_waits_for_it() {
     let (scene, _controller) = scene("ends").await;
     let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
-    // It began with this minute, and ends in a few seconds.
-    let now = Timestamp::now();
-    let zoned = now.to_zoned(TimeZone::UTC);
-    let began = zoned.timestamp() - SignedDuration::from_secs(i64::from(zoned.second()));
-    let end = now.round(Unit::Second).unwrap() + SignedDuration::from_secs(8);
-    let seconds = end.duration_since(began).as_secs();
-    let schedule = format!("{} {} * * *", zoned.minute(), zoned.hour());
-    team(&scene, &[deny(json!({"schedule": schedule, "duration": format!("{seconds}s")}))]).await;
+    let (schedule, duration, end) = ending_in(8);
+    team(&scene, &[deny(json!({"schedule": schedule, "duration": duration}))]).await;
     let app = scene.create(scene.application().project("team").automated(true, true)).await;
     app.condition("SyncWindowInfo", &[BLOCKED, &schedule, " since ", "; no sync until "]).await;
     app.synced(&commit).await;
@@ -127,4 +134,34 @@ async fn a_window_that_is_wrong_forbids_and_says_so() {
     amend(&scene, "team", json!({"syncWindows": [for_all(deny(json!({"schedule": "0 0 30 2 *"})))]})).await;
     app.synced(&commit).await;
     app.without_condition("ComparisonWarning").await;
+}
+
+#[tokio::test]
+async fn what_is_under_way_waits_between_its_steps_unless_the_window_lets_it_end() {
+    let (scene, _controller) = scene("under-way").await;
+    let commit = scene.commit(&[
+        ("app/before.yaml", Some(&hook("before", "PreSync"))),
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+    ]);
+    // Time enough for the sync to begin, be the machine as busy as it likes.
+    let (schedule, duration, end) = ending_in(20);
+    let allow = |overrun: bool| {
+        for_all(json!({"kind": "allow", "schedule": schedule, "duration": duration, "syncOverrun": overrun}))
+    };
+    team(&scene, &[allow(false)]).await;
+    let app = scene.create(scene.application().project("team").automated(true, true)).await;
+    let jobs = Jobs(&scene);
+    jobs.begun("before").await;
+    until("the end of the window", SLOW, async || {
+        let left = end.duration_since(Timestamp::now());
+        if left.is_negative() { Ok(()) } else { Err(format!("{left} left")) }
+    })
+    .await
+    .unwrap();
+    jobs.end("before", true).await;
+    waits(&app, &format!("{BLOCKED}: none of its allow windows is open")).await;
+    assert!(scene.object("configmaps", "config").await.is_none());
+    amend(&scene, "team", json!({"syncWindows": [allow(true)]})).await;
+    app.synced(&commit).await;
+    scene.expect("configmaps", "config").await;
 }
