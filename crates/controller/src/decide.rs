@@ -129,15 +129,20 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
                 Pause::HealingBacksOff | Pause::Promised | Pause::Unreadable => Vec::new(),
             },
         },
-        Decision::Nothing(idle) => Next::Nothing {
-            notices: match idle {
-                Idle::WouldWipeOut => vec![sync_error(condition::would_wipe_out(&view.commit.to_string()))],
-                Idle::Ended => {
-                    vec![sync_error(condition::last_attempt_failed(&view.commit.to_string(), condition::TERMINATED))]
-                }
-                Idle::Off | Idle::Blocked | Idle::InLine | Idle::HealingOff | Idle::HeldBack => Vec::new(),
-            },
-        },
+        Decision::Nothing(idle) => {
+            Next::Nothing { notices: why_idle(idle, view).map(sync_error).into_iter().collect() }
+        }
+    }
+}
+
+/// What is said of doing nothing.
+fn why_idle(idle: Idle, view: &View) -> Option<String> {
+    let commit = view.commit.to_string();
+    match idle {
+        Idle::WouldWipeOut => Some(condition::would_wipe_out(&commit)),
+        Idle::Ended => Some(condition::last_attempt_failed(&commit, condition::TERMINATED)),
+        // What keeps the application is said anyway.
+        Idle::Off | Idle::Blocked | Idle::InLine | Idle::HealingOff | Idle::HeldBack => None,
     }
 }
 
