@@ -132,7 +132,8 @@ impl Look<'_> {
             self.tell_drift(old, &new);
         }
         if !view.turned {
-            let end = depends::End { spec: self.application.spec_digest, commit: view.commit };
+            // Of the Application as it was looked at: somebody may have changed it since.
+            let end = depends::End { spec: self.first.spec_digest, commit: view.commit };
             self.world.depends.concluded(self.name(), end);
         }
         if let Some(state) = told {
