@@ -283,6 +283,7 @@ impl Look<'_> {
         }
         let hooks: Vec<&Task> = tasks.iter().filter(|task| task.is_hook()).collect();
         if !hooks.is_empty() {
+            hooks::learn_kinds(self.world, &application, view, &hooks).await;
             self.make_hooks(view, plan, attempt, &hooks).await;
         }
         attempt.moved = Instant::now();
@@ -292,17 +293,18 @@ impl Look<'_> {
 
     async fn make_hooks(&self, view: &View, plan: &Plan, attempt: &mut Attempt, tasks: &[&Task]) {
         let (world, name) = (self.world, self.name());
-        let (id, hands) = (attempt.id.clone(), view.hands(world, &self.application));
+        let hands = view.hands(world, &self.application);
         let mut making = Vec::with_capacity(tasks.len());
         for task in tasks {
-            let target = plan.target(task).and_then(|at| view.targets.objects.get(at));
-            let Some((target, kind)) = target.zip(self.kind(view, task).await) else { continue };
-            let occasion = Occasion { name, id: &id };
+            let Some(target) = plan.target(task).and_then(|at| view.targets.objects.get(at)) else { continue };
+            let (kind, id) = (self.kind(view, task).await, attempt.hook_id(task.phase));
             let hands = &hands;
             making.push(async move {
-                let made = match hands {
-                    Ok(hands) => hooks::make(world, hands, occasion, target, &kind, &task.key).await,
-                    Err(error) => Err(error.clone()),
+                let occasion = Occasion { name, id: &id };
+                let made = match (hands, kind) {
+                    (Ok(hands), Some(kind)) => hooks::make(world, hands, occasion, target, &kind, &task.key).await,
+                    (Ok(_), None) => Ok(Done::Refused(format!("the API server does not serve the kind {}", task.gvk))),
+                    (Err(error), _) => Err(error.clone()),
                 };
                 (*task, made)
             });
@@ -355,7 +357,7 @@ impl Look<'_> {
     async fn end_hook(&self, view: &View, attempt: &mut Attempt, task: &Task, why: String) {
         if let Some(kind) = self.kind(view, task).await
             && let Err(error) = match view.hands(self.world, &self.application) {
-                Ok(hands) => hooks::abort(self.world, &hands, &attempt.id, &kind, &task.key).await,
+                Ok(hands) => hooks::abort(self.world, &hands, &attempt.hook_id(task.phase), &kind, &task.key).await,
                 Err(error) => Err(error),
             }
         {

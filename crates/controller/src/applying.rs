@@ -129,13 +129,7 @@ async fn apply_one(
     let (target, judged) = (&view.targets.objects[at], &view.objects[at]);
     let hands = frame.hands.as_ref().map_err(Clone::clone)?;
     let fresh_kind = is_to_come(judged);
-    let kind = if let Some(Ok(kind)) = view.kinds.get(&target.gvk) {
-        kind.clone()
-    } else {
-        // What this sync does not define comes from elsewhere, and may take any time.
-        let defined = defined(view).contains(&target.gvk.group_kind());
-        fresh(frame.world, &target.gvk, if defined { KIND_PATIENCE } else { Duration::ZERO }).await?
-    };
+    let kind = kind_by_now(frame.world, view, &target.gvk).await?;
     let nothing = Node::map();
     let scalers: Vec<&str> = frame.scalers.iter().map(String::as_str).collect();
     let ignored = frame.spec.ignored(&target.key);
@@ -208,6 +202,16 @@ fn is_refusal(error: &ClusterError) -> bool {
         ClusterError::Refused { message, .. } => !MENDED.iter().chain(&NOT_ASKED).any(|words| message.contains(words)),
         _ => false,
     }
+}
+
+/// A kind, which may have been defined a moment ago.
+pub(crate) async fn kind_by_now(world: &World, view: &View, gvk: &Gvk) -> Result<Kind, ClusterError> {
+    if let Some(Ok(kind)) = view.kinds.get(gvk) {
+        return Ok(kind.clone());
+    }
+    // What this sync does not define comes from elsewhere, and may take any time.
+    let patience = if defined(view).contains(&gvk.group_kind()) { KIND_PATIENCE } else { Duration::ZERO };
+    fresh(world, gvk, patience).await
 }
 
 /// A kind that has just been defined, or may be soon.

@@ -23,7 +23,7 @@ use crate::operation::{Run, Tally, key_of};
 
 /// What one attempt at an operation has done so far.
 pub(crate) struct Attempt {
-    /// Tells the attempt from every other: what the hooks that it makes bear.
+    /// Tells the attempt from every other.
     pub(crate) id: String,
     /// What it is for: it stays with that, whatever comes meanwhile.
     pub(crate) commit: CommitId,
@@ -82,6 +82,11 @@ impl Attempt {
     /// Whether it is an attempt of this run.
     pub(crate) fn is_of(&self, application: &Application, run: &Run) -> bool {
         self.id == id(application, run)
+    }
+
+    /// What the hooks of a phase bear: the same object may be one of several phases, and is made for each.
+    pub(crate) fn hook_id(&self, phase: HookPhase) -> String {
+        format!("{}/{phase}", self.id)
     }
 
     /// Takes up what the state of the operation tells. Of plain objects the cluster tells more.
@@ -167,11 +172,11 @@ impl Attempt {
     }
 }
 
-/// The id of an attempt. It is the same after a restart, and another one for every attempt: two that succeed within one
-/// second are told apart by what the history holds when they begin.
+/// The id of an attempt. It is the same after a restart, and another one for every attempt of every application: two that
+/// succeed within one second are told apart by what the history holds when they begin.
 fn id(application: &Application, run: &Run) -> String {
     let synced = application.status.history.last().map_or(0, |last| last.id + 1);
-    format!("{}/{}/{synced}", run.started_at, run.retry_count)
+    format!("{}/{}/{}/{synced}", application.meta.uid, run.started_at, run.retry_count)
 }
 
 /// The commit that an attempt began with, if it is under way.

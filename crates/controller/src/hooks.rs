@@ -7,16 +7,21 @@ use std::sync::Arc;
 
 use serde_json::json;
 use trueup_api::tracking::TrackingId;
-use trueup_api::{HookPhase, annotations};
+use trueup_api::{Application, HookPhase, annotations};
 use trueup_cluster::{Apply, Cluster, ClusterError, Kind, Live, Propagation};
 use trueup_health::Code;
 use trueup_object::{Node, ObjectKey};
 use trueup_plan::progress::{Condition, Done};
+use trueup_plan::task::Task;
 use trueup_render::Target;
 
+use crate::applying::kind_by_now;
 use crate::extras::{is_ours, live};
+use crate::observe::View;
 use crate::world::World;
 
+/// Why a hook has failed that somebody deletes while it runs.
+const DELETED: &str = "it was deleted before its end was seen";
 /// How many letters of a commit stand in the names that are made of it, as upstream.
 const COMMIT_LETTERS: usize = 7;
 
@@ -39,6 +44,19 @@ pub(crate) fn key_of(target: &Target, commit: &str, phase: HookPhase, started_at
     let seconds = started_at.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second);
     let name = format!("{generated}{commit}-{}-{seconds}", phase.name()).to_lowercase();
     ObjectKey::new(&target.key.group, &target.key.kind, &target.key.namespace, &name)
+}
+
+/// Looks up the kinds of hooks that are due: this very sync may have defined one. From here on they are watched.
+pub(crate) async fn learn_kinds(world: &World, application: &Application, view: &mut View, hooks: &[&Task]) {
+    for hook in hooks {
+        if !matches!(view.kinds.get(&hook.gvk), Some(Ok(_)))
+            && let Ok(kind) = kind_by_now(world, view, &hook.gvk).await
+        {
+            world.cluster.watch(&kind);
+            view.kinds.insert(hook.gvk.clone(), Ok(kind));
+            world.note_kinds(&application.meta.instance, view.kinds.keys());
+        }
+    }
 }
 
 /// Makes a hook, or room for it. Answers what was done.
@@ -109,12 +127,18 @@ pub(crate) fn is_made_for(live: &Node, id: &str) -> bool {
     live.str_at(&["metadata", "annotations", annotations::HOOK_RUN]) == Some(id)
 }
 
-/// How a hook is, as upstream judges it. One that is being deleted while it runs is on its way to nowhere.
+/// How a hook is, as upstream judges it. One that is being deleted while it runs is on its way to nowhere; its end counts
+/// also where it is being deleted since.
 pub(crate) fn condition(live: &Live) -> Condition {
-    let Some(health) = trueup_health::of(&live.node()) else { return Condition::Well };
+    let mut node = live.node();
+    if let Some(metadata) = node.as_map_mut().and_then(|object| object.get_mut("metadata")?.as_map_mut()) {
+        metadata.remove("deletionTimestamp");
+    }
+    let Some(health) = trueup_health::of(&node) else { return Condition::Well };
     let words = if health.message.is_empty() { health.code.to_string() } else { health.message };
     match health.code {
         Code::Healthy => Condition::Well,
+        Code::Progressing | Code::Suspended | Code::Missing if live.deleting => Condition::Broken(DELETED.to_owned()),
         Code::Progressing | Code::Suspended | Code::Missing => Condition::OnItsWay(words),
         Code::Degraded | Code::Unknown => Condition::Broken(words),
     }

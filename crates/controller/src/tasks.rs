@@ -1,14 +1,14 @@
 //! The tasks of an operation, from what a look shows, and what is known of each.
 //!
-//! Pure but for what the index has. Entry points: [`Plan::of`] and [`Plan::facts`].
+//! Pure but for what the index has. Entry points: [`Plan::of`] and [`Plan::states`].
 
 use std::collections::{HashMap, HashSet};
 
 use trueup_api::{Application, Consent, HookPhase, SyncOperation, SyncOptions, annotations, object_options, wave};
 use trueup_cluster::WatchState;
 use trueup_health::Code;
-use trueup_object::{GroupKind, ObjectKey};
-use trueup_plan::progress::{Condition, Done, Facts};
+use trueup_object::{GroupKind, Gvk, ObjectKey};
+use trueup_plan::progress::{self, Condition, Done, Facts, State};
 use trueup_plan::task::{Act, Task};
 use trueup_render::defines;
 
@@ -28,6 +28,9 @@ pub(crate) struct Plan {
     /// What must be approved before anything is done.
     pub(crate) unapproved: Vec<ObjectKey>,
 }
+
+/// Where each task is, at one moment, and whether it was done and has not been seen to end.
+pub(crate) struct States(HashMap<(HookPhase, ObjectKey), (State, bool)>);
 
 /// What an operation takes in.
 pub(crate) struct Scope<'a> {
@@ -104,14 +107,28 @@ impl Plan {
         self.targets.get(&(phase, task.key.clone())).copied()
     }
 
+    /// Where each task is, at one moment.
+    pub(crate) fn states(&self, world: &World, view: &View, attempt: &Attempt) -> States {
+        let mut states = States(HashMap::with_capacity(self.tasks.len()));
+        for task in &self.tasks {
+            let facts = self.facts(world, view, attempt, task);
+            let made = facts.done == Some(Done::Made);
+            states.0.insert((phase_of(task), task.key.clone()), (progress::state(task.act, &facts), made));
+        }
+        states
+    }
+
     /// What is known of a task.
-    pub(crate) fn facts(&self, world: &World, view: &View, attempt: &Attempt, task: &Task) -> Facts {
+    fn facts(&self, world: &World, view: &View, attempt: &Attempt, task: &Task) -> Facts {
         let done = attempt.done.get(&(phase_of(task), task.key.clone())).cloned();
         match task.act {
             Act::Hook => {
                 let live = world.cluster.live(&task.gvk, &task.key);
-                let made = live.as_ref().filter(|live| hooks::is_made_for(&live.node(), &attempt.id));
+                let made = live.as_ref().filter(|live| hooks::is_made_for(&live.node(), &attempt.hook_id(task.phase)));
                 let ended = matches!(done, Some(Done::Ended(_) | Done::Refused(_)));
+                if live.is_none() && done == Some(Done::Made) && !is_listed(world, &task.gvk) {
+                    return unlisted(done, &task.gvk);
+                }
                 Facts {
                     done: if made.is_some() && !ended { Some(Done::Made) } else { done },
                     due: true,
@@ -131,6 +148,21 @@ impl Plan {
     }
 }
 
+// === impl States ===
+
+impl States {
+    /// Where a task is.
+    pub(crate) fn of(&self, task: &Task) -> State {
+        let found = self.0.get(&(phase_of(task), task.key.clone()));
+        found.map_or(State::Pending, |(state, _)| state.clone())
+    }
+
+    /// Whether it was done, and has not been seen to end.
+    pub(crate) fn is_made(&self, task: &Task) -> bool {
+        self.0.get(&(phase_of(task), task.key.clone())).is_some_and(|(_, made)| *made)
+    }
+}
+
 /// The phase under which it is kept what was done about a task.
 pub(crate) fn phase_of(task: &Task) -> HookPhase {
     if task.is_hook() { task.phase } else { HookPhase::Sync }
@@ -138,12 +170,8 @@ pub(crate) fn phase_of(task: &Task) -> HookPhase {
 
 fn of_object(world: &World, judged: &Judged, done: Option<Done>, attempt: &Attempt) -> Facts {
     let left = matches!(judged.verdict, Verdict::HeldBy(_)) || attempt.left_alone.contains(&judged.key);
-    if done == Some(Done::Made)
-        && !judged.exists
-        && !matches!(world.cluster.watch_state(&judged.gvk), WatchState::Ready)
-    {
-        let condition = Condition::OnItsWay(format!("{} has not been listed yet", judged.gvk));
-        return Facts { done, due: false, there: true, condition };
+    if done == Some(Done::Made) && !judged.exists && !is_listed(world, &judged.gvk) {
+        return unlisted(done, &judged.gvk);
     }
     Facts {
         done: done.or_else(|| left.then_some(Done::Left)),
@@ -151,6 +179,17 @@ fn of_object(world: &World, judged: &Judged, done: Option<Done>, attempt: &Attem
         there: judged.exists,
         condition: condition(judged),
     }
+}
+
+/// Whether what is not in the index is not there.
+fn is_listed(world: &World, gvk: &Gvk) -> bool {
+    matches!(world.cluster.watch_state(gvk), WatchState::Ready)
+}
+
+/// What is known of a task whose object was made, and cannot be seen yet.
+fn unlisted(done: Option<Done>, gvk: &Gvk) -> Facts {
+    let condition = Condition::OnItsWay(format!("{gvk} has not been listed yet"));
+    Facts { done, due: false, there: true, condition }
 }
 
 /// How an object is, as far as that counts for the next wave.
