@@ -1,6 +1,10 @@
 //! Objects in the destination that no application has.
 
 use serde_json::json;
+use trueup_bed::Asked;
+use trueup_bed::Audit;
+use trueup_bed::until;
+use trueup_e2e::SLOW;
 use trueup_e2e::manifests::config_map;
 
 use crate::projects::amend;
@@ -30,6 +34,18 @@ async fn what_no_application_has_is_told_where_the_project_asks_for_it() {
     scene.admin.create(configs, &left("later")).await;
     app.refresh("normal").await;
     app.condition(WARNING, &["Application has 2 orphaned resources: ", "later"]).await;
+    // Nothing asks for that again while nothing happens there, however many intervals pass.
+    let audit = Audit::of(&scene.world.control_plane).await.unwrap();
+    let (mark, listings) = (audit.mark().await.unwrap(), scene.repository.asked(Asked::LsRefs));
+    until("three intervals", SLOW, async || match scene.repository.asked(Asked::LsRefs) {
+        now if now >= listings + 3 => Ok(()),
+        now => Err(format!("{} have passed", now - listings)),
+    })
+    .await
+    .unwrap();
+    let asked = audit.since(mark).await.unwrap().by("trueup");
+    let asked = asked.filtered(|request| request.namespace == "t-orphans" && request.verb != "watch");
+    assert!(asked.is_empty(), "at rest: {asked:?}");
     // What the project does not want to hear of is not told, nor what an application has come to hold.
     let ignore = json!({"ignore": [{"group": "", "kind": "ConfigMap", "name": "lef*"}]});
     amend(&scene, "team", json!({"orphanedResources": ignore})).await;
