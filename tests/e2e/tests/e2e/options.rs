@@ -347,3 +347,37 @@ async fn a_definition_is_replaced_in_place_and_its_objects_by_patches_of_their_o
     .await;
     assert_eq!(scene.uid(plural, "one").await, uid);
 }
+
+#[tokio::test]
+async fn a_respected_field_is_never_put_back_however_often_it_moves() {
+    let scene = Scene::shared("options-race").await;
+    let data = |strict: u32| config_map("a", &[("loose", "0"), ("strict", &strict.to_string())]);
+    let first = scene.put("app/a.yaml", &data(0));
+    let rules = json!([{"kind": "ConfigMap", "jsonPointers": ["/data/loose"]}]);
+    let app = scene
+        .create(scene.application().automated(true, true).sync_option("RespectIgnoreDifferences=true").set(
+            "/spec",
+            "ignoreDifferences",
+            rules,
+        ))
+        .await;
+    app.synced(&first).await;
+    let mut written = 0;
+    for strict in 1..=5_u32 {
+        scene.put("app/a.yaml", &data(strict));
+        app.patch(&json!({"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}})).await;
+        let deadline = std::time::Instant::now() + trueup_e2e::SLOW;
+        // Nobody but this loop writes the field: whatever else stands there was put back.
+        loop {
+            let live = scene.expect("configmaps", "a").await["data"].clone();
+            assert_eq!(live["loose"], written.to_string(), "{live}");
+            if live["strict"] == strict.to_string() {
+                break;
+            }
+            assert!(std::time::Instant::now() < deadline, "{}", app.brief().await);
+            written += 1;
+            scene.edit("configmaps", "a", &json!({"data": {"loose": written.to_string()}})).await;
+        }
+    }
+    assert!(written > 5, "the field moved {written} times only");
+}
