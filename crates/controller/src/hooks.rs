@@ -208,7 +208,7 @@ pub(crate) async fn delete(
 }
 
 /// Takes our finalizer off a hook.
-async fn release(hands: &Cluster, kind: &Kind, key: &ObjectKey, found: &Live) -> Result<(), ClusterError> {
+pub(crate) async fn release(hands: &Cluster, kind: &Kind, key: &ObjectKey, found: &Live) -> Result<(), ClusterError> {
     let node = found.node();
     let finalizers = node.list_at(&["metadata", "finalizers"]);
     let Some(at) = finalizers.iter().position(|finalizer| finalizer.as_str() == Some(annotations::HOOK_FINALIZER))

@@ -56,6 +56,7 @@ mod pruning;
 mod queue;
 mod reconcile;
 mod recreate;
+mod remains;
 mod replace;
 mod repositories;
 mod rival;

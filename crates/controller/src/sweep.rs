@@ -18,6 +18,7 @@ use trueup_object::{GroupKind, Gvk, ObjectKey};
 
 use crate::applications::Applications;
 use crate::holders::Holders;
+use crate::remains;
 use crate::world::World;
 
 /// How many kinds are listed at once: a search is in no hurry, and looks under way are.
@@ -166,12 +167,12 @@ async fn list(world: &World, kinds: Vec<Kind>, found: &mut Found) -> Vec<(Kind, 
     let mut lists = stream::iter(lists).buffer_unordered(KINDS_AT_ONCE);
     while let Some((kind, claimed)) = lists.next().await {
         match claimed {
-            Ok(claimed) => found.claims.extend(
-                claimed
-                    .into_iter()
-                    .filter(|claimed| is_left_behind(claimed, &world.applications, &world.holders))
-                    .map(|claimed| (claimed.app, claimed.key, kind.gvk.clone())),
-            ),
+            Ok(claimed) => {
+                remains::find(world, &kind, &claimed).await;
+                let left =
+                    claimed.into_iter().filter(|claimed| is_left_behind(claimed, &world.applications, &world.holders));
+                found.claims.extend(left.map(|claimed| (claimed.app, claimed.key, kind.gvk.clone())));
+            }
             // Its definition went between the two requests, and its objects with it.
             Err(ClusterError::NotFound(_)) => {}
             Err(error) => failed.push((kind, error)),

@@ -14,6 +14,7 @@ use crate::applications::News;
 use crate::installation;
 use crate::logins;
 use crate::past::inventory;
+use crate::remains;
 use crate::rival::{LABELS, MANAGER};
 use crate::run::{application_kind, project_kind};
 use crate::sightings::{Gone, Sighting, Sightings};
@@ -174,6 +175,7 @@ fn lost(world: &World, gone: &Gone) {
     let known = || world.applications.get(&name).map(|application| application.meta.uid.clone());
     let Some(uid) = gone.uid.clone().or_else(known) else { return };
     if world.applications.lost(&name, &uid) {
+        remains::let_go(world, &name);
         world.forget(&name);
     }
 }

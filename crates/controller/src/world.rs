@@ -118,8 +118,19 @@ impl World {
     /// Whether an application, by the name that its objects are tracked by, is of a namespace whose Applications are unknown: it
     /// may be there, and hold what says that it is its own.
     pub(crate) fn may_be_there(&self, app: &str) -> bool {
-        let namespace = app.split_once('_').map_or(self.namespace.as_str(), |(namespace, _)| namespace);
+        let namespace = self.home(app);
         self.namespaces.take(namespace) && self.unlisted.has(namespace)
+    }
+
+    /// Whether an application, by the same name, is none of ours any more: it would be of our namespaces, and is not there.
+    pub(crate) fn is_gone(&self, app: &str) -> bool {
+        let namespace = self.home(app);
+        self.namespaces.take(namespace) && !self.unlisted.has(namespace) && self.applications.get(app).is_none()
+    }
+
+    /// The namespace of an application, by the name that its objects are tracked by.
+    fn home<'a>(&'a self, app: &'a str) -> &'a str {
+        app.split_once('_').map_or(&self.namespace, |(namespace, _)| namespace)
     }
 
     /// Why it is not known whether another application holds an object: one of a namespace whose Applications are unknown may,

@@ -192,3 +192,60 @@ fn fields(status: &Status) -> Map<String, Value> {
         _ => Map::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(finalizers: &[&str], rest: &str) -> Application {
+        let finalizers = json!(finalizers);
+        let json = format!(
+            r#"{{"metadata": {{"name": "a", "uid": "u", "resourceVersion": "7", "finalizers": {finalizers}{rest}}}}}"#
+        );
+        Application::read(json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn finalizers_are_given_and_taken_and_others_stay() {
+        let update = |given: &[&str], taken: &[&str]| Update {
+            give_finalizers: given.iter().map(|it| (*it).to_owned()).collect(),
+            take_finalizers: taken.iter().map(|it| (*it).to_owned()).collect(),
+            ..Update::default()
+        };
+        let path = "/metadata/finalizers";
+        for (had, given, taken, expected) in [
+            (&["x"][..], &[][..], &["y"][..], vec![]),
+            (&["x", "y"], &["x"], &[], vec![]),
+            (
+                &["x"],
+                &["y"],
+                &[],
+                vec![test(path, &json!(["x"])), json!({"op": "replace", "path": path, "value": ["x", "y"]})],
+            ),
+            (
+                &["x"],
+                &["y"],
+                &["x"],
+                vec![test(path, &json!(["x"])), json!({"op": "replace", "path": path, "value": ["y"]})],
+            ),
+            (&["x"], &[], &["x"], vec![test(path, &json!(["x"])), json!({"op": "remove", "path": path})]),
+            (
+                &[],
+                &["y"],
+                &[],
+                vec![
+                    test("/metadata/resourceVersion", &json!("7")),
+                    json!({"op": "add", "path": path, "value": ["y"]}),
+                ],
+            ),
+        ] {
+            let there = with(had, "");
+            assert_eq!(operations(&there, &there, &update(given, taken)), expected, "{had:?} {given:?} {taken:?}");
+        }
+        let going = with(&["x"], r#", "deletionTimestamp": "2026-11-24T10:00:00Z""#);
+        assert!(operations(&going, &going, &update(&["y"], &[])).is_empty(), "the API server would refuse it");
+        let (before, after) = (with(&["x"], ""), with(&["x", "y"], ""));
+        assert!(!changed_meanwhile(&before, &after, &update(&["y"], &[])));
+        assert!(changed_meanwhile(&before, &after, &update(&[], &[])));
+    }
+}

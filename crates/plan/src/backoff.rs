@@ -88,6 +88,12 @@ mod tests {
     }
 
     #[test]
+    fn hooks_of_a_deletion_are_tried_for_ever_and_ever_more_rarely() {
+        let waits: Vec<u64> = [1, 2, 3, 6, 7, u32::MAX].map(|failures| hook_wait(failures).as_secs()).to_vec();
+        assert_eq!(waits, [5, 10, 20, 160, 180, 180]);
+    }
+
+    #[test]
     fn no_retries() {
         assert_eq!(retry_wait(&Retry { limit: 0, ..Retry::default() }, 0), None);
     }

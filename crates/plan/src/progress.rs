@@ -507,4 +507,34 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn hooks_of_a_deletion_go_wave_by_wave_and_no_other_phase_rescues_them() {
+        let hook = |name, wave| task(name, Act::Hook, HookPhase::PreDelete, wave);
+        let tasks = [hook("a", 0), hook("b", 0), hook("c", 1)];
+        let steps = schedule(tasks.to_vec());
+        let said = |states: &[(&str, State)]| {
+            let states: HashMap<&str, &State> = states.iter().map(|(name, state)| (*name, state)).collect();
+            let state = |task: &Task| states.get(task.key.name.as_str()).copied().cloned().unwrap_or(State::Pending);
+            let names = |tasks: Vec<&Task>| tasks.iter().map(|task| task.key.name.to_string()).collect::<String>();
+            match next_hook(&steps, state) {
+                Next::Perform(_, tasks) => format!("do {}", names(tasks)),
+                Next::Wait(tasks) => format!("wait {}", names(tasks.into_iter().map(|(task, _)| task).collect())),
+                Next::Succeeded => "succeeded".to_owned(),
+                Next::Failed(tasks) => format!("failed {}", names(tasks.into_iter().map(|(task, _)| task).collect())),
+            }
+        };
+        for (states, expected) in [
+            (&[][..], "do ab"),
+            (&[("a", State::Done), ("b", running())], "wait b"),
+            (&[("a", failed()), ("b", running())], "wait b"),
+            (&[("a", failed()), ("b", State::Done)], "failed a"),
+            (&[("a", State::Done), ("b", State::Done)], "do c"),
+            (&[("a", State::Done), ("b", State::Done), ("c", running())], "wait c"),
+            (&[("a", State::Done), ("b", State::Done), ("c", State::Done)], "succeeded"),
+        ] {
+            assert_eq!(said(states), expected, "{states:?}");
+        }
+        assert!(matches!(next_hook(&[], |_| State::Pending), Next::Succeeded), "there may be none");
+    }
 }

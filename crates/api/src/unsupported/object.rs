@@ -4,8 +4,8 @@
 
 use trueup_object::Manifest;
 
-use super::options::{Level, option_unsupported, shown};
 use super::Unsupported;
+use super::options::{Level, option_unsupported, shown};
 use crate::annotations::{HELM_HOOK, HELM_HOOK_DELETE_POLICY, HOOK, HOOK_DEADLINE, HOOK_DELETE_POLICY, SYNC_OPTIONS};
 use crate::deadlines;
 use crate::hook::{self, is_skipped};

@@ -126,7 +126,8 @@ mod tests {
     #[test]
     fn finalizers_follow_the_hooks() {
         use HookPhase::{PostDelete, PreDelete, PreSync};
-        let table: [(&[&str], &[HookPhase], &[&str], &[&str]); 6] = [
+        type Row = (&'static [&'static str], &'static [HookPhase], &'static [&'static str], &'static [&'static str]);
+        let table: [Row; 6] = [
             (&[CASCADE], &[], &[], &[]),
             (&[], &[PreSync], &[], &[]),
             (&[CASCADE], &[PreDelete], &[PRE, PRE_CLEANUP], &[]),

@@ -186,9 +186,10 @@ impl Kept {
 fn standing(known: Option<&Done>, seen: &Seen) -> Option<Done> {
     match known {
         Some(Done::Ended(Ok(()))) => known.cloned(),
+        // It failed, and is being deleted to be made anew.
         _ if seen.made && seen.backs_off => Some(Done::Cleared),
-        // Deleted before its end was seen, by us or by somebody: it is made anew.
-        _ if seen.made && seen.going && !seen.well => Some(Done::Cleared),
+        Some(Done::Cleared) if seen.made && seen.going && !seen.well => Some(Done::Cleared),
+        // One that somebody takes away before its end has failed: its condition says so.
         _ if seen.made => Some(Done::Made),
         _ => known.cloned(),
     }
@@ -441,13 +442,14 @@ mod tests {
     fn a_hook_is_made_once_and_anew_only_after_it_failed_or_was_taken_away() {
         let well = || Some(Done::Ended(Ok(())));
         // What was done, and: made for this deletion, being deleted, ended well, waiting after a failure.
-        let table: [(Option<Done>, [bool; 4], Option<Done>); 11] = [
+        let table: [(Option<Done>, [bool; 4], Option<Done>); 12] = [
             (None, [false, false, true, false], None),
             (None, [true, false, false, false], Some(Done::Made)),
             (None, [true, false, true, false], Some(Done::Made)),
-            (None, [true, true, false, false], Some(Done::Cleared)),
+            (None, [true, true, false, false], Some(Done::Made)),
             (None, [true, true, true, false], Some(Done::Made)),
-            (Some(Done::Made), [true, true, false, false], Some(Done::Cleared)),
+            (Some(Done::Made), [true, true, false, false], Some(Done::Made)),
+            (Some(Done::Cleared), [true, true, false, false], Some(Done::Cleared)),
             (Some(Done::Made), [false, false, true, false], Some(Done::Made)),
             (Some(Done::Cleared), [true, false, false, true], Some(Done::Cleared)),
             (Some(Done::Cleared), [true, false, false, false], Some(Done::Made)),

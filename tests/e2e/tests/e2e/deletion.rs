@@ -1,6 +1,7 @@
 //! What becomes of the objects when their Application is deleted.
 
 use serde_json::json;
+use trueup_bed::Audit;
 use trueup_e2e::App;
 use trueup_e2e::Scene;
 use trueup_e2e::manifests::annotated;
@@ -11,13 +12,11 @@ use trueup_e2e::objects;
 async fn synced(name: &str, finalizer: Option<&str>) -> (Scene<'static>, App) {
     let scene = Scene::shared(name).await;
     let by_option = annotated("kept-by-option", &[("argocd.argoproj.io/sync-options", "Delete=false")]);
-    let by_confirm = annotated("kept-by-confirm", &[("argocd.argoproj.io/sync-options", "Delete=confirm")]);
     let by_helm = annotated("kept-by-helm", &[("helm.sh/resource-policy", "keep")]);
     let commit = scene.commit(&[
         ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
         ("app/web.yaml", Some(&deployment("web", 1, "blue"))),
         ("app/option.yaml", Some(&by_option)),
-        ("app/confirm.yaml", Some(&by_confirm)),
         ("app/helm.yaml", Some(&by_helm)),
     ]);
     let mut built = scene.application().automated(true, true);
@@ -73,7 +72,7 @@ async fn with_the_finalizer_what_is_its_own_goes_and_nothing_else() {
         assert!(scene.object("configmaps", "config").await.is_none());
         // In the background its dependents go later, itself at once.
         assert!(scene.object("deployments", "web").await.is_none());
-        for kept in ["kept-by-option", "kept-by-confirm", "kept-by-helm", "foreign", "copied", "theirs"] {
+        for kept in ["kept-by-option", "kept-by-helm", "foreign", "copied", "theirs"] {
             let object = scene.expect("configmaps", kept).await;
             assert!(object["metadata"]["deletionTimestamp"].is_null(), "{kept}");
         }
@@ -103,4 +102,41 @@ async fn what_cannot_go_is_told_and_waited_for() {
     assert_eq!(seen["metadata"]["finalizers"], json!(["resources-finalizer.argocd.argoproj.io"]));
     scene.edit("configmaps", "config", &json!({"metadata": {"finalizers": null}})).await;
     app.gone().await;
+}
+
+/// A ConfigMap of a wave.
+fn of_wave(name: &str, wave: &str) -> String {
+    annotated(name, &[("argocd.argoproj.io/sync-wave", wave)])
+}
+
+#[tokio::test]
+async fn waves_go_from_the_highest_to_the_lowest_each_gone_before_the_next() {
+    let scene = Scene::shared("delete-waves").await;
+    let commit = scene.commit(&[
+        ("app/base.yaml", Some(&of_wave("base", "-3"))),
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+        ("app/web.yaml", Some(&deployment("web", 1, "blue"))),
+        ("app/last.yaml", Some(&of_wave("last", "7"))),
+        ("app/last-too.yaml", Some(&of_wave("last-too", "7"))),
+    ]);
+    let app = scene.create(scene.application().automated(true, true).cascade()).await;
+    app.healthy(&commit).await;
+    scene.edit("configmaps", "last", &json!({"metadata": {"finalizers": ["example.com/hold"]}})).await;
+    let audit = Audit::of(&scene.world.control_plane).await.unwrap();
+    let mark = audit.mark().await.unwrap();
+    app.delete().await;
+    scene.until_gone("configmaps", "last-too").await;
+    app.condition("DeletionError", &["waiting for objects of wave 7 to go", "last", "example.com/hold"]).await;
+    for (plural, name) in [("deployments", "web"), ("configmaps", "config"), ("configmaps", "base")] {
+        assert!(scene.expect(plural, name).await["metadata"]["deletionTimestamp"].is_null(), "{name}");
+    }
+    scene.edit("configmaps", "last", &json!({"metadata": {"finalizers": null}})).await;
+    app.gone().await;
+    let requests = audit.since(mark).await.unwrap().by("trueup");
+    let deletions = requests.filtered(|request| request.verb == "delete" && request.namespace == scene.namespace);
+    // A second one may have come before the first was seen.
+    let deletions = deletions.filtered(|request| request.code == 200);
+    let mut order: Vec<&str> = deletions.iter().map(|request| request.name.as_str()).collect();
+    order[..2].sort_unstable();
+    assert_eq!(order, ["last", "last-too", "web", "config", "base"]);
 }
