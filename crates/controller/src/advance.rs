@@ -11,7 +11,7 @@ use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use tokio::time::Instant;
 use trueup_api::{HookPhase, OperationPhase, ResultCode, SyncOptions, condition};
-use trueup_cluster::{ClusterError, Kind};
+use trueup_cluster::{Cluster, ClusterError, Kind};
 use trueup_object::ObjectKey;
 use trueup_plan::progress::{self, Done, Next, State};
 use trueup_plan::schedule::{Stage, Step, schedule};
@@ -22,13 +22,15 @@ use crate::attempt::Attempt;
 use crate::children;
 use crate::drift_policy::left_alone;
 use crate::hooks::{self, Occasion};
+use crate::impersonation;
 use crate::memory::Memory;
 use crate::observe::View;
 use crate::operation::{self, BARRED, BrokenOff, Ended, OBJECTS_AT_ONCE, Run, broken_off, end, named, reasons};
 use crate::pause;
+use crate::permission::project_of;
 use crate::pruning;
 use crate::reconcile::Look;
-use crate::tasks::{Plan, Scope, approved, phase_of};
+use crate::tasks::{Plan, Scope, States, approved, phase_of};
 use crate::waiting::{self, Wait};
 
 /// How far an operation came.
@@ -78,10 +80,10 @@ impl Look<'_> {
                 return Advance::Waits(waiting::for_approval(&plan.unapproved, attempt));
             }
             let steps = schedule(plan.tasks.clone());
-            self.note_ends(view, &plan, attempt);
-            let (world, failed) = (self.world, attempt.failed);
-            let state = |task: &Task| progress::state(task.act, &plan.facts(world, view, attempt, task));
-            match progress::next(&steps, failed, state) {
+            // What is decided and what is told rest on one look at the cluster, which moves all the time.
+            let states = plan.states(self.world, view, attempt);
+            self.note_ends(&plan, &states, attempt);
+            match progress::next(&steps, attempt.failed, |task| states.of(task)) {
                 Next::Perform(stage, tasks) => {
                     let tasks: Vec<Task> = tasks.into_iter().cloned().collect();
                     if attempt.unwritten && !self.write_progress(memory, view, run, attempt).await {
@@ -89,7 +91,7 @@ impl Look<'_> {
                         return Advance::Unwritten;
                     }
                     let enters = attempt.enter(stage);
-                    if enters && self.is_refused(view, &plan, &steps, stage, &options, attempt).await {
+                    if enters && self.is_refused(view, &states, &steps, stage, &options, attempt).await {
                         continue;
                     }
                     self.perform(memory, view, &plan, &scope, attempt, &tasks).await;
@@ -104,7 +106,7 @@ impl Look<'_> {
                     if wait.overdue.is_empty() {
                         return Advance::Waits(wait);
                     }
-                    self.end_overdue(view, attempt, wait.overdue).await;
+                    self.end_overdue(attempt, wait.overdue).await;
                 }
                 Next::Succeeded => {
                     return Advance::Ended(Box::new(self.succeed(memory, view, run, attempt, &plan).await));
@@ -160,11 +162,8 @@ impl Look<'_> {
         let scope = Scope { run, options, approved: approved(&self.application) };
         let plan = Plan::of(view, &scope, attempt);
         let (world, trial) = (self.world, |what: &str| format!("{what} (dry run)"));
-        let due: Vec<&Task> = plan
-            .tasks
-            .iter()
-            .filter(|task| progress::state(task.act, &plan.facts(world, view, attempt, task)) == State::Pending)
-            .collect();
+        let states = plan.states(world, view, attempt);
+        let due: Vec<&Task> = plan.tasks.iter().filter(|task| states.of(task) == State::Pending).collect();
         let applies: Vec<ObjectKey> =
             due.iter().filter(|task| task.act == Act::Apply).map(|task| task.key.clone()).collect();
         let refusals = rehearse(world, &self.application, view, &applies, options).await;
@@ -193,14 +192,10 @@ impl Look<'_> {
     }
 
     /// Notes which hooks have ended since.
-    fn note_ends(&self, view: &View, plan: &Plan, attempt: &mut Attempt) {
-        for task in plan.tasks.iter().filter(|task| task.is_hook()) {
-            let facts = plan.facts(self.world, view, attempt, task);
-            if facts.done != Some(Done::Made) {
-                continue;
-            }
+    fn note_ends(&self, plan: &Plan, states: &States, attempt: &mut Attempt) {
+        for task in plan.tasks.iter().filter(|task| task.is_hook() && states.is_made(task)) {
             let place = (task.phase, task.key.clone());
-            match progress::state(task.act, &facts) {
+            match states.of(task) {
                 State::Done => {
                     let live = self.world.cluster.live(&task.gvk, &task.key);
                     let words = live.as_deref().map(hooks::last_words).unwrap_or_default();
@@ -227,7 +222,7 @@ impl Look<'_> {
     async fn is_refused(
         &self,
         view: &View,
-        plan: &Plan,
+        states: &States,
         steps: &[Step],
         stage: Stage,
         options: &SyncOptions,
@@ -238,10 +233,7 @@ impl Look<'_> {
             return false;
         }
         let tasks = steps.iter().filter(|step| step.stage == stage).flat_map(|step| &step.tasks);
-        let due = tasks.filter(|task| {
-            task.act == Act::Apply
-                && progress::state(task.act, &plan.facts(self.world, view, attempt, task)) == State::Pending
-        });
+        let due = tasks.filter(|task| task.act == Act::Apply && states.of(task) == State::Pending);
         let due: Vec<&Task> = due.collect();
         let keys: Vec<ObjectKey> = due.iter().map(|task| task.key.clone()).collect();
         let refusals = rehearse(self.world, &self.application, view, &keys, options).await;
@@ -286,6 +278,13 @@ impl Look<'_> {
             hooks::learn_kinds(self.world, &application, view, &hooks).await;
             self.make_hooks(view, plan, attempt, &hooks).await;
         }
+        if !attempt.tally.barred {
+            // Whatever came of it, nothing is done twice.
+            let nothing = || Done::Refused("nothing came of it: this is a fault of the controller".to_owned());
+            for task in tasks {
+                attempt.done.entry((phase_of(task), task.key.clone())).or_insert_with(nothing);
+            }
+        }
         attempt.moved = Instant::now();
         let applied: HashSet<ObjectKey> = applies.into_iter().collect();
         view.judge_again(self.world, &application, memory, &applied).await;
@@ -297,7 +296,7 @@ impl Look<'_> {
         let mut making = Vec::with_capacity(tasks.len());
         for task in tasks {
             let Some(target) = plan.target(task).and_then(|at| view.targets.objects.get(at)) else { continue };
-            let (kind, id) = (self.kind(view, task).await, attempt.hook_id(task.phase));
+            let (kind, id) = (self.kind(task).await, attempt.hook_id(task.phase));
             let hands = &hands;
             making.push(async move {
                 let occasion = Occasion { name, id: &id };
@@ -331,37 +330,45 @@ impl Look<'_> {
         }
     }
 
-    /// The kind of a task's object; a hook's may have been defined a moment before.
-    async fn kind(&self, view: &View, task: &Task) -> Option<Kind> {
-        match view.kinds.get(&task.gvk) {
-            Some(Ok(kind)) => Some(kind.clone()),
-            _ => self.world.cluster.kind(&task.gvk).await.ok(),
-        }
+    /// The kind of a task's object. Known ones cost no request.
+    async fn kind(&self, task: &Task) -> Option<Kind> {
+        self.world.cluster.kind(&task.gvk).await.ok()
+    }
+
+    /// The cluster, as whoever writes the objects of this application, whatever can be said of them.
+    fn hands(&self) -> Result<Cluster, String> {
+        let (world, meta) = (self.world, &self.application.meta);
+        let spec = self.application.spec.as_ref().map_err(ToString::to_string)?;
+        impersonation::hands(world, meta, spec, &*project_of(world, meta, spec)?)
     }
 
     /// Ends what has had its time: hooks that took too long, or everything that runs.
-    async fn end_overdue(&self, view: &View, attempt: &mut Attempt, overdue: Vec<(Option<Task>, String)>) {
+    async fn end_overdue(&self, attempt: &mut Attempt, overdue: Vec<(Option<Task>, String)>) {
         for (task, why) in overdue {
             if let Some(task) = task {
-                self.end_hook(view, attempt, &task, why).await;
+                self.end_hook(attempt, &task, why).await;
                 continue;
             }
             attempt.failed = true;
             for task in attempt.hooks_that_run() {
-                self.end_hook(view, attempt, &task, why.clone()).await;
+                self.end_hook(attempt, &task, why.clone()).await;
             }
             attempt.overdue = Some(why);
         }
     }
 
-    async fn end_hook(&self, view: &View, attempt: &mut Attempt, task: &Task, why: String) {
-        if let Some(kind) = self.kind(view, task).await
-            && let Err(error) = match view.hands(self.world, &self.application) {
-                Ok(hands) => hooks::abort(self.world, &hands, &attempt.hook_id(task.phase), &kind, &task.key).await,
-                Err(error) => Err(error),
+    async fn end_hook(&self, attempt: &mut Attempt, task: &Task, why: String) {
+        if let Some(kind) = self.kind(task).await {
+            let ended = match self.hands() {
+                Ok(hands) => {
+                    let id = attempt.hook_id(task.phase);
+                    hooks::abort(self.world, &hands, &id, &kind, &task.key).await.map_err(|error| error.to_string())
+                }
+                Err(why) => Err(why),
+            };
+            if let Err(error) = ended {
+                tracing::warn!(application = %self.name(), hook = %task.key, %error, "a hook that is to end cannot be deleted");
             }
-        {
-            tracing::warn!(application = %self.name(), hook = %task.key, %error, "a hook that is to end cannot be deleted");
         }
         attempt.note_hook(task, OperationPhase::Failed, why.clone());
         attempt.done.insert((task.phase, task.key.clone()), Done::Ended(Err(why)));
@@ -369,15 +376,15 @@ impl Look<'_> {
     }
 
     /// Ends the hooks that run, where nobody goes on with the operation.
-    pub(crate) async fn abort_hooks(&self, view: &View, attempt: &mut Attempt) {
+    pub(crate) async fn abort_hooks(&self, attempt: &mut Attempt) {
         for task in attempt.hooks_that_run() {
-            self.end_hook(view, attempt, &task, condition::TERMINATED.to_owned()).await;
+            self.end_hook(attempt, &task, condition::TERMINATED.to_owned()).await;
         }
     }
 
     async fn break_off(&self, view: &View, run: &Run, attempt: &mut Attempt, cause: BrokenOff, why: String) -> Ended {
         if cause == BrokenOff::Terminated {
-            self.abort_hooks(view, attempt).await;
+            self.abort_hooks(attempt).await;
         }
         broken_off(&self.application, view, run, attempt, cause, why)
     }
@@ -420,7 +427,7 @@ impl Look<'_> {
             }
             let policy = plan.target(task).and_then(|at| view.objects[at].hook.as_ref()).map(|hook| hook.delete);
             let goes = policy.is_some_and(|policy| if succeeded { policy.succeeded } else { policy.failed });
-            let Some(kind) = self.kind(view, task).await else { continue };
+            let Some(kind) = self.kind(task).await else { continue };
             let tidied = match view.hands(self.world, &self.application) {
                 Ok(hands) => hooks::tidy(self.world, &hands, self.name(), &kind, &task.key, goes).await,
                 Err(error) => Err(error),

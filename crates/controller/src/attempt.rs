@@ -25,8 +25,10 @@ use crate::operation::{Run, Tally, key_of};
 pub(crate) struct Attempt {
     /// Tells the attempt from every other.
     pub(crate) id: String,
+    /// When the operation began.
+    pub(crate) started_at: String,
     /// What it is for: it stays with that, whatever comes meanwhile.
-    pub(crate) commit: CommitId,
+    pub(crate) commit: Option<CommitId>,
     pub(crate) tally: Tally,
     /// What was done about which object in which phase.
     pub(crate) done: BTreeMap<(HookPhase, ObjectKey), Done>,
@@ -57,9 +59,32 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// The attempt as it begins, or as it stood when this operation's state was last written down.
     pub(crate) fn begin(application: &Application, view: &View, run: &Run) -> Self {
-        let mut attempt = Self {
-            id: id(application, run),
-            commit: view.commit,
+        let mut attempt = Self::new(id(application, run), &run.started_at);
+        attempt.commit = Some(view.commit);
+        attempt.drifted = drift::all_drifted(view);
+        if let Some(state) = application.status.operation_state.as_ref().filter(|state| is_of(state, run)) {
+            attempt.recall(state);
+        }
+        attempt
+    }
+
+    /// The attempt as the state of an operation tells it, whatever is to become of that.
+    pub(crate) fn recalled(application: &Application, state: &OperationState) -> Self {
+        let run = Run {
+            operation: state.operation.clone(),
+            started_at: state.started_at.clone(),
+            retry_count: state.retry_count,
+        };
+        let mut attempt = Self::new(id(application, &run), &run.started_at);
+        attempt.recall(state);
+        attempt
+    }
+
+    fn new(id: String, started_at: &str) -> Self {
+        Self {
+            id,
+            started_at: started_at.to_owned(),
+            commit: None,
             tally: Tally::default(),
             done: BTreeMap::new(),
             prunes: BTreeMap::new(),
@@ -70,13 +95,9 @@ impl Attempt {
             unwritten: false,
             failed_before: None,
             overdue: None,
-            drifted: drift::all_drifted(view),
+            drifted: Vec::new(),
             left_alone: HashSet::new(),
-        };
-        if let Some(state) = application.status.operation_state.as_ref().filter(|state| is_of(state, run)) {
-            attempt.recall(state);
         }
-        attempt
     }
 
     /// Whether it is an attempt of this run.
@@ -181,11 +202,20 @@ fn id(application: &Application, run: &Run) -> String {
 
 /// The commit that an attempt began with, if it is under way.
 pub(crate) fn begun_at(application: &Application, memory: &Memory, run: &Run) -> Option<CommitId> {
-    if let Some(attempt) = memory.attempt.as_ref().filter(|attempt| attempt.is_of(application, run)) {
-        return Some(attempt.commit);
+    let state = application.status.operation_state.as_ref().filter(|state| is_of(state, run));
+    let attempt = memory.attempt.as_ref().filter(|attempt| attempt.is_of(application, run));
+    attempt.and_then(|attempt| attempt.commit).or_else(|| state?.sync_result.as_ref()?.revision.parse().ok())
+}
+
+/// The commit that the operation under way began with, where nobody asks for another one.
+pub(crate) fn under_way_at(application: &Application, memory: &Memory) -> Option<CommitId> {
+    let state = application.status.operation_state.as_ref()?;
+    let goes_on = application.operation.as_ref().is_none_or(|asked| *asked == state.operation);
+    if !goes_on || state.finished_at.is_some() || state.phase.completed() {
+        return None;
     }
-    let state = application.status.operation_state.as_ref().filter(|state| is_of(state, run))?;
-    state.sync_result.as_ref()?.revision.parse().ok()
+    let attempt = memory.attempt.as_ref().filter(|attempt| attempt.started_at == state.started_at);
+    attempt.and_then(|attempt| attempt.commit).or_else(|| state.sync_result.as_ref()?.revision.parse().ok())
 }
 
 /// Whether a state is that of this run's attempt, which is not over.

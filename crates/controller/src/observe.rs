@@ -14,6 +14,7 @@ use trueup_git::CommitId;
 use trueup_object::{Digest, Gvk, ObjectKey};
 use trueup_render::{Target, Targets};
 
+use crate::attempt::under_way_at;
 use crate::depends;
 use crate::extras::{Extra, live};
 use crate::judge::{Frame, Judged, Verdict, judge};
@@ -141,14 +142,17 @@ pub(crate) async fn observe(
             let message = unsupported.iter().cloned().chain([said(&error)]).collect::<Vec<_>>().join("; ");
             let notice = Notice { kind: condition::COMPARISON_ERROR, message };
             let blocked = |notice, operation| Sight::Blocked(Blocked { notice, invalid: false, operation });
-            let revision = application.operation.as_ref().map(asked_for).unwrap_or_default();
-            if revision.is_empty() || *revision == target {
+            // What is under way stays with its commit.
+            let begun = under_way_at(application, memory).map(|commit| commit.to_string());
+            let asked = || application.operation.as_ref().map(asked_for).unwrap_or_default().to_owned();
+            let revision = begun.unwrap_or_else(asked);
+            if revision.is_empty() || revision == target {
                 world.looked_at(name, looked);
                 return blocked(notice, None);
             }
             // Somebody goes back to what there was, as after a tag was deleted.
-            match source::at_asked(world, &spec, revision).await {
-                Ok(loaded) => Said { loaded, revision: revision.to_owned(), no_target: Some(notice), looked },
+            match source::at_asked(world, &spec, &revision).await {
+                Ok(loaded) => Said { loaded, revision, no_target: Some(notice), looked },
                 Err(why) => {
                     world.looked_at(name, looked);
                     return blocked(notice, Some(why));

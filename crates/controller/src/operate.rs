@@ -118,20 +118,23 @@ impl Look<'_> {
     }
 
     /// Nobody goes on with the operation: what of it runs is ended.
-    pub(crate) async fn close(&self, memory: &mut Memory, view: &View, mut state: OperationState) -> Outcome {
-        let run = Run {
-            operation: state.operation.clone(),
-            started_at: state.started_at.clone(),
-            retry_count: state.retry_count,
-        };
-        let attempt = memory.attempt.take().filter(|attempt| attempt.is_of(&self.application, &run));
-        let mut attempt = attempt.unwrap_or_else(|| Attempt::begin(&self.application, view, &run));
-        self.abort_hooks(view, &mut attempt).await;
-        if !attempt.tally.results.is_empty() {
-            state.sync_result = attempt.state(view, &run, String::new()).sync_result;
-        }
+    pub(crate) async fn close(&self, memory: &mut Memory, mut state: OperationState) -> Outcome {
+        self.end_hooks_of(memory, &mut state).await;
         let take_operation = self.application.operation.is_some();
         Outcome { state: Some(state), take_operation, tell_end: true, again: true, ..Outcome::default() }
+    }
+
+    /// Ends the hooks that run of an operation that is over in this state, and says so in it.
+    pub(crate) async fn end_hooks_of(&self, memory: &mut Memory, state: &mut OperationState) {
+        let mut attempt = match memory.attempt.take() {
+            Some(attempt) if attempt.started_at == state.started_at => attempt,
+            _ => Attempt::recalled(&self.application, state),
+        };
+        if attempt.has_running_hook() {
+            self.abort_hooks(&mut attempt).await;
+            let result = state.sync_result.get_or_insert_default();
+            result.resources = std::mem::take(&mut attempt.tally.results);
+        }
     }
 
     /// What an operation's end means for the application.

@@ -165,7 +165,8 @@ impl Look<'_> {
                     retry_count: going.map_or(0, |state| state.retry_count),
                 };
                 let why = blocked.operation.as_ref().unwrap_or(&blocked.notice.message);
-                Some(run.state(OperationPhase::Error, why.clone()))
+                let sync_result = going.and_then(|state| state.sync_result.clone());
+                Some(OperationState { sync_result, ..run.state(OperationPhase::Error, why.clone()) })
             }
             // A repository may answer again; a specification that is wrong leaves nothing to go on with.
             None => going.filter(|state| blocked.invalid || is_ending(state)).map(|state| OperationState {
@@ -178,7 +179,10 @@ impl Look<'_> {
                 ..state.clone()
             }),
         };
-        let ended = ended.map(|state| OperationState { finished_at: Some(clock::now()), ..state });
+        let mut ended = ended.map(|state| OperationState { finished_at: Some(clock::now()), ..state });
+        if let Some(state) = &mut ended {
+            self.end_hooks_of(memory, state).await;
+        }
         self.write_blocked(memory, &blocked, ended).await;
         // A repository that answers again wakes the application by itself; a fetch that failed does not.
         self.world.queue.wake_at(self.name(), Instant::now() + self.world.resync);
@@ -207,8 +211,8 @@ impl Look<'_> {
                 None => return,
             },
             Next::Heal(keys) => self.heal(memory, &mut view, &keys).await,
-            Next::Refuse(refused) => self.refuse(memory, &view, *refused),
-            Next::Close(state) => self.close(memory, &view, *state).await,
+            Next::Refuse(refused) => self.refuse(memory, &view, *refused).await,
+            Next::Close(state) => self.close(memory, *state).await,
             Next::Hold(state) => self.hold(memory, &mut view, *state).await,
             Next::Wait { until, notices } => {
                 self.world.queue.wake_at(self.name(), until);
@@ -282,11 +286,12 @@ impl Look<'_> {
     }
 
     /// What was asked for does not begin.
-    fn refuse(&self, memory: &mut Memory, view: &View, refused: Refused) -> Outcome {
+    async fn refuse(&self, memory: &mut Memory, view: &View, refused: Refused) -> Outcome {
         let mut state = refused.run.state(OperationPhase::Failed, refused.message);
         state.finished_at = Some(clock::now());
         state.sync_result =
             (!refused.results.is_empty()).then(|| SyncResult { resources: refused.results, ..SyncResult::default() });
+        self.end_hooks_of(memory, &mut state).await;
         let promised = if refused.retry { promise_retry(&mut state, &view.spec) } else { None };
         if let Some(wait) = promised {
             self.world.queue.wake_at(self.name(), Instant::now() + wait);

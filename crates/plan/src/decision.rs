@@ -313,6 +313,10 @@ fn requested(situation: &Situation<'_>, request: Request) -> Decision {
         }
     }
     if let Some(block) = situation.block.filter(|_| !request.elsewhere) {
+        // It passes, and then what has begun goes on.
+        if block == Block::Unreadable && going.is_some_and(|last| last.ended.is_none()) {
+            return Decision::Wait { wait: situation.resync.max(WAIT_MIN), pause: Pause::Unreadable };
+        }
         return Decision::Refuse { cause: Refusal::Block(block), retry: block == Block::Unreadable };
     }
     let prunes = request.prune && (situation.prunable > 0 || request.elsewhere);
@@ -634,6 +638,11 @@ mod tests {
         let idle = Decision::Nothing(Idle::HeldBack);
         let refused = Decision::Refuse { cause: Refusal::Paused, retry: false };
         let hold = |why| Decision::Hold(why);
+        // A window holds as what is waited for does.
+        let in_a_window = |decision: Decision| match decision {
+            Decision::Hold(_) => Decision::Hold(HeldBack::Window),
+            other => other,
+        };
         let (paused, waits) = (HeldBack::Paused, HeldBack::Dependencies);
         for (situation, when_paused, when_waiting) in [
             (moved(), idle.clone(), idle.clone()),
@@ -644,7 +653,9 @@ mod tests {
             // Another one than what runs.
             (Situation { request: Some(REQUEST), ..running(moved()) }, refused, hold(waits)),
         ] {
-            for (why, expected) in [(paused, when_paused), (waits, when_waiting)] {
+            let expected =
+                [(paused, when_paused), (waits, when_waiting.clone()), (HeldBack::Window, in_a_window(when_waiting))];
+            for (why, expected) in expected {
                 assert_eq!(decide(&Situation { held_back: Some(why), ..situation }), expected, "{situation:?}");
             }
         }
@@ -658,7 +669,7 @@ mod tests {
             with(moved(), last(Phase::Running, Some(1), 1)),
             Situation { request: Some(Request { refused: true, ..REQUEST }), ..in_line() },
         ] {
-            for why in [paused, waits] {
+            for why in [paused, waits, HeldBack::Window] {
                 assert_eq!(
                     decide(&Situation { held_back: Some(why), ..situation }),
                     decide(&situation),

@@ -414,9 +414,12 @@ mod tests {
         )
     }
 
-    /// Tasks as an application has them: one for each object and phase.
+    /// Tasks as an application has them: one for each object, but for hooks of several phases.
     fn any_tasks() -> impl Strategy<Value = Vec<Task>> {
-        prop::collection::vec(any_task(), 0..20).prop_map(|tasks| {
+        prop::collection::vec(any_task(), 0..20).prop_map(|mut tasks| {
+            let plain: HashSet<ObjectKey> =
+                tasks.iter().filter(|task| task.act == Act::Apply).map(|task| task.key.clone()).collect();
+            tasks.retain(|task| !task.is_hook() || !plain.contains(&task.key));
             tasks
                 .into_iter()
                 .map(|task| ((task.phase, task.key.clone()), task))
