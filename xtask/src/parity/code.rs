@@ -2,7 +2,7 @@
 //!
 //! Sources are read line by line as rustfmt writes them. Entry point: [`Code::read`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
 
@@ -52,11 +52,15 @@ impl Code {
     /// Reads a checkout.
     pub(super) fn read(root: &Path) -> anyhow::Result<Self> {
         let mut code = Self::default();
+        let mut files = Vec::new();
         for room in ["crates", "tests", "xtask"] {
-            for (path, text) in sources(root, room)? {
-                let Some(module) = module(&path) else { continue };
-                code.tests.extend(tests(&module, &text).map(|test| (test, path.clone())));
-            }
+            let found = sources(root, room)?.into_iter();
+            files.extend(found.filter_map(|(path, text)| Some((module(&path)?, path, text))));
+        }
+        let declared: HashSet<String> = files.iter().flat_map(|(module, _, text)| declared(module, text)).collect();
+        // A file that nobody declares is not compiled, and its tests never run.
+        for (module, path, text) in files.iter().filter(|(module, ..)| is_root(module) || declared.contains(module)) {
+            code.tests.extend(tests(module, text).map(|test| (test, path.clone())));
         }
         let constants = constants(&text(root, ANNOTATIONS)?);
         for (path, text) in sources(root, UNSUPPORTED)? {
@@ -139,6 +143,22 @@ fn module(path: &str) -> Option<String> {
     Some(binary.as_deref().into_iter().chain(names).collect::<Vec<_>>().join("::"))
 }
 
+/// Whether a module is a crate or a test binary by itself.
+fn is_root(module: &str) -> bool {
+    !module.contains("::")
+}
+
+/// The modules in files of their own that a file declares.
+fn declared(module: &str, text: &str) -> impl Iterator<Item = String> {
+    let names = text.lines().filter_map(|line| line.strip_suffix(';')?.rsplit_once("mod ").filter(is_declaration));
+    names.map(move |(_, name)| format!("{module}::{name}"))
+}
+
+/// Whether it is a declaration by what stands before it.
+fn is_declaration((before, _): &(&str, &str)) -> bool {
+    before.is_empty() || before.starts_with("pub")
+}
+
 /// The tests of a file, its own modules included.
 fn tests<'a>(module: &'a str, text: &'a str) -> impl Iterator<Item = String> + 'a {
     let mut modules: Vec<(&str, &str)> = Vec::new();
@@ -146,9 +166,8 @@ fn tests<'a>(module: &'a str, text: &'a str) -> impl Iterator<Item = String> + '
     text.lines().filter_map(move |line| {
         let bare = line.trim_start();
         let indent = &line[..line.len() - bare.len()];
-        if let Some((before, name)) = bare.strip_suffix(" {").and_then(|head| head.split_once("mod "))
-            && (before.is_empty() || before.starts_with("pub"))
-        {
+        let opened = bare.strip_suffix(" {").and_then(|head| head.split_once("mod ")).filter(is_declaration);
+        if let Some((_, name)) = opened {
             modules.push((indent, name));
         } else if bare == "}" && modules.last().is_some_and(|(open, _)| *open == indent) {
             modules.pop();
@@ -224,6 +243,14 @@ mod tests {
         ] {
             assert_eq!(module(path).as_deref(), name, "{path}");
         }
+    }
+
+    #[test]
+    fn a_file_counts_where_it_is_declared() {
+        let found: Vec<String> =
+            declared("e2e", "mod waves;\npub(crate) mod hooks;\nmod inline {\n}\n// see mod x;\n").collect();
+        assert_eq!(found, ["e2e::waves", "e2e::hooks"]);
+        assert!(is_root("e2e") && !is_root("e2e::waves"));
     }
 
     #[test]
