@@ -145,7 +145,7 @@ fn patience(attempt: &Attempt, message: &str, end: Option<&Deadline<'_>>) -> (Op
     let end = match end {
         Some(deadline) => format!("it ends at {}, after {}", clock::text(deadline.at), deadline.what),
         None => format!(
-            "it has no deadline ({}, {}, {} would set one); `trueup app terminate` ends it",
+            "it has no deadline ({}, {}, {} would set one); `trueup app terminate-op` ends it",
             annotations::SYNC_DEADLINE,
             annotations::WAVE_DEADLINE,
             annotations::HOOK_DEADLINE
