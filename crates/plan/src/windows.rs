@@ -257,6 +257,11 @@ impl Hours {
         (ends(began, self.length)? > at).then_some(began)
     }
 
+    /// Whether it begins every minute and lasts until the next.
+    fn never_shuts(&self) -> bool {
+        self.cron.is_always() && self.length >= SignedDuration::from_mins(1)
+    }
+
     /// How many days before a time its last beginning can be.
     fn days(&self) -> u32 {
         u32::try_from(self.length.as_hours() / 24 + 1).unwrap_or(u32::MAX)
@@ -274,7 +279,7 @@ impl Hours {
             let set = self.zone.following(from).next().map(|transition| transition.timestamp());
             let at = match (next, set) {
                 (Some(next), Some(set)) => next.min(set),
-                (next, set) => next.or(set.filter(|_| !self.cron.is_always()))?,
+                (next, set) => next.or(set.filter(|_| !self.never_shuts()))?,
             };
             if self.is_open(at) != open {
                 return Some(at);
@@ -288,7 +293,7 @@ impl Hours {
     /// The end of the windows that follow each other without a gap; none if there is no end in sight.
     fn end_of_row(&self, at: DateTime) -> Option<DateTime> {
         let mut began = self.began(at)?;
-        if self.cron.is_always() {
+        if self.never_shuts() {
             return None;
         }
         let limit = at.checked_add(SignedDuration::from_hours(ROW_DAYS_MAX * 24)).ok()?;
@@ -309,7 +314,7 @@ impl Hours {
     fn opened(&self, now: Timestamp) -> Option<Timestamp> {
         let at = self.zone.to_datetime(now);
         let mut began = self.began(at)?;
-        if self.cron.is_always() {
+        if self.never_shuts() {
             return None;
         }
         let limit = at.checked_sub(SignedDuration::from_hours(ROW_DAYS_MAX * 24)).ok()?;
