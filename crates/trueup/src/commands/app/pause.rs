@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn an_end_is_a_time_that_can_be_read() {
         let now: Timestamp = "2026-11-24T10:00:00.25Z".parse().unwrap();
-        assert_eq!(later(now, Duration::from_secs(2 * 3600)).unwrap(), "2026-11-24T12:00:01Z");
+        assert_eq!(later(now, Duration::from_hours(2)).unwrap(), "2026-11-24T12:00:01Z");
         assert!(later(now, Duration::MAX).is_err());
     }
 }
