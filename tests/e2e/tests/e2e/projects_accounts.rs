@@ -20,7 +20,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: deployer, namespace: t-accounts}
 rules:
-- {apiGroups: [\"\"], resources: [configmaps, secrets], verbs: [get, create, patch, delete]}
+- {apiGroups: [\"\"], resources: [configmaps, secrets], verbs: [create, patch, delete]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
