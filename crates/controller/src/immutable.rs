@@ -22,6 +22,13 @@ pub(crate) fn is_unchangeable(error: &ClusterError) -> bool {
     WORDS.iter().any(said) || FORBIDDEN.iter().all(said)
 }
 
+/// Whether that is all that the server has against the object.
+pub(crate) fn is_nothing_else(error: &ClusterError) -> bool {
+    let ClusterError::Refused { message, fields, .. } = error else { return false };
+    // Several complaints stand in brackets.
+    is_unchangeable(error) && fields.len() <= 1 && !message.contains(" is invalid: [")
+}
+
 /// The refusal with the fields that differ, and what can be done. `input` is what was compared when it was sent.
 pub(crate) fn explained(input: &Input, error: ClusterError, remedy: &str) -> ClusterError {
     let ClusterError::Refused { code, message, fields } = error else { return error };
@@ -148,6 +155,24 @@ mod tests {
             assert!(!is_unchangeable(&refused(400)));
         }
         assert!(!is_unchangeable(&ClusterError::Conflict));
+    }
+
+    #[test]
+    fn whether_a_refusal_is_about_nothing_else() {
+        for (message, fields, expected) in [
+            (
+                "Job \"j\" is invalid: spec.template: Invalid value: {}: field is immutable",
+                &[".spec.template"][..],
+                true,
+            ),
+            ("Job \"j\" is invalid: [spec.a: field is immutable, spec.b: Required value]", &[".spec.a"][..], false),
+            ("this Secret cannot be changed at .data, .x: field is immutable", &[".data", ".x"][..], false),
+            ("Job \"j\" is invalid: spec.b: Required value", &[".spec.b"][..], false),
+        ] {
+            let fields = fields.iter().map(ToString::to_string).collect();
+            let refused = ClusterError::Refused { code: 422, message: message.to_owned(), fields };
+            assert_eq!(is_nothing_else(&refused), expected, "{message}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use trueup_object::{Node, ObjectKey};
 use trueup_render::Target;
 
 use crate::client_side;
-use crate::immutable::{self, is_unchangeable};
+use crate::immutable::{self, is_nothing_else, is_unchangeable};
 use crate::perform::{Manner, Order};
 
 /// How long a successor waits for its predecessor to go. A Pod has 30 s to end by default, and its node some more to tell.
@@ -197,7 +197,7 @@ async fn delete(order: &Order<'_>, body: &Node, before: &Live, error: &ClusterEr
         Ok(()) => {}
         // Then the refusal itself has to do: it names all that is wrong, and that is the change.
         Err(ClusterError::Refused { message, .. })
-            if is_unchangeable(error) && message.contains("does not support dry run") => {}
+            if is_nothing_else(error) && message.contains("does not support dry run") => {}
         Err(ClusterError::Refused { code, message, fields }) => {
             let message =
                 format!("{message} (it is not deleted, because it would not be taken as a new object either)");

@@ -221,7 +221,7 @@ pub(crate) fn is_drift(input: &Input, path: &Path, what: What, live: Option<&Nod
         What::Extra => false,
         // Somebody took away what was there at the last sync.
         What::Missing => base.is_some(),
-        What::Changed if owner.is_some_and(Entry::is_ours) || base == live => false,
+        What::Changed if owner.is_some_and(Entry::is_written_by_us) || base == live => false,
         What::Changed => owner.is_some() || base.is_some(),
     }
 }
@@ -242,5 +242,43 @@ impl Comparison {
     /// Whether some difference needs no word of the server: the object is out of line whatever it says.
     pub fn certain(&self) -> bool {
         self.differences.iter().any(|difference| !difference.doubtful)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Schema;
+
+    /// A sync that failed half way is reverted: what it wrote is no drift, however it was written.
+    #[test]
+    fn what_we_wrote_ourselves_is_pending_after_a_half_done_sync() {
+        let json = |text: &str| Node::from_json(text.as_bytes()).unwrap();
+        let desired = json(r#"{"apiVersion":"v1","data":{"a":"1"}}"#);
+        for (manager, operation, drift) in
+            [("trueup", "Apply", false), ("trueup", "Update", false), ("kubectl-edit", "Update", true)]
+        {
+            let live = json(&format!(
+                r#"{{"apiVersion":"v1","data":{{"a":"2"}},"metadata":{{"managedFields":[{{"manager":"{manager}","operation":"{operation}",
+                    "apiVersion":"v1","fieldsV1":{{"f:data":{{"f:a":{{}}}}}}}}]}}}}"#
+            ));
+            let comparison = compare(&Input {
+                desired: &desired,
+                live: &live,
+                base: Some(&desired),
+                schema: &Schema::unknown(),
+                projection: None,
+                ignore: &[],
+                ignore_managers: &[],
+                scalers: &[],
+                former: Former::default(),
+                built_in: true,
+                client_side: false,
+                pending: true,
+                never_synced: false,
+            });
+            let drifts: Vec<bool> = comparison.differences.iter().map(|difference| difference.drift).collect();
+            assert_eq!(drifts, [drift], "{manager} {operation}");
+        }
     }
 }

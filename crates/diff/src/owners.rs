@@ -152,6 +152,11 @@ impl Entry {
         self.owner.manager == MANAGER && self.is_apply()
     }
 
+    /// Whether we wrote it, by an apply or otherwise.
+    pub(crate) fn is_written_by_us(&self) -> bool {
+        self.owner.manager == MANAGER && self.owner.subresource.is_empty()
+    }
+
     /// Whether all of what is at `path` is this entry's: the path itself, or a value taken as one that it lies in.
     pub(crate) fn owns(&self, path: &Path) -> bool {
         let (mut set, mut left) = (&self.set, path.0.len());
