@@ -268,6 +268,53 @@ mod tests {
     }
 
     #[test]
+    fn what_is_done_about_a_refusal() {
+        const CHANGE: &str = "spec.x: field is immutable";
+        const OTHER: &str = "spec.x: Required value";
+        let target = |api_version: &str, kind: &str, option: &str| {
+            let node = json(&format!(
+                r#"{{"apiVersion":"{api_version}","kind":"{kind}","metadata":{{"name":"x","namespace":"n",
+                    "annotations":{{"argocd.argoproj.io/sync-options":"{option}"}}}}}}"#
+            ));
+            let manifest = trueup_object::Manifest::try_from(node).unwrap();
+            Target { key: manifest.key(), gvk: manifest.gvk(), digest: manifest.digest(), manifest }
+        };
+        // What is done: made anew (a), the refusal with a remedy that has this word, or the refusal as it is (-).
+        for (api_version, kind, app, object, message, expected) in [
+            ("apps/v1", "Deployment", &[][..], "", CHANGE, "Recreate=true"),
+            ("apps/v1", "Deployment", &["Recreate=true"], "", CHANGE, "a"),
+            ("apps/v1", "Deployment", &["Recreate=true"], "Recreate=false", CHANGE, "Recreate=true"),
+            ("apps/v1", "Deployment", &[], "Recreate=true", CHANGE, "a"),
+            ("apps/v1", "Deployment", &[], "Force=true", CHANGE, "a"),
+            ("apps/v1", "Deployment", &["Recreate=true"], "Prune=false", CHANGE, "its own 'Prune=false'"),
+            ("apps/v1", "Deployment", &["Recreate=true"], "", OTHER, "-"),
+            ("apps/v1", "Deployment", &[], "Force=true", OTHER, "a"),
+            ("v1", "Service", &["Recreate=true"], "", CHANGE, "Force=true"),
+            ("v1", "Service", &[], "Force=true", CHANGE, "a"),
+            ("example.com/v1", "Job", &["Recreate=true"], "", CHANGE, "Force=true"),
+            ("v1", "PersistentVolumeClaim", &["Recreate=true"], "Force=true", CHANGE, "never deleted"),
+            ("v1", "PersistentVolumeClaim", &[], "Force=true", OTHER, "-"),
+            ("v1", "Namespace", &["Recreate=true"], "Force=true", CHANGE, "never deleted"),
+            ("rbac.authorization.k8s.io/v1", "RoleBinding", &[], "", CHANGE, "a"),
+            ("rbac.authorization.k8s.io/v1", "RoleBinding", &[], "", OTHER, "-"),
+        ] {
+            let target = target(api_version, kind, object);
+            let app = trueup_api::SyncOptions::read(&app.iter().map(ToString::to_string).collect::<Vec<_>>());
+            let options = object_options(target.manifest.node()).within(&app);
+            let error = ClusterError::Refused { code: 422, message: message.to_owned(), fields: Vec::new() };
+            let decision = decide(&target, &options, &Node::map(), &error);
+            let holds = match (&decision, expected) {
+                (Decision::Anew, "a") | (Decision::Other, "-") => true,
+                (Decision::Stays(remedy), word) => remedy.contains(word),
+                _ => false,
+            };
+            assert!(holds, "{kind} {object}: {decision:?}, not {expected}");
+            // What is no refusal of the object changes nothing.
+            assert_eq!(decide(&target, &options, &Node::map(), &ClusterError::Conflict), Decision::Other);
+        }
+    }
+
+    #[test]
     fn pods_run_on_where_the_new_one_takes_them_over() {
         let set = |selector: &str, claim: &str, size: &str| {
             json(&format!(
