@@ -22,6 +22,7 @@ use crate::{clock, event, status};
 mod finalizers;
 mod hooks;
 mod objects;
+mod rendering;
 mod rules;
 mod sync;
 mod words;

@@ -4,15 +4,14 @@
 //! that fails is deleted and made anew after a while; none is left out, whatever cannot be had. Entry points: [`run`] and
 //! [`clear`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use trueup_api::{Application, HookPhase, annotations};
-use trueup_cluster::{ClusterError, Kind, Live, WatchState};
-use trueup_git::CommitId;
+use trueup_cluster::{ClusterError, Live};
 use trueup_object::{Gvk, ObjectKey};
 use trueup_plan::hook_wait;
 use trueup_plan::progress::{self, Condition, Done, Facts, Next, State};
@@ -20,17 +19,16 @@ use trueup_plan::schedule::schedule;
 use trueup_plan::task::{Act, Task};
 use trueup_render::{Target, Targets};
 
+use super::rendering::Rendering;
 use super::rules::{Rules, rules};
 use super::words::{End, Failed, Hindrance};
 use super::{Left, PAUSE, Step, objects, words};
+use crate::clock;
 use crate::hooks::{self, Occasion};
 use crate::judge::Verdict;
-use crate::kinds::kinds_of;
 use crate::memory::Memory;
 use crate::permission::forbidden;
-use crate::source::{self, Loaded};
 use crate::world::World;
-use crate::{clock, past};
 
 /// How many letters of the Application's uid stand in the names that are made for hooks without one.
 const UID_LETTERS: usize = 7;
@@ -39,7 +37,7 @@ const UID_LETTERS: usize = 7;
 #[derive(Default)]
 pub(crate) struct Kept {
     /// What the hooks are made from.
-    rendering: Option<Arc<Rendering>>,
+    pub(super) rendering: Option<Arc<Rendering>>,
     done: BTreeMap<Place, Done>,
     failures: BTreeMap<Place, Failure>,
 }
@@ -55,19 +53,13 @@ struct Failure {
     again_at: String,
 }
 
-/// What Git says.
-struct Rendering {
-    targets: Arc<Targets>,
-    kinds: HashMap<Gvk, Result<Kind, Verdict>>,
-}
-
 /// The hooks of one phase of one deletion.
-struct Round<'a> {
-    world: &'a Arc<World>,
-    application: &'a Application,
-    phase: HookPhase,
+pub(super) struct Round<'a> {
+    pub(super) world: &'a Arc<World>,
+    pub(super) application: &'a Application,
+    pub(super) phase: HookPhase,
     id: String,
-    rules: Rules,
+    pub(super) rules: Rules,
 }
 
 /// What a look shows of a hook.
@@ -198,72 +190,12 @@ fn standing(known: Option<&Done>, seen: &Seen) -> Option<Done> {
 // === impl Round ===
 
 impl Round<'_> {
-    fn instance(&self) -> &str {
+    pub(super) fn instance(&self) -> &str {
         &self.application.meta.instance
     }
 
-    /// What the hooks are made from: what Git says at the target revision or, where that cannot be had, at the synced one.
-    async fn rendering(&self, memory: &mut Memory) -> Result<Arc<Rendering>, Step> {
-        let rendering = if let Some(rendering) = &memory.deletion.rendering {
-            Arc::clone(rendering)
-        } else {
-            let loaded = self.load(memory).await?;
-            let gvks = loaded.rendered.manifests.iter().map(trueup_object::Manifest::gvk).collect();
-            let kinds = kinds_of(self.world, gvks).await;
-            let installation = self.world.cluster.installation();
-            let targets = past::place(&installation, self.instance(), &self.rules.spec, &loaded, &kinds, memory);
-            if let Some(invalid) = targets.invalid.first() {
-                return Err(self.cannot(&format!("the render is not complete: {invalid}")));
-            }
-            self.world.note_kinds(self.instance(), kinds.keys());
-            let rendering = Arc::new(Rendering { targets, kinds });
-            memory.deletion.rendering = Some(Arc::clone(&rendering));
-            rendering
-        };
-        self.watch(&rendering)?;
-        Ok(rendering)
-    }
-
-    async fn load(&self, memory: &mut Memory) -> Result<Loaded, Step> {
-        let (world, spec) = (self.world, &self.rules.spec);
-        let error = match source::at_target(world, self.instance(), spec, None, memory).await {
-            Ok(loaded) => return Ok(loaded),
-            Err((_, error)) => error,
-        };
-        let synced = self.application.status.synced_revision().and_then(|revision| revision.parse::<CommitId>().ok());
-        if let Some(commit) = synced
-            && let Ok(loaded) = source::at_commit(world, spec, commit).await
-        {
-            tracing::warn!(application = %self.instance(), %commit, %error, "the hooks of the deletion are those of the synced revision: the target revision cannot be had");
-            return Ok(loaded);
-        }
-        Err(self.cannot(&error.to_string()))
-    }
-
-    /// The hooks are not known: they are waited for, and never left out.
-    fn cannot(&self, why: &str) -> Step {
-        let message = format!("the {} hooks are not known: {why}; {}", self.phase, words::without_hooks(self.phase));
-        Step::wait(self.world.resync, Some(message))
-    }
-
-    /// Has the kinds of the hooks watched. Answers that one has not been listed yet.
-    fn watch(&self, rendering: &Rendering) -> Result<(), Step> {
-        for (task, _) in self.hooks(&rendering.targets) {
-            let Some(Ok(kind)) = rendering.kinds.get(&task.gvk) else { continue };
-            self.world.cluster.watch(kind);
-            match self.world.cluster.watch_state(&task.gvk) {
-                WatchState::Ready => {}
-                WatchState::Pending { .. } => return Err(Step::wait(PAUSE, None)),
-                WatchState::Failed { message, .. } => {
-                    return Err(self.cannot(&format!("{} cannot be listed: {message}", task.gvk)));
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// The hooks of the phase.
-    fn hooks<'t>(&self, targets: &'t Targets) -> Vec<(Task, &'t Target)> {
+    pub(super) fn hooks<'t>(&self, targets: &'t Targets) -> Vec<(Task, &'t Target)> {
         let deletion = self.application.meta.deletion_timestamp.as_deref().unwrap_or_default();
         // The same after a restart, whatever the newest commit is then.
         let uid: String = self.application.meta.uid.chars().take(UID_LETTERS).collect();

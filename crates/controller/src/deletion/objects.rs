@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt as _};
 use trueup_api::{Application, Cascade, Consent, annotations, object_options, wave};
 use trueup_cluster::{ClusterError, Kind, KindError, Live, Propagation, WatchState};
-use trueup_object::{Gvk, ObjectKey};
+use trueup_object::{Gvk, Node, ObjectKey};
 use trueup_plan::schedule::prune_order;
 
 use super::rules::{Rules, rules};
@@ -29,6 +29,8 @@ use crate::{clock, hooks, perform};
 
 /// How soon it is looked at again whether other applications have looked at their newest commit.
 const BEHIND_PAUSE: Duration = Duration::from_millis(500);
+/// What is waited for longer than this is told.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// What can be done where the rules are wrong.
 const WAY_OUT: &str = "mend it, or remove the finalizer to leave the objects where they are";
 
@@ -62,7 +64,6 @@ pub(super) async fn advance(
         Ok(rules) => rules,
         Err(step) => return step,
     };
-    let takes_long = takes_long(application);
     match objects(world, application, rules.as_ref(), memory).await {
         Err(message) => Step::wait(PAUSE, message),
         // The approval is a change of the Application, which wakes it.
@@ -79,7 +80,7 @@ pub(super) async fn advance(
                 None => None,
             };
             let alone = doomed.iter().all(|other| wave.first().is_none_or(|first| first.wave == other.wave));
-            let stuck = || stuck(&wave, alone).filter(|_| takes_long);
+            let stuck = || stuck(&wave, alone);
             // The events of the deletions wake the application before that.
             Step::wait(PAUSE, failures.or_else(stuck).or_else(|| words::unknown(doubtful)))
         }
@@ -105,7 +106,7 @@ fn for_approval(application: &Application, unapproved: &[ObjectKey]) -> Step {
 
 /// Whether it is time to say what is waited for.
 fn takes_long(application: &Application) -> bool {
-    clock::since(application.meta.deletion_timestamp.as_deref().unwrap_or_default()) >= PAUSE * 2
+    clock::since(application.meta.deletion_timestamp.as_deref().unwrap_or_default()) >= PATIENCE
 }
 
 /// Has the whole cluster searched for objects of the application, once.
@@ -207,24 +208,27 @@ async fn objects(
             if listed && !live.owned && has_other_id(world, &live) {
                 objects.left.foreign.push(key);
             }
-        } else if !listed && !applied_by_us(&node) && hook_run(&live).is_none() {
+            continue;
+        }
+        if !listed && !applied_by_us(&node) && !is_hook_of_ours(&node) {
             objects.left.foreign.push(key);
-        } else if let Some(why) = world.doubt(&key).filter(|_| !live.deleting) {
-            objects.doubtful.entry(why).or_default().push(key.to_string());
-        } else {
-            let consent = object_options(&node).within(&rules.spec.options).delete;
-            if consent == Consent::Confirm && !live.deleting && !is_approved(application) {
-                objects.unapproved.push(key.clone());
-            }
-            objects.doomed.push(Doomed { wave: wave(&node), key, kind, live });
+            continue;
+        }
+        let consent = object_options(&node).within(&rules.spec.options).delete;
+        if consent == Consent::Confirm && !live.deleting && !is_approved(application) {
+            objects.unapproved.push(key.clone());
+        }
+        match world.doubt(&key).filter(|_| !live.deleting) {
+            Some(why) => objects.doubtful.entry(why).or_default().push(key.to_string()),
+            None => objects.doomed.push(Doomed { wave: wave(&node), key, kind, live }),
         }
     }
     Ok(objects)
 }
 
-/// Which attempt made an object as a hook, if one did: then it is ours although it was never applied.
-pub(super) fn hook_run(live: &Live) -> Option<String> {
-    live.node().str_at(&["metadata", "annotations", annotations::HOOK_RUN]).map(str::to_owned)
+/// Whether we made an object as a hook: then it is ours although it was never applied.
+fn is_hook_of_ours(node: &Node) -> bool {
+    node.str_at(&["metadata", "annotations", annotations::HOOK_RUN]).is_some()
 }
 
 /// Whether somebody has approved of this deletion.
@@ -299,8 +303,13 @@ async fn delete(
     (!failures.is_empty()).then(|| words::named(failures))
 }
 
+/// What is said of objects that have been going for a while: a wave of many is no hindrance.
 fn stuck(wave: &[&Doomed], alone: bool) -> Option<String> {
     let number = wave.first()?.wave;
-    let deleting = wave.iter().filter(|doomed| doomed.live.deleting);
+    let since = |live: &Live| {
+        let node = live.node();
+        clock::since(node.str_at(&["metadata", "deletionTimestamp"]).unwrap_or_default())
+    };
+    let deleting = wave.iter().filter(|doomed| doomed.live.deleting && since(&doomed.live) >= PATIENCE);
     words::stuck(number, alone, deleting.map(|doomed| (&doomed.key, &*doomed.live)))
 }

@@ -35,8 +35,9 @@ pub(super) async fn end(
     let mut status = application.status.clone();
     if let Some(state) = going {
         let mut state = state.clone();
-        if let (Some(attempt), Some(result)) = (attempt, &mut state.sync_result) {
-            result.resources = attempt.tally.results;
+        // What it did may not have been written down yet.
+        if let Some(attempt) = attempt.filter(|attempt| !attempt.tally.results.is_empty()) {
+            state.sync_result.get_or_insert_default().resources = attempt.tally.results;
         }
         if let Ok(rules) = rules(world, application, "") {
             for (gvk, key) in running(&state) {

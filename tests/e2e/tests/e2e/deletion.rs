@@ -92,6 +92,20 @@ async fn the_finalizer_of_a_broken_application_still_does_its_work() {
 }
 
 #[tokio::test]
+async fn nothing_is_left_behind_where_the_destination_is_unknown() {
+    let (scene, app) = synced("delete-elsewhere", Some("resources-finalizer.argocd.argoproj.io")).await;
+    let destination = |server: &str| json!({"spec": {"destination": {"server": server}}});
+    app.patch(&destination("https://elsewhere.example")).await;
+    app.condition("InvalidSpecError", &["elsewhere.example"]).await;
+    app.delete().await;
+    app.condition("DeletionError", &["the destination is not this cluster", "remove the finalizer"]).await;
+    assert!(scene.expect("configmaps", "config").await["metadata"]["deletionTimestamp"].is_null());
+    app.patch(&destination("https://kubernetes.default.svc")).await;
+    app.gone().await;
+    assert!(scene.object("configmaps", "config").await.is_none());
+}
+
+#[tokio::test]
 async fn what_cannot_go_is_told_and_waited_for() {
     let (scene, app) = synced("delete-stuck", Some("resources-finalizer.argocd.argoproj.io")).await;
     let hold = json!({"metadata": {"finalizers": ["example.com/hold"]}});
