@@ -85,11 +85,15 @@ impl Look<'_> {
             self.note_ends(&plan, &states, attempt);
             match progress::next(&steps, attempt.failed, |task| states.of(task)) {
                 Next::Perform(stage, tasks) => {
-                    let tasks: Vec<Task> = tasks.into_iter().cloned().collect();
-                    if attempt.unwritten && !self.write_progress(memory, view, run, attempt).await {
+                    if attempt.unwritten {
                         // What has ended must not be forgotten before something follows from it.
-                        return Advance::Unwritten;
+                        if !self.write_progress(memory, view, run, attempt).await {
+                            return Advance::Unwritten;
+                        }
+                        // What waited for the end of a hook goes first.
+                        continue;
                     }
+                    let tasks: Vec<Task> = tasks.into_iter().cloned().collect();
                     let enters = attempt.enter(stage);
                     if enters && self.is_refused(view, &states, &steps, stage, &options, attempt).await {
                         continue;
@@ -178,7 +182,7 @@ impl Look<'_> {
             };
             attempt.tally.results.push(operation::result(&task.key, &task.gvk, code, message));
         }
-        operation::note_unchanged(view, &mut attempt.tally);
+        operation::note_unchanged(view, run, &mut attempt.tally);
         let tally = std::mem::take(&mut attempt.tally);
         let (phase, message) = if tally.refusals.is_empty() {
             (OperationPhase::Succeeded, trial(condition::SYNCED))
@@ -391,8 +395,8 @@ impl Look<'_> {
 
     async fn succeed(&self, memory: &mut Memory, view: &View, run: &Run, attempt: &mut Attempt, plan: &Plan) -> Ended {
         self.tidy(view, plan, attempt, true).await;
-        pruning::note_rest(view, attempt);
-        operation::note_unchanged(view, &mut attempt.tally);
+        pruning::note_rest(view, run, attempt);
+        operation::note_unchanged(view, run, &mut attempt.tally);
         if run.is_whole() {
             memory.base = crate::memory::Base::Known(Arc::clone(&view.targets));
         }
@@ -412,7 +416,7 @@ impl Look<'_> {
     ) -> Ended {
         self.tidy(view, plan, attempt, false).await;
         pruning::skip(view, attempt);
-        operation::note_unchanged(view, &mut attempt.tally);
+        operation::note_unchanged(view, run, &mut attempt.tally);
         let message = failure(attempt, &failures);
         let tally = std::mem::take(&mut attempt.tally);
         let ended = end(&self.application, view, run, OperationPhase::Failed, message, tally);

@@ -321,9 +321,9 @@ pub(crate) fn result(key: &ObjectKey, gvk: &Gvk, status: ResultCode, message: St
 }
 
 /// Results for the objects that were as Git says all along, as upstream lists them.
-pub(crate) fn note_unchanged(view: &View, tally: &mut Tally) {
+pub(crate) fn note_unchanged(view: &View, run: &Run, tally: &mut Tally) {
     let named_already: HashSet<ObjectKey> = tally.results.iter().map(key_of).collect();
-    let in_line = |judged: &&Arc<Judged>| matches!(judged.verdict, Verdict::InLine);
+    let in_line = |judged: &&Arc<Judged>| run.takes(&judged.key) && matches!(judged.verdict, Verdict::InLine);
     for judged in view.objects.iter().filter(in_line).filter(|judged| !named_already.contains(&judged.key)) {
         let message = format!("{} {}", named(&judged.key), word(&Change::Unchanged));
         tally.results.push(result(&judged.key, &judged.gvk, ResultCode::Synced, message));

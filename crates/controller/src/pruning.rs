@@ -12,7 +12,7 @@ use trueup_object::ObjectKey;
 use crate::attempt::Attempt;
 use crate::extras::{Extra, Fate};
 use crate::observe::View;
-use crate::operation::{OBJECTS_AT_ONCE, Tally, named, result};
+use crate::operation::{OBJECTS_AT_ONCE, Run, Tally, named, result};
 use crate::perform;
 use crate::tasks::Scope;
 use crate::world::World;
@@ -132,8 +132,10 @@ pub(crate) fn skip(view: &View, attempt: &mut Attempt) {
 }
 
 /// Results for what Git no longer has and this operation left alone.
-pub(crate) fn note_rest(view: &View, attempt: &mut Attempt) {
-    for extra in view.extras.iter().filter(|extra| !attempt.prunes.contains_key(&extra.key)) {
+pub(crate) fn note_rest(view: &View, run: &Run, attempt: &mut Attempt) {
+    let left = |extra: &&Extra| run.takes(&extra.key) && !attempt.prunes.contains_key(&extra.key);
+    let left: Vec<&Extra> = view.extras.iter().filter(left).collect();
+    for extra in left {
         let why = match &extra.fate {
             Fate::Prune | Fate::Confirm => "ignored (requires pruning)".to_owned(),
             Fate::Ask => NEEDS_ASKING.to_owned(),
