@@ -153,6 +153,23 @@ async fn a_hook_that_fails_is_told_and_made_anew() {
 }
 
 #[tokio::test]
+async fn a_hook_that_somebody_takes_away_is_made_anew() {
+    let scene = scene("delete-taken").await;
+    let (app, _) = synced(&scene, &[CASCADE], &[("app/before.yaml", &hook("before", "PreDelete"))]).await;
+    let jobs = Jobs(&scene);
+    app.delete().await;
+    let first = jobs.begun("before").await;
+    app.condition("DeletionError", &["waiting for completion"]).await;
+    scene.somebody.delete(&scene.path("jobs", "before")).await;
+    app.condition("DeletionError", &["batch/Job/before failed: it was deleted before its end was seen"]).await;
+    jobs.begun_anew("before", &first).await;
+    assert!(scene.expect("configmaps", "config").await["metadata"]["deletionTimestamp"].is_null());
+    jobs.end("before", true).await;
+    app.gone().await;
+    assert!(scene.object("configmaps", "config").await.is_none());
+}
+
+#[tokio::test]
 async fn a_hook_that_never_ends_has_its_time_and_the_finalizer_is_the_way_out() {
     let scene = scene("delete-hangs").await;
     let hangs = job("hangs", &["argocd.argoproj.io/hook: PostDelete", "trueup.dev/hook-deadline: 2s"]);
