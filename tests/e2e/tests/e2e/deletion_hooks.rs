@@ -24,7 +24,7 @@ const PRE: &str = "pre-delete-finalizer.argocd.argoproj.io";
 const POST: &str = "post-delete-finalizer.argocd.argoproj.io";
 
 /// An application with these files beside a ConfigMap, synced. Answers it and the commit.
-async fn synced<'a>(scene: &Scene<'a>, finalizers: &[&str], files: &[(&str, &str)]) -> (App, String) {
+async fn synced(scene: &Scene<'_>, finalizers: &[&str], files: &[(&str, &str)]) -> (App, String) {
     let config = config_map("config", &[("a", "1")]);
     let files = files.iter().copied().chain([("app/config.yaml", config.as_str())]);
     let files: Vec<(&str, Option<&str>)> = files.map(|(path, text)| (path, Some(text))).collect();
