@@ -10,6 +10,7 @@ use trueup_cluster::NewEvent;
 use trueup_cluster::RawEvent;
 
 use crate::bench::Bench;
+use crate::bench::node;
 
 async fn next(events: &mut (impl futures::Stream<Item = RawEvent> + Unpin)) -> String {
     let event = tokio::time::timeout(Deadline::SHORT, events.next()).await.unwrap().unwrap();
@@ -81,6 +82,23 @@ async fn a_sweep_finds_what_claims_itself() {
     let claimed = bench.cluster.sweep(&kind).await.unwrap();
     let ours: Vec<_> = claimed.iter().filter(|it| it.app == "sweep").map(|it| it.key.clone()).collect();
     assert_eq!(ours, [bench.key(&kind, "a")]);
+}
+
+#[tokio::test]
+async fn a_survey_finds_what_belongs_to_no_other_object() {
+    let bench = Bench::new("survey").await;
+    let kind = bench.config_maps().await;
+    let owner = bench.apply(&kind, &bench.claimed("survey", "a", "1")).await.unwrap();
+    bench.kubectl(&["create", "configmap", "b"]).await;
+    let mut owned = bench.claimed("survey", "c", "1");
+    let reference = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": owner.uid}]);
+    owned.set_at(&["metadata", "ownerReferences"], node(&reference));
+    bench.apply(&kind, &owned).await.unwrap();
+    let standing = bench.cluster.survey(&kind, "survey").await.unwrap();
+    let mut found: Vec<_> = standing.iter().map(|it| (it.key.name.to_string(), it.app.as_deref())).collect();
+    found.retain(|(name, _)| name != "kube-root-ca.crt");
+    found.sort();
+    assert_eq!(found, [("a".to_owned(), Some("survey")), ("b".to_owned(), None)]);
 }
 
 #[tokio::test]

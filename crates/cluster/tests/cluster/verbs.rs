@@ -206,3 +206,27 @@ async fn a_missing_permission_is_told_as_one() {
     let error = bench.apply(&kind, &bench.claimed("shop", "a", "1")).await.unwrap_err();
     assert!(matches!(&error, ClusterError::Forbidden { message } if message.contains("eve")), "{error:?}");
 }
+
+#[tokio::test]
+async fn who_acts_as_a_user_writes_with_that_users_permissions_and_reads_with_its_own() {
+    let bench = Bench::new("acting").await;
+    let kind = bench.config_maps().await;
+    let acting = bench.cluster.acting_as("system:serviceaccount:acting:nobody");
+    let body = bench.claimed("shop", "a", "1");
+    let made = bench.apply(&kind, &body).await.unwrap();
+    let key = bench.key(&kind, "a");
+    let refusals = [
+        acting.apply(&kind, &body, PLAIN).await.unwrap_err(),
+        acting.apply(&kind, &body, Apply { dry_run: true, ..PLAIN }).await.unwrap_err(),
+        acting.create(&kind, &bench.claimed("shop", "b", "1")).await.unwrap_err(),
+        acting.delete(&kind, &key, &made.uid, &made.resource_version, Propagation::Background).await.unwrap_err(),
+        acting.patch_json(&kind, "acting", "a", &json!([])).await.unwrap_err(),
+    ];
+    for error in refusals {
+        let named = "system:serviceaccount:acting:nobody";
+        assert!(matches!(&error, ClusterError::Forbidden { message } if message.contains(named)), "{error:?}");
+    }
+    assert_eq!(acting.fetch(&kind, &key).await.unwrap().unwrap().resource_version, made.resource_version);
+    assert_eq!((acting.user(), bench.cluster.user()), (Some("system:serviceaccount:acting:nobody"), None));
+    bench.cluster.delete(&kind, &key, &made.uid, &made.resource_version, Propagation::Background).await.unwrap();
+}
