@@ -31,7 +31,7 @@ fn for_all(mut window: Value) -> Value {
     window
 }
 
-fn deny(fields: Value) -> Value {
+fn deny(fields: &Value) -> Value {
     let mut window = json!({"kind": "deny", "schedule": "* * * * *", "duration": "1h"});
     window.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     window
@@ -53,7 +53,7 @@ async fn a_deny_window_holds_syncs_and_healing_up_until_it_is_gone() {
         ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
         ("hand/by-hand.yaml", Some(&config_map("by-hand", &[("a", "1")]))),
     ]);
-    team(&scene, &[deny(json!({}))]).await;
+    team(&scene, &[deny(&json!({}))]).await;
     let app = scene.create(scene.application().project("team").automated(true, true)).await;
     let by_hand = scene.create(scene.application_named("deny-by-hand").project("team").path("hand")).await;
     let words = [BLOCKED, "the deny window '* * * * *' for 1h is open", "until the project is changed"];
@@ -82,7 +82,7 @@ async fn a_deny_window_holds_syncs_and_healing_up_until_it_is_gone() {
     by_hand.operated("Succeeded").await;
 
     // Neither a commit nor what somebody changes by hand moves anything while it is there.
-    amend(&scene, "team", json!({"syncWindows": [for_all(deny(json!({})))]})).await;
+    amend(&scene, "team", json!({"syncWindows": [for_all(deny(&json!({})))]})).await;
     scene.edit("configmaps", "config", &json!({"data": {"a": "by hand"}})).await;
     app.condition("SyncWindowInfo", &words).await;
     let second = scene.put("app/other.yaml", &config_map("other", &[("a", "1")]));
@@ -98,7 +98,7 @@ async fn a_deny_window_holds_syncs_and_healing_up_until_it_is_gone() {
 async fn who_asks_may_pass_where_the_window_says_so() {
     let (scene, _controller) = scene("manual").await;
     scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
-    team(&scene, &[deny(json!({"manualSync": true}))]).await;
+    team(&scene, &[deny(&json!({"manualSync": true}))]).await;
     let app = scene.create(scene.application().project("team").automated(true, true)).await;
     app.condition("SyncWindowInfo", &[BLOCKED]).await;
     app.ask(json!({})).await;
@@ -111,7 +111,7 @@ async fn the_end_of_a_window_wakes_what_waits_for_it() {
     let (scene, _controller) = scene("ends").await;
     let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
     let (schedule, duration, end) = ending_in(8);
-    team(&scene, &[deny(json!({"schedule": schedule, "duration": duration}))]).await;
+    team(&scene, &[deny(&json!({"schedule": schedule, "duration": duration}))]).await;
     let app = scene.create(scene.application().project("team").automated(true, true)).await;
     app.condition("SyncWindowInfo", &[BLOCKED, &schedule, " since ", "; no sync until "]).await;
     app.synced(&commit).await;
@@ -125,13 +125,13 @@ async fn the_end_of_a_window_wakes_what_waits_for_it() {
 async fn a_window_that_is_wrong_forbids_and_says_so() {
     let (scene, _controller) = scene("wrong").await;
     let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
-    team(&scene, &[deny(json!({"schedule": "0 99 * * *"}))]).await;
+    team(&scene, &[deny(&json!({"schedule": "0 99 * * *"}))]).await;
     let app = scene.create(scene.application().project("team").automated(true, true)).await;
     let wrong = ["spec.syncWindows of project 'team'", "'0 99 * * *' for 1h is wrong", "'99' is no hour"];
     app.condition("ComparisonWarning", &wrong).await;
     app.condition("SyncWindowInfo", &[BLOCKED, "'99' is no hour"]).await;
     assert!(scene.object("configmaps", "config").await.is_none());
-    amend(&scene, "team", json!({"syncWindows": [for_all(deny(json!({"schedule": "0 0 30 2 *"})))]})).await;
+    amend(&scene, "team", json!({"syncWindows": [for_all(deny(&json!({"schedule": "0 0 30 2 *"})))]})).await;
     app.synced(&commit).await;
     app.without_condition("ComparisonWarning").await;
 }
