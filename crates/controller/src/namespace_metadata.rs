@@ -38,7 +38,7 @@ pub(crate) fn managed(spec: &App, application: &Application, memory: &mut Memory
     let namespace = spec.destination.namespace.as_str();
     let state = application.status.operation_state.as_ref();
     let were_managed = match state.map(|state| state.phase) {
-        None => false,
+        None => *memory.namespace_managed.insert(false),
         Some(OperationPhase::Succeeded) => *memory.namespace_managed.insert(synced(application).is_some()),
         // What the operation before it did is told no more: after a restart the namespace has to say.
         Some(_) => memory.namespace_managed.unwrap_or(true),

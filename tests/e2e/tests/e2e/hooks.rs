@@ -5,13 +5,19 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::core::ApiResource;
 use serde_json::Value;
 use serde_json::json;
+use trueup_bed::Asked;
 use trueup_bed::Audit;
 use trueup_bed::Change;
 use trueup_bed::Recorder;
+use trueup_bed::Requests;
+use trueup_bed::until;
+use trueup_e2e::SLOW;
 use trueup_e2e::Scene;
 use trueup_e2e::manifests::config_map;
 use trueup_e2e::objects;
 
+use crate::balancer::Balancer;
+use crate::balancer::LOAD_BALANCER;
 use crate::jobs::Jobs;
 use crate::jobs::hook;
 use crate::jobs::message;
@@ -150,4 +156,62 @@ async fn a_hook_that_fails_before_the_sync_keeps_it_from_beginning() {
     let seen = app.operated("Failed").await;
     is_hook(&seen, "before", "PreSync", "Failed", "the test says Failed");
     assert!(scene.object("configmaps", "config").await.is_none());
+}
+
+/// How often the status is written for a sync of a hook, a wave that waits and another one: its start, that the hook runs, its
+/// end before anything follows, that the wave waits, and its own end with the health that is seen then. One more, if the
+/// health comes later.
+const WRITES_MAX: usize = 6;
+
+#[tokio::test]
+async fn each_turn_costs_one_write_and_rest_costs_none() {
+    let scene = Scene::shared("hooks-cost").await;
+    let late = config_map("late", &[("a", "1")])
+        .replace("  name: late\n", "  name: late\n  annotations: {argocd.argoproj.io/sync-wave: \"1\"}\n");
+    let commit = scene.commit(&[
+        ("app/before.yaml", Some(&hook("before", "PreSync"))),
+        ("app/balancer.yaml", Some(LOAD_BALANCER)),
+        ("app/late.yaml", Some(&late)),
+    ]);
+    let audit = Audit::of(&scene.world.control_plane).await.unwrap();
+    let mark = audit.mark().await.unwrap();
+    let own = |requests: &Requests| {
+        requests.by("trueup").filtered(|asked| {
+            let application = asked.resource == "applications" && asked.name == scene.name;
+            (application || asked.namespace == scene.namespace) && asked.verb != "watch"
+        })
+    };
+    let app = scene.create(scene.application().automated(true, true)).await;
+    Jobs(&scene).begun("before").await;
+    waits(&app, "batch/Job/before").await;
+    Jobs(&scene).end("before", true).await;
+    waits(&app, "Service/balancer").await;
+    Balancer(&scene).ready(true).await;
+    app.healthy(&commit).await;
+    // Rest is when the refs are listed again and nothing follows from it.
+    let seen = until("rest", SLOW, async || {
+        let mark = audit.mark().await.unwrap();
+        listed(&scene).await;
+        let moved = own(&audit.since(mark).await.unwrap());
+        if moved.is_empty() { Ok(()) } else { Err(moved.counts()) }
+    });
+    seen.await.unwrap();
+    let all = own(&audit.since(mark).await.unwrap());
+    let writes = all.filtered(|asked| asked.resource == "applications" && asked.writes());
+    assert!(writes.len() <= WRITES_MAX, "{:#?}", writes.iter().map(|write| write.at).collect::<Vec<_>>());
+    assert_eq!(all.count("create", "jobs"), 1, "{:?}", all.counts());
+    assert_eq!(all.count("patch", "services") + all.count("patch", "configmaps"), 2, "{:?}", all.counts());
+    let reads = all.filtered(|asked| ["get", "list"].contains(&&*asked.verb));
+    assert!(reads.is_empty(), "everything is known from watches: {:?}", reads.counts());
+}
+
+/// Waits until the refs of a scene's repository have been listed twice more.
+async fn listed(scene: &Scene<'_>) {
+    let before = scene.repository.asked(Asked::LsRefs);
+    until("further listings of refs", SLOW, async || {
+        let now = scene.repository.asked(Asked::LsRefs);
+        if now >= before + 2 { Ok(()) } else { Err(now) }
+    })
+    .await
+    .unwrap();
 }
