@@ -7,11 +7,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use tokio::time::Instant;
 use trueup_api::{HookPhase, OperationPhase, ResultCode, SyncOptions, condition};
-use trueup_cluster::{Cluster, ClusterError, Kind};
 use trueup_object::ObjectKey;
 use trueup_plan::progress::{self, Done, Next, State};
 use trueup_plan::schedule::{Stage, Step, schedule};
@@ -21,13 +19,10 @@ use crate::applying::{apply_all, create_namespace, no_namespace, rehearse};
 use crate::attempt::Attempt;
 use crate::children;
 use crate::drift_policy::left_alone;
-use crate::hooks::{self, Occasion};
-use crate::impersonation;
 use crate::memory::Memory;
 use crate::observe::View;
-use crate::operation::{self, BARRED, BrokenOff, Ended, OBJECTS_AT_ONCE, Run, broken_off, end, named, reasons};
+use crate::operation::{self, BARRED, BrokenOff, Ended, Run, broken_off, end, named, reasons};
 use crate::pause;
-use crate::permission::project_of;
 use crate::pruning;
 use crate::reconcile::Look;
 use crate::tasks::{Plan, Scope, States, approved, phase_of};
@@ -195,32 +190,6 @@ impl Look<'_> {
         Ended { history: None, ..end(&self.application, view, run, phase, message, tally) }
     }
 
-    /// Notes which hooks have ended since.
-    fn note_ends(&self, plan: &Plan, states: &States, attempt: &mut Attempt) {
-        for task in plan.tasks.iter().filter(|task| task.is_hook() && states.is_made(task)) {
-            let place = (task.phase, task.key.clone());
-            match states.of(task) {
-                State::Done => {
-                    let live = self.world.cluster.live(&task.gvk, &task.key);
-                    let words = live.as_deref().map(hooks::last_words).unwrap_or_default();
-                    attempt.note_hook(task, OperationPhase::Succeeded, words);
-                    attempt.done.insert(place, Done::Ended(Ok(())));
-                    attempt.moved = Instant::now();
-                }
-                State::Failed(why) => {
-                    attempt.note_hook(task, OperationPhase::Failed, why.clone());
-                    attempt.done.insert(place, Done::Ended(Err(why)));
-                    attempt.moved = Instant::now();
-                }
-                State::Running(why) => {
-                    attempt.note_hook(task, OperationPhase::Running, why);
-                    attempt.done.insert(place, Done::Made);
-                }
-                State::Pending => {}
-            }
-        }
-    }
-
     /// Asks the server about the objects of a stage before any of it is written, where others follow. Answers whether it
     /// refuses one: then the sync has failed with all of them as they were.
     async fn is_refused(
@@ -294,98 +263,6 @@ impl Look<'_> {
         view.judge_again(self.world, &application, memory, &applied).await;
     }
 
-    async fn make_hooks(&self, view: &View, plan: &Plan, attempt: &mut Attempt, tasks: &[&Task]) {
-        let (world, name) = (self.world, self.name());
-        let hands = view.hands(world, &self.application);
-        let mut making = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            let Some(target) = plan.target(task).and_then(|at| view.targets.objects.get(at)) else { continue };
-            let (kind, id) = (self.kind(task).await, attempt.hook_id(task.phase));
-            let hands = &hands;
-            making.push(async move {
-                let occasion = Occasion { name, id: &id };
-                let made = match (hands, kind) {
-                    (Ok(hands), Some(kind)) => hooks::make(world, hands, occasion, target, &kind, &task.key).await,
-                    (Ok(_), None) => Ok(Done::Refused(format!("the API server does not serve the kind {}", task.gvk))),
-                    (Err(error), _) => Err(error.clone()),
-                };
-                (*task, made)
-            });
-        }
-        let outcomes: Vec<_> = stream::iter(making).buffered(OBJECTS_AT_ONCE).collect().await;
-        for (task, outcome) in outcomes {
-            let done = match outcome {
-                Ok(done) => done,
-                Err(ClusterError::Barred { .. }) => {
-                    attempt.tally.barred = true;
-                    continue;
-                }
-                Err(error) => Done::Refused(error.to_string()),
-            };
-            match &done {
-                Done::Made => {
-                    attempt.tally.changed += 1;
-                    attempt.note_hook(task, OperationPhase::Running, format!("{} created", named(&task.key)));
-                }
-                Done::Refused(why) => attempt.note_hook(task, OperationPhase::Failed, why.clone()),
-                Done::Cleared | Done::Left | Done::Ended(_) => {}
-            }
-            attempt.done.insert((task.phase, task.key.clone()), done);
-        }
-    }
-
-    /// The kind of a task's object. Known ones cost no request.
-    async fn kind(&self, task: &Task) -> Option<Kind> {
-        self.world.cluster.kind(&task.gvk).await.ok()
-    }
-
-    /// The cluster, as whoever writes the objects of this application, whatever can be said of them.
-    fn hands(&self) -> Result<Cluster, String> {
-        let (world, meta) = (self.world, &self.application.meta);
-        let spec = self.application.spec.as_ref().map_err(ToString::to_string)?;
-        impersonation::hands(world, meta, spec, &*project_of(world, meta, spec)?)
-    }
-
-    /// Ends what has had its time: hooks that took too long, or everything that runs.
-    async fn end_overdue(&self, attempt: &mut Attempt, overdue: Vec<(Option<Task>, String)>) {
-        for (task, why) in overdue {
-            if let Some(task) = task {
-                self.end_hook(attempt, &task, why).await;
-                continue;
-            }
-            attempt.failed = true;
-            for task in attempt.hooks_that_run() {
-                self.end_hook(attempt, &task, why.clone()).await;
-            }
-            attempt.overdue = Some(why);
-        }
-    }
-
-    async fn end_hook(&self, attempt: &mut Attempt, task: &Task, why: String) {
-        if let Some(kind) = self.kind(task).await {
-            let ended = match self.hands() {
-                Ok(hands) => {
-                    let id = attempt.hook_id(task.phase);
-                    hooks::abort(self.world, &hands, &id, &kind, &task.key).await.map_err(|error| error.to_string())
-                }
-                Err(why) => Err(why),
-            };
-            if let Err(error) = ended {
-                tracing::warn!(application = %self.name(), hook = %task.key, %error, "a hook that is to end cannot be deleted");
-            }
-        }
-        attempt.note_hook(task, OperationPhase::Failed, why.clone());
-        attempt.done.insert((task.phase, task.key.clone()), Done::Ended(Err(why)));
-        attempt.moved = Instant::now();
-    }
-
-    /// Ends the hooks that run, where nobody goes on with the operation.
-    pub(crate) async fn abort_hooks(&self, attempt: &mut Attempt) {
-        for task in attempt.hooks_that_run() {
-            self.end_hook(attempt, &task, condition::TERMINATED.to_owned()).await;
-        }
-    }
-
     async fn break_off(&self, view: &View, run: &Run, attempt: &mut Attempt, cause: BrokenOff, why: String) -> Ended {
         if cause == BrokenOff::Terminated {
             self.abort_hooks(attempt).await;
@@ -421,25 +298,6 @@ impl Look<'_> {
         let tally = std::mem::take(&mut attempt.tally);
         let ended = end(&self.application, view, run, OperationPhase::Failed, message, tally);
         Ended { overdue: attempt.overdue.is_some(), ..ended }
-    }
-
-    /// Lets all hooks of the operation go, and deletes those whose policy says so.
-    async fn tidy(&self, view: &View, plan: &Plan, attempt: &Attempt, succeeded: bool) {
-        for task in plan.tasks.iter().filter(|task| task.is_hook()) {
-            if !attempt.done.contains_key(&(task.phase, task.key.clone())) {
-                continue;
-            }
-            let policy = plan.target(task).and_then(|at| view.objects[at].hook.as_ref()).map(|hook| hook.delete);
-            let goes = policy.is_some_and(|policy| if succeeded { policy.succeeded } else { policy.failed });
-            let Some(kind) = self.kind(task).await else { continue };
-            let tidied = match view.hands(self.world, &self.application) {
-                Ok(hands) => hooks::tidy(self.world, &hands, self.name(), &kind, &task.key, goes).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = tidied {
-                tracing::warn!(application = %self.name(), hook = %task.key, %error, "a hook cannot be cleared away");
-            }
-        }
     }
 }
 

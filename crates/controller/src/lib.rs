@@ -61,6 +61,7 @@ mod replace;
 mod repositories;
 mod rival;
 mod run;
+mod running_hooks;
 mod sightings;
 mod source;
 mod status;
