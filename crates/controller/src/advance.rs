@@ -19,6 +19,7 @@ use crate::applying::{apply_all, create_namespace, no_namespace, rehearse};
 use crate::attempt::Attempt;
 use crate::children;
 use crate::drift_policy::left_alone;
+use crate::hooks;
 use crate::memory::Memory;
 use crate::observe::View;
 use crate::operation::{self, BARRED, BrokenOff, Ended, Run, broken_off, end, named, reasons};
