@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: a first sync by Trueup beside the floor, in the same run.
+//! `cargo xtask bench`: a first sync by Trueup beside the floor, in the same run, and the step from wave to wave.
 //!
 //! The floor is what nobody can avoid: the same objects and namespaces and one status-sized patch per Application, by a
 //! bare client with server-side apply over 16 connections. Each side gets a control plane of its own, fresh and empty
@@ -10,6 +10,7 @@ mod load;
 mod measure;
 mod report;
 mod side;
+mod step;
 mod sync;
 
 use std::os::unix::process::CommandExt as _;
@@ -134,5 +135,7 @@ async fn rounds(options: &Options, terminal: Terminal, trueup: &Path) -> anyhow:
         }
         results.push(report::median(of_this_size).context("no round was run")?);
     }
-    Ok(Report::new(results))
+    terminal.progress("trueup: from wave to wave");
+    let steps = step::run(trueup).await.context("the steps from wave to wave")?;
+    Ok(Report::new(results, steps))
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use trueup_bed::workspace;
 
 use super::measure::Measure;
+use super::step::Steps;
 
 /// Between these lines of `docs/performance.md` stands the table.
 const BEGIN: &str = "<!-- bench:begin -->";
@@ -21,6 +22,7 @@ const END: &str = "<!-- bench:end -->";
 pub(crate) struct Report {
     cores: usize,
     results: Vec<Round>,
+    wave_steps: Steps,
 }
 
 /// Both sides of one size; the median round if there were several.
@@ -53,8 +55,8 @@ pub(crate) fn median(mut rounds: Vec<Round>) -> Option<Round> {
 // === impl Report ===
 
 impl Report {
-    pub(crate) fn new(results: Vec<Round>) -> Self {
-        Self { cores: std::thread::available_parallelism().map_or(0, usize::from), results }
+    pub(crate) fn new(results: Vec<Round>, wave_steps: Steps) -> Self {
+        Self { cores: std::thread::available_parallelism().map_or(0, usize::from), results, wave_steps }
     }
 
     pub(crate) fn json(&self) -> anyhow::Result<String> {
@@ -76,7 +78,12 @@ impl Report {
             text.push_str(&aligned(&rows(round)));
             text.push('\n');
         }
-        text.truncate(text.trim_end().len());
+        let steps = &self.wave_steps;
+        let _ = write!(
+            text,
+            "From the health of one wave to the apply of the next: {:.0} ms (median of {} steps; the slowest {:.0} ms).",
+            steps.median_milliseconds, steps.count, steps.slowest_milliseconds
+        );
         text
     }
 
@@ -192,7 +199,8 @@ mod tests {
 
     #[test]
     fn the_table_names_what_only_one_side_asks() {
-        let report = Report { cores: 2, results: vec![round(1.0, 1.5)] };
+        let wave_steps = Steps { count: 20, median_milliseconds: 41.6, slowest_milliseconds: 90.0 };
+        let report = Report { cores: 2, results: vec![round(1.0, 1.5)], wave_steps };
         let expected = "\
 First sync of 2 applications × 3 objects on 2 cores, control plane included:
 
@@ -203,7 +211,9 @@ First sync of 2 applications × 3 objects on 2 cores, control plane included:
 | peak memory, MiB      |       |        |        |
 | requests              |     4 |      6 | 1.50 × |
 | – create events       |     0 |      2 |        |
-| – patch configmaps    |     4 |      4 |        |";
+| – patch configmaps    |     4 |      4 |        |
+
+From the health of one wave to the apply of the next: 42 ms (median of 20 steps; the slowest 90 ms).";
         assert_eq!(report.table(), expected);
     }
 

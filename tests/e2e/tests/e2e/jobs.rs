@@ -9,15 +9,15 @@ use trueup_e2e::Scene;
 
 /// A Job with annotations, each as a line of YAML.
 pub(crate) fn job(name: &str, annotations: &[&str]) -> String {
-    let annotations = annotations.iter().map(|line| format!("    {line}\n")).collect::<String>();
+    let annotations = annotations.join("\n    ");
     format!(
         r"apiVersion: batch/v1
 kind: Job
 metadata:
   name: {name}
   annotations:
-    e2e.dev/of: test
-{annotations}spec:
+    {annotations}
+spec:
   managedBy: e2e.dev/test
   template:
     spec:

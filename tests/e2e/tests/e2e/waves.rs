@@ -16,12 +16,11 @@ use crate::jobs::waits;
 
 /// A ConfigMap in a wave, with further annotations.
 fn in_wave(name: &str, wave: i64, more: &[(&str, &str)]) -> String {
-    let mut annotations = format!("    argocd.argoproj.io/sync-wave: \"{wave}\"\n");
-    for (key, value) in more {
-        annotations += &format!("    {key}: \"{value}\"\n");
-    }
+    let wave = format!("argocd.argoproj.io/sync-wave: \"{wave}\"");
+    let more = more.iter().map(|(key, value)| format!("{key}: \"{value}\""));
+    let annotations = std::iter::once(wave).chain(more).collect::<Vec<_>>().join("\n    ");
     format!(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  annotations:\n{annotations}data: {{a: \"1\"}}\n"
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  annotations:\n    {annotations}\ndata: {{a: \"1\"}}\n"
     )
 }
 
