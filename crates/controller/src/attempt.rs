@@ -193,11 +193,10 @@ impl Attempt {
     }
 }
 
-/// The id of an attempt. It is the same after a restart, and another one for every attempt of every application: two that
-/// succeed within one second are told apart by what the history holds when they begin.
+/// The id of an attempt. It is the same after a restart, and another one for every attempt of every application: no two
+/// operations of one begin within the same second.
 fn id(application: &Application, run: &Run) -> String {
-    let synced = application.status.history.last().map_or(0, |last| last.id + 1);
-    format!("{}/{}/{}/{synced}", application.meta.uid, run.started_at, run.retry_count)
+    format!("{}/{}/{}", application.meta.uid, run.started_at, run.retry_count)
 }
 
 /// The commit that an attempt began with, if it is under way.

@@ -25,6 +25,8 @@ use crate::operation::{self, Run};
 use crate::world::World;
 use crate::{clock, heal, hindrance, pause, windows};
 
+/// Operations are told apart by when they began, which is written in seconds: so are the hooks that they made.
+const CLOCK_STEP: Duration = Duration::from_secs(1);
 /// A wait for other applications that is longer than this is reported.
 const BEHIND_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -104,7 +106,13 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
     hindrance::note_withheld(world, application, memory, is_withheld(&decision));
     windows::note_withheld(world, application, memory, situation.held_back, &decision);
     match decision {
-        Decision::Sync(attempt) => Next::Run(Box::new(run(application, view, attempt))),
+        Decision::Sync(attempt) => {
+            let run = run(application, view, attempt);
+            if !attempt.goes_on && has_begun(application, &run) {
+                return Next::Wait { until: Instant::now() + CLOCK_STEP, notices: Vec::new() };
+            }
+            Next::Run(Box::new(run))
+        }
         Decision::Heal(now) => {
             let due = now.into_iter().filter_map(|at| drifting.get(at));
             Next::Heal(due.map(|(key, _)| key.clone()).collect())
@@ -289,6 +297,11 @@ fn run(application: &Application, view: &View, attempt: Attempt) -> Run {
         }
     }
     run
+}
+
+/// Whether another operation began within the same second.
+fn has_begun(application: &Application, run: &Run) -> bool {
+    application.status.operation_state.as_ref().is_some_and(|last| last.started_at == run.started_at)
 }
 
 fn attempt_under_way(application: &Application, last: Option<Last>) -> Attempt {

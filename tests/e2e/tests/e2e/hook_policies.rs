@@ -276,3 +276,33 @@ async fn a_hook_of_a_kind_that_nobody_serves_fails_the_operation() {
     assert!(message(&seen).contains("does not serve the kind nowhere.e2e.dev/v1"), "{}", message(&seen));
     assert!(scene.object("configmaps", "config").await.is_none());
 }
+
+#[tokio::test]
+async fn a_hook_is_made_once_the_one_of_before_is_gone() {
+    let (scene, app) = asked("hooks-room", &[("app/before.yaml", &hook("before", "PreSync"))]).await;
+    let jobs = Jobs(&scene);
+    let first = jobs.succeed("before").await;
+    app.operated("Succeeded").await;
+    scene.edit("jobs", "before", &json!({"metadata": {"finalizers": ["e2e.dev/test"]}})).await;
+    app.ask(json!({})).await;
+    waits(&app, "waiting for completion of hook batch/Job/before").await;
+    waits(&app, "the one of an earlier sync is being deleted").await;
+    assert_eq!(scene.uid("jobs", "before").await, first);
+    scene.edit("jobs", "before", &json!({"metadata": {"finalizers": null}})).await;
+    jobs.begun_anew("before", &first).await;
+    jobs.end("before", true).await;
+    app.operated("Succeeded").await;
+}
+
+#[tokio::test]
+async fn a_hook_may_be_of_any_kind() {
+    let settings = config_map("settings", &[("a", "1")]).replace(
+        "  name: settings\n",
+        "  name: settings\n  annotations: {argocd.argoproj.io/hook: PreSync, argocd.argoproj.io/hook-delete-policy: HookSucceeded}\n",
+    );
+    let (scene, app) = asked("hooks-any", &[("app/settings.yaml", &settings)]).await;
+    let seen = app.operated("Succeeded").await;
+    assert_eq!(result(&seen, "settings")["hookPhase"], "Succeeded", "{:#}", seen["status"]["operationState"]);
+    scene.until_gone("configmaps", "settings").await;
+    scene.expect("configmaps", "config").await;
+}

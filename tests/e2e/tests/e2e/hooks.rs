@@ -215,3 +215,67 @@ async fn listed(scene: &Scene<'_>) {
     .await
     .unwrap();
 }
+
+#[tokio::test]
+async fn what_has_begun_comes_to_its_end_before_the_operation_fails() {
+    let scene = Scene::shared("hooks-side").await;
+    scene.commit(&[
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+        ("app/one.yaml", Some(&hook("one", "PreSync"))),
+        ("app/other.yaml", Some(&hook("other", "PreSync"))),
+    ]);
+    let app = scene.create(scene.application()).await;
+    app.sync_status("OutOfSync").await;
+    app.ask(json!({})).await;
+    let jobs = Jobs(&scene);
+    jobs.fail("one").await;
+    let seen = app.until("the first failure", |app| result(app, "one")["hookPhase"] == "Failed").await;
+    assert_eq!(seen["status"]["operationState"]["phase"], "Running");
+    waits(&app, "waiting for completion of hook batch/Job/other").await;
+    jobs.succeed("other").await;
+    let seen = app.operated("Failed").await;
+    is_hook(&seen, "other", "PreSync", "Succeeded", "");
+    assert!(message(&seen).contains("job.batch/one") && !message(&seen).contains("job.batch/other"));
+}
+
+#[tokio::test]
+async fn a_hook_of_the_sync_itself_holds_up_the_next_wave() {
+    let scene = Scene::shared("hooks-within").await;
+    let late = config_map("late", &[("a", "1")])
+        .replace("  name: late\n", "  name: late\n  annotations: {argocd.argoproj.io/sync-wave: \"1\"}\n");
+    let commit = scene.commit(&[
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+        ("app/within.yaml", Some(&hook("within", "Sync"))),
+        ("app/late.yaml", Some(&late)),
+    ]);
+    let app = scene.create(scene.application().automated(true, true)).await;
+    let jobs = Jobs(&scene);
+    jobs.begun("within").await;
+    waits(&app, "waiting for completion of hook batch/Job/within").await;
+    scene.expect("configmaps", "config").await;
+    assert!(scene.object("configmaps", "late").await.is_none());
+    jobs.end("within", true).await;
+    let seen = app.healthy(&commit).await;
+    is_hook(&seen, "within", "Sync", "Succeeded", "");
+    scene.expect("configmaps", "late").await;
+}
+
+#[tokio::test]
+async fn a_hook_that_is_refused_fails_the_operation_in_the_servers_words() {
+    let scene = Scene::shared("hooks-refused").await;
+    let bad = hook("bad", "PreSync").replace("restartPolicy: Never", "restartPolicy: Sometimes");
+    scene.commit(&[
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+        ("app/bad.yaml", Some(&bad)),
+        ("app/good.yaml", Some(&hook("good", "PreSync"))),
+    ]);
+    let app = scene.create(scene.application()).await;
+    app.sync_status("OutOfSync").await;
+    app.ask(json!({})).await;
+    // The other one of its wave has begun with it.
+    Jobs(&scene).succeed("good").await;
+    let seen = app.operated("Failed").await;
+    is_hook(&seen, "bad", "PreSync", "Failed", "restartPolicy");
+    assert!(message(&seen).contains("job.batch/bad") && message(&seen).contains("Sometimes"), "{}", message(&seen));
+    assert!(scene.object("configmaps", "config").await.is_none());
+}

@@ -244,3 +244,52 @@ async fn the_api_server_goes_and_comes_back_while_a_hook_runs() {
     let created = audit.since(mark).await.unwrap().by("trueup").count("create", "jobs");
     assert_eq!(created, 1);
 }
+
+#[tokio::test]
+async fn killed_while_a_hook_for_failures_runs_it_ends_as_failed() {
+    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let scene = Scene::new(world, "kill-rescue", NAMESPACE).await;
+    scene.commit(&[
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+        ("app/after.yaml", Some(&hook("after", "PostSync"))),
+        ("app/rescue.yaml", Some(&hook("rescue", "SyncFail"))),
+    ]);
+    let mut controller = world.controller(&controller_options(NAMESPACE)).await;
+    let app = scene.create(scene.application()).await;
+    app.sync_status("OutOfSync").await;
+    app.ask(json!({})).await;
+    let jobs = Jobs(&scene);
+    let after = jobs.fail("after").await;
+    let rescue = jobs.begun("rescue").await;
+    waits(&app, "batch/Job/rescue").await;
+    controller.restart().unwrap();
+    controller.wait_ready().await.unwrap();
+    jobs.end("rescue", true).await;
+    let seen = app.operated("Failed").await;
+    assert_eq!(result(&seen, "after")["hookPhase"], "Failed");
+    assert_eq!(result(&seen, "rescue")["hookPhase"], "Succeeded");
+    assert!(seen["status"]["operationState"]["message"].as_str().unwrap().contains("job.batch/after"));
+    assert_eq!((scene.uid("jobs", "after").await, scene.uid("jobs", "rescue").await), (after, rescue));
+}
+
+#[tokio::test]
+async fn ended_by_somebody_while_there_is_no_controller_it_ends_with_its_hook() {
+    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let scene = Scene::new(world, "kill-terminate", NAMESPACE).await;
+    scene.commit(&[
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+        ("app/before.yaml", Some(&hook("before", "PreSync"))),
+    ]);
+    let mut controller = world.controller(&controller_options(NAMESPACE)).await;
+    let app = scene.create(scene.application().automated(true, true)).await;
+    Jobs(&scene).begun("before").await;
+    waits(&app, "batch/Job/before").await;
+    controller.kill9();
+    app.patch(&json!({"status": {"operationState": {"phase": "Terminating"}}})).await;
+    controller.restart().unwrap();
+    controller.wait_ready().await.unwrap();
+    let seen = app.operated("Failed").await;
+    assert_eq!(seen["status"]["operationState"]["message"], "Operation terminated");
+    scene.until_gone("jobs", "before").await;
+    assert!(scene.object("configmaps", "config").await.is_none());
+}

@@ -152,3 +152,105 @@ async fn a_deletion_goes_before_what_runs() {
     scene.until_gone("services", "balancer").await;
     assert!(scene.object("configmaps", "late").await.is_none());
 }
+
+#[tokio::test]
+async fn a_deletion_takes_the_hook_that_runs() {
+    let scene = Scene::shared("supersede-deleted-hook").await;
+    scene.commit(&[
+        ("app/before.yaml", Some(&hook("before", "PreSync"))),
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+    ]);
+    let app = scene.create(scene.application().automated(true, true).cascade()).await;
+    Jobs(&scene).begun("before").await;
+    waits(&app, "batch/Job/before").await;
+    app.delete().await;
+    app.gone().await;
+    scene.until_gone("jobs", "before").await;
+    assert!(scene.object("configmaps", "config").await.is_none());
+}
+
+#[tokio::test]
+async fn a_deletion_takes_the_hooks_that_have_ended() {
+    let scene = Scene::shared("supersede-ended-hook").await;
+    let commit = scene.commit(&[
+        ("app/before.yaml", Some(&hook("before", "PreSync"))),
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+    ]);
+    let app = scene.create(scene.application().automated(true, true).cascade()).await;
+    Jobs(&scene).succeed("before").await;
+    app.healthy(&commit).await;
+    scene.expect("jobs", "before").await;
+    app.delete().await;
+    app.gone().await;
+    scene.until_gone("configmaps", "config").await;
+    scene.until_gone("jobs", "before").await;
+}
+
+#[tokio::test]
+async fn somebody_ends_it_while_nothing_runs() {
+    let scene = Scene::shared("terminate-waits").await;
+    scene.commit(&[
+        ("app/balancer.yaml", Some(LOAD_BALANCER)),
+        ("app/late.yaml", Some(&late("late", "1"))),
+        ("bad/rescue.yaml", Some(&hook("rescue", "SyncFail"))),
+        ("bad/fails.yaml", Some(&hook("fails", "PreSync"))),
+        ("bad/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+    ]);
+    let app = scene.create(scene.application()).await;
+    let terminate = json!({"status": {"operationState": {"phase": "Terminating"}}});
+    app.sync_status("OutOfSync").await;
+    // A wave waits.
+    app.ask(json!({})).await;
+    waits(&app, "waiting for healthy state of Service/balancer").await;
+    app.patch(&terminate).await;
+    let seen = app.operated("Failed").await;
+    assert_eq!(message(&seen), "Operation terminated");
+    assert!(scene.object("configmaps", "late").await.is_none());
+    assert_eq!(result(&seen, "balancer")["status"], "Synced", "what was done is told");
+    // The next attempt waits.
+    let jobs = Jobs(&scene);
+    let other = scene.create(scene.application_named("terminate-waits-2").path("bad")).await;
+    other.sync_status("OutOfSync").await;
+    let retry = json!({"limit": 5, "backoff": {"duration": "1h", "maxDuration": "1h"}});
+    other.patch(&json!({"operation": {"sync": {}, "retry": retry}})).await;
+    jobs.fail("fails").await;
+    // A hook for failures runs: that is ended, too.
+    jobs.begun("rescue").await;
+    waits(&other, "batch/Job/rescue").await;
+    jobs.end("rescue", true).await;
+    other.until("the wait for the next attempt", |app| app["status"]["operationState"]["retryCount"] == 1).await;
+    other.patch(&terminate).await;
+    let seen = other.operated("Failed").await;
+    assert_eq!(message(&seen), "Operation terminated");
+    // What is asked for anew begins anew.
+    let first = scene.uid("jobs", "fails").await;
+    other.ask(json!({})).await;
+    jobs.begun_anew("fails", &first).await;
+    jobs.end("fails", false).await;
+    let before = scene.uid("jobs", "rescue").await;
+    jobs.begun_anew("rescue", &before).await;
+    waits(&other, "batch/Job/rescue").await;
+    other.patch(&terminate).await;
+    let seen = other.operated("Failed").await;
+    assert_eq!(message(&seen), "Operation terminated");
+    scene.until_gone("jobs", "rescue").await;
+}
+
+#[tokio::test]
+async fn an_operation_that_is_taken_out_ends_with_its_hooks() {
+    let scene = Scene::shared("supersede-withdrawn").await;
+    scene.commit(&[
+        ("app/before.yaml", Some(&hook("before", "PreSync"))),
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+    ]);
+    let app = scene.create(scene.application()).await;
+    app.sync_status("OutOfSync").await;
+    app.ask(json!({})).await;
+    Jobs(&scene).begun("before").await;
+    waits(&app, "batch/Job/before").await;
+    app.patch(&json!({"operation": null})).await;
+    let seen = app.operated("Failed").await;
+    assert!(message(&seen).contains("taken out of the Application"), "{}", message(&seen));
+    scene.until_gone("jobs", "before").await;
+    assert!(scene.object("configmaps", "config").await.is_none());
+}
