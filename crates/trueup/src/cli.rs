@@ -194,6 +194,14 @@ mod tests {
             "app set a --sync-policy auto --self-heal",
             "app set a --sync-policy manual",
             "app create a -N team --dest-server https://kubernetes.default.svc",
+            "app sync a b --prune --dry-run --timeout 60",
+            "app sync -l team=shop -N team --async",
+            "app sync a --resource apps:Deployment:ns/web --resource !:Service:* --strategy apply",
+            "app sync a --force --replace --server-side --apply-out-of-sync-only --local dir -o yaml",
+            "app sync a --retry-limit 3 --retry-backoff-duration 5s --retry-backoff-factor 2 --retry-backoff-max-duration 3m --retry-refresh",
+            "app sync a --info k=v --revision main",
+            "app confirm-deletion a",
+            "app terminate-op a",
         ];
         for line in lines {
             let words: Vec<&str> = line.split(' ').collect();

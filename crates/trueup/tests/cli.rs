@@ -180,7 +180,7 @@ fn help_goes_to_stdout_and_tells_exit_codes_and_examples() {
     let help = run(&mut trueup(&["--help"]));
     assert!(stdout(&help).contains("Exit codes:"), "{}", stdout(&help));
     assert!(!stdout(&help).contains("git-fetch"));
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 19] = [
         &["controller"],
         &["render"],
         &["health"],
@@ -192,6 +192,7 @@ fn help_goes_to_stdout_and_tells_exit_codes_and_examples() {
         &["app", "history"],
         &["app", "rollback"],
         &["app", "terminate-op"],
+        &["app", "confirm-deletion"],
         &["app", "manifests"],
         &["app", "resources"],
         &["app", "pause"],

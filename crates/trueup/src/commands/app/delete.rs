@@ -203,6 +203,7 @@ fn request(app: View<'_>, cascade: bool, policy: Policy) -> Result<Vec<Value>, C
 async fn wait(client: &Client, name: &str, app: &Node, args: &DeleteArgs) -> Result<(), CommandError> {
     let timeout = (!args.timeout.is_zero()).then_some(args.timeout);
     let uid = View(app).text(&["metadata", "uid"]);
+    let mut asked = false;
     let judge = |app: View<'_>| {
         if app.text(&["metadata", "uid"]) != uid {
             return Ok(Verdict::Done(()));
@@ -214,7 +215,10 @@ async fn wait(client: &Client, name: &str, app: &Node, args: &DeleteArgs) -> Res
             None if args.cascade => format!("waiting for {} to go", objects(app)),
             None => "waiting for it to go".to_owned(),
         };
-        Ok(Verdict::Waiting { what, unanswered })
+        let asks = app.awaits_approval().is_some() && !asked;
+        asked |= asks;
+        let news = asks.then(|| format!("to approve of that: trueup app confirm-deletion {}", app.qualified_name()));
+        Ok(Verdict::Waiting { what, unanswered, news: news.into_iter().collect() })
     };
     let ended = tokio::select! {
         ended = follow_to_end(client, name, app, timeout, judge, || Ok(())) => ended,

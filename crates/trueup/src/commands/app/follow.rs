@@ -33,6 +33,8 @@ pub(crate) enum Verdict<T> {
         what: String,
         /// Whether the controller has not shown up yet.
         unanswered: bool,
+        /// What has come meanwhile, a line each.
+        news: Vec<String>,
     },
 }
 
@@ -129,7 +131,10 @@ impl<'a, J> Wait<'a, J> {
     {
         match (self.judge)(app)? {
             Verdict::Done(answer) => Ok(Some(answer)),
-            Verdict::Waiting { what, unanswered } => {
+            Verdict::Waiting { what, unanswered, news } => {
+                for line in news {
+                    self.progress.say(|| talk::note(&format!("{}: {line}", app.qualified_name())));
+                }
                 self.progress.show(&format!("{}: {what}", app.qualified_name()));
                 self.last = what;
                 self.unanswered = unanswered;

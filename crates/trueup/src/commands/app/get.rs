@@ -115,6 +115,9 @@ fn head(app: View<'_>, palette: Palette) -> String {
     for (name, value) in operation(app, &word) {
         line(name, &value);
     }
+    if app.awaits_approval().is_some() {
+        line("Approval:", &format!("asked for: trueup app confirm-deletion {}", app.qualified_name()));
+    }
     text
 }
 
@@ -193,17 +196,26 @@ pub(crate) fn resources(app: View<'_>) -> Table {
         .iter()
         .map(|result| (view::key(result), result))
         .collect();
-    let mut table = Table::new(&["GROUP", "KIND", "NAMESPACE", "NAME", "STATUS", "HEALTH", "HOOK", "MESSAGE"]);
-    for resource in app.0.list_at(&["status", "resources"]) {
+    let resources = app.0.list_at(&["status", "resources"]);
+    // Where all is of one wave the column would say nothing.
+    let waves = resources.iter().any(|resource| view::wave(resource) != 0);
+    let mut heading = vec!["GROUP", "KIND", "NAMESPACE", "NAME", "STATUS", "HEALTH", "HOOK", "WAVE", "MESSAGE"];
+    heading.retain(|column| waves || *column != "WAVE");
+    let mut table = Table::new(&heading);
+    for resource in resources {
         let text = |path: &[&str]| resource.str_at(path).unwrap_or_default();
-        let result =
-            results.get(&view::key(resource)).and_then(|result| result.str_at(&["message"])).unwrap_or_default();
+        let result = results.get(&view::key(resource));
+        let result = |key: &str| result.and_then(|result| result.str_at(&[key])).unwrap_or_default();
         // Why it is not well tells more than that its apply worked.
-        let message = view::or(text(&["health", "message"]), result);
-        let hook = if resource.get("hook").and_then(Node::as_bool) == Some(true) { "true" } else { "" };
-        let prune = resource.get("requiresPruning").and_then(Node::as_bool) == Some(true);
-        let message = if prune && message.is_empty() { "no longer in Git: to be pruned" } else { message };
-        table.row(vec![
+        let message = view::or(text(&["health", "message"]), result("message"));
+        let hook = if view::is_hook(resource) { view::or(result("hookType"), "true") } else { "" };
+        let is = |key: &str| resource.get(key).and_then(Node::as_bool) == Some(true);
+        let message = match (is("requiresPruning"), is("requiresDeletionConfirmation")) {
+            (true, true) => "no longer in Git: pruned only on request, or once that is approved",
+            (true, false) => view::or(message, "no longer in Git: to be pruned"),
+            (false, _) => message,
+        };
+        let mut row: Vec<Cell> = vec![
             text(&["group"]).into(),
             text(&["kind"]).into(),
             text(&["namespace"]).into(),
@@ -211,8 +223,13 @@ pub(crate) fn resources(app: View<'_>) -> Table {
             Cell::word(text(&["status"])),
             Cell::word(text(&["health", "status"])),
             hook.into(),
-            message.into(),
-        ]);
+        ];
+        if waves {
+            let wave = view::wave(resource);
+            row.push(if wave == 0 { "".into() } else { wave.to_string().as_str().into() });
+        }
+        row.push(message.into());
+        table.row(row);
     }
     table
 }
@@ -286,6 +303,25 @@ apps   Deployment  shop       web   OutOfSync  Healthy        applied
             let text = summary(View(&Node::from_json(json.as_bytes()).unwrap()), Palette::PLAIN);
             assert!(text.contains(&format!("\nPaused:             {told}")), "{text}");
         }
+    }
+
+    #[test]
+    fn hooks_waves_and_approvals_are_told() {
+        let app = r#"{"metadata":{"name":"shop","namespace":"argocd"},"status":{
+            "operationState":{"phase":"Running","message":"waiting for pruning confirmation of ConfigMap shop/old since x",
+                "syncResult":{"resources":[{"group":"batch","kind":"Job","namespace":"shop","name":"migrate","hookType":"PreSync","message":"done"}]}},
+            "resources":[{"kind":"ConfigMap","namespace":"shop","name":"old","status":"OutOfSync","requiresPruning":true,"requiresDeletionConfirmation":true},
+                {"kind":"ConfigMap","namespace":"shop","name":"web","status":"Synced","syncWave":-1},
+                {"group":"batch","kind":"Job","namespace":"shop","name":"migrate","status":"Synced","hook":true}]}}"#;
+        let text = summary(View(&Node::from_json(app.as_bytes()).unwrap()), Palette::PLAIN);
+        assert!(text.contains("\nApproval:           asked for: trueup app confirm-deletion argocd/shop\n"), "{text}");
+        let expected = "
+GROUP  KIND       NAMESPACE  NAME     STATUS     HEALTH  HOOK     WAVE  MESSAGE
+       ConfigMap  shop       old      OutOfSync                         no longer in Git: pruned only on request, or once that is approved
+       ConfigMap  shop       web      Synced                      -1
+batch  Job        shop       migrate  Synced             PreSync        done
+";
+        assert!(text.ends_with(expected), "{text}");
     }
 
     #[test]

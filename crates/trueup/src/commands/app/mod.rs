@@ -2,6 +2,7 @@
 
 mod checks;
 pub(crate) mod client;
+mod confirm;
 mod create;
 mod delete;
 pub(crate) mod diff;
@@ -10,6 +11,7 @@ pub(crate) mod follow;
 pub(crate) mod get;
 mod history;
 pub(crate) mod list;
+mod local;
 mod manifests;
 pub(crate) mod operation;
 pub(crate) mod patch;
@@ -17,10 +19,13 @@ mod pause;
 mod remains;
 mod resources;
 mod rollback;
+mod selection;
 mod set;
 mod silence;
 mod spec_args;
+mod story;
 pub(crate) mod sync;
+mod sync_args;
 mod terminate;
 pub(crate) mod view;
 pub(crate) mod wait;
@@ -45,9 +50,9 @@ pub(crate) enum AppCommand {
     /// Shows what drifted in an Application, who did it, and what became of it.
     #[command(long_about = drift::ABOUT, after_long_help = drift::EXAMPLES)]
     Drift(drift::DriftArgs),
-    /// Syncs an Application, and waits until that has ended.
+    /// Syncs Applications, and waits until that has ended.
     #[command(long_about = sync::ABOUT, after_long_help = sync::EXAMPLES)]
-    Sync(sync::SyncArgs),
+    Sync(Box<sync::SyncArgs>),
     /// Waits until an Application is as it should be.
     #[command(long_about = wait::ABOUT, after_long_help = wait::EXAMPLES)]
     Wait(wait::WaitArgs),
@@ -57,9 +62,12 @@ pub(crate) enum AppCommand {
     /// Syncs an Application to what it was synced to before.
     #[command(long_about = rollback::ABOUT, after_long_help = rollback::EXAMPLES)]
     Rollback(rollback::RollbackArgs),
-    /// Ends a running operation.
+    /// Ends a running operation, and waits until it has ended.
     #[command(long_about = terminate::ABOUT, after_long_help = terminate::EXAMPLES)]
     TerminateOp(terminate::TerminateArgs),
+    /// Approves that objects are deleted which ask for that.
+    #[command(long_about = confirm::ABOUT, after_long_help = confirm::EXAMPLES)]
+    ConfirmDeletion(confirm::ConfirmArgs),
     /// Prints the manifests of Git, or of the cluster.
     #[command(long_about = manifests::ABOUT, after_long_help = manifests::EXAMPLES)]
     Manifests(manifests::ManifestsArgs),
@@ -94,11 +102,12 @@ impl AppCommand {
                 Self::Get(args) => get::run(&args).await,
                 Self::Diff(args) => Box::pin(diff::run(&args)).await,
                 Self::Drift(args) => drift::run(&args).await,
-                Self::Sync(args) => sync::run(&args).await,
+                Self::Sync(args) => Box::pin(sync::run(&args)).await,
                 Self::Wait(args) => wait::run(&args).await,
                 Self::History(args) => history::run(&args).await,
                 Self::Rollback(args) => rollback::run(&args).await,
                 Self::TerminateOp(args) => terminate::run(&args).await,
+                Self::ConfirmDeletion(args) => confirm::run(&args).await,
                 Self::Manifests(args) => Box::pin(manifests::run(&args)).await,
                 Self::Resources(args) => resources::run(&args).await,
                 Self::Pause(args) => pause::pause(&args).await,

@@ -5,11 +5,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use serde_json::{Value, json};
+use trueup_api::{NameValue, SyncOperation};
 use trueup_object::Node;
 
 use crate::command_error::{CommandError, Outcome, unmet, user_error};
 use crate::commands::app::client::Client;
 use crate::commands::app::follow::{Verdict, follow};
+use crate::commands::app::story::Story;
+use crate::commands::app::sync_args::merged;
 use crate::commands::app::view::{self, View};
 use crate::commands::app::wait;
 use crate::duration;
@@ -17,13 +20,15 @@ use crate::output::style::one_line;
 use crate::output::table::{Cell, Table};
 use crate::output::{Output, talk};
 
-/// What a sync is asked for, besides what an Application says about all its syncs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What a sync is asked for.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Wish {
-    /// Instead of the Application's own.
-    pub(crate) revision: Option<String>,
-    /// Delete what is no longer in Git.
-    pub(crate) prune: bool,
+    /// The sync, with the options that add to the Application's own.
+    pub(crate) sync: SyncOperation,
+    /// How it is retried.
+    pub(crate) retry: Option<Value>,
+    /// Facts to keep with it.
+    pub(crate) info: Vec<NameValue>,
 }
 
 /// How long the end of an operation is waited for.
@@ -31,23 +36,34 @@ pub(crate) struct Wish {
 pub(crate) struct PatienceArgs {
     /// Do not wait for the end.
     #[arg(long = "async")]
-    is_async: bool,
-    /// How long to wait for the end; the sync goes on after that. 0 means without end.
+    pub(crate) is_async: bool,
+    /// How long to wait for the end; what was asked for goes on after that. 0 means without end.
     #[arg(long, value_name = "DURATION", default_value = "0", allow_hyphen_values = true, value_parser = duration::parse)]
     timeout: Duration,
+}
+
+/// An operation that was asked for, and has ended if that was waited for.
+#[derive(Debug)]
+pub(crate) struct Carried {
+    /// The Application then.
+    pub(crate) app: Node,
+    /// Whether it has ended.
+    ended: bool,
 }
 
 /// How an operation ended.
 #[derive(Debug, PartialEq)]
 enum End {
-    /// With this `status.operationState`.
-    State(Node),
+    /// In this state of the Application.
+    Seen(Node),
     /// Somebody took it back, or put another in its place.
     Withdrawn,
 }
 
 /// The name under which an operation carries the mark of who asked for it.
 const MARK: &str = "trueup.dev/request";
+/// How the controller says of an object that it is as it should be.
+const UNCHANGED: &str = " unchanged";
 /// A user's name is shown in the status; longer ones are not names, in bytes.
 const USER_BYTES_MAX: usize = 64;
 
@@ -57,7 +73,7 @@ pub(crate) async fn carry_out(
     name: &str,
     patience: &PatienceArgs,
     mut wish: impl FnMut(View<'_>) -> Result<Wish, CommandError>,
-) -> Result<Outcome, CommandError> {
+) -> Result<Carried, CommandError> {
     let mark = mark();
     let asked = client
         .patch(name, |app| {
@@ -68,19 +84,46 @@ pub(crate) async fn carry_out(
     let qualified = View(&asked).qualified_name();
     if patience.is_async {
         talk::note(&format!("{qualified}: sync asked for"));
-        return Ok(Outcome::Done);
+        return Ok(Carried { app: asked, ended: false });
     }
-    let timeout = (!patience.timeout.is_zero()).then_some(patience.timeout);
-    let end = follow(client, name, &asked, timeout, |app| Ok(judge(app, &mark))).await?;
+    let mut story = Story::default();
+    let end = follow(client, name, &asked, patience.timeout(), |app| Ok(judge(app, &mark, &mut story))).await?;
     match end {
         End::Withdrawn => Err(unmet(format!("the sync of {qualified} was withdrawn, or replaced by another"))
             .hinted(format!("see what happened: trueup app get {qualified}"))),
-        End::State(state) => report(&qualified, &state),
+        End::Seen(app) => {
+            for line in story.news(View(&app)) {
+                talk::note(&format!("{qualified}: {line}"));
+            }
+            Ok(Carried { app, ended: true })
+        }
+    }
+}
+
+// === impl PatienceArgs ===
+
+impl PatienceArgs {
+    /// How long to wait, if not without end.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        (!self.timeout.is_zero()).then_some(self.timeout)
+    }
+}
+
+// === impl Carried ===
+
+impl Carried {
+    /// Says how it ended, after a table of what it did if `table`.
+    pub(crate) fn judge(&self, table: bool) -> Result<Outcome, CommandError> {
+        let app = View(&self.app);
+        match app.operation_state().filter(|_| self.ended) {
+            Some(state) => report(&app.qualified_name(), state, table),
+            None => Ok(Outcome::Done),
+        }
     }
 }
 
 /// Why nothing can be asked for now.
-fn ready(app: View<'_>) -> Result<(), CommandError> {
+pub(crate) fn ready(app: View<'_>) -> Result<(), CommandError> {
     let name = app.qualified_name();
     if app.is_deleting() {
         return Err(user_error(format!("{name} is being deleted: it cannot be synced")));
@@ -106,26 +149,16 @@ fn request(app: View<'_>, wish: &Wish, mark: &str) -> Vec<Value> {
     patch
 }
 
-/// The operation, with what an Application says about all its syncs.
+/// The operation, with the options that an Application says about all its syncs.
 fn operation(app: View<'_>, wish: &Wish, mark: &str) -> Value {
-    let mut sync = serde_json::Map::new();
-    if let Some(revision) = &wish.revision {
-        sync.insert("revision".to_owned(), json!(revision));
-    }
-    if wish.prune {
-        sync.insert("prune".to_owned(), json!(true));
-    }
-    let policy = |key: &str| app.0.at(&["spec", "syncPolicy", key]).filter(|node| !node.is_null());
-    if let Some(options) = policy("syncOptions") {
-        sync.insert("syncOptions".to_owned(), json!(options));
-    }
-    let mut operation = json!({
-        "initiatedBy": {"username": user()},
-        "info": [{"name": MARK, "value": mark}],
-        "sync": sync,
-    });
-    if let Some(retry) = policy("retry") {
-        operation["retry"] = json!(retry);
+    let own = app.0.list_at(&["spec", "syncPolicy", "syncOptions"]);
+    let own: Vec<String> = own.iter().filter_map(Node::as_str).map(str::to_owned).collect();
+    let sync = SyncOperation { sync_options: merged(&own, &wish.sync.sync_options), ..wish.sync.clone() };
+    let mark = NameValue { name: MARK.to_owned(), value: mark.to_owned() };
+    let info: Vec<&NameValue> = wish.info.iter().chain([&mark]).collect();
+    let mut operation = json!({"initiatedBy": {"username": user()}, "info": info, "sync": sync});
+    if let Some(retry) = &wish.retry {
+        operation["retry"] = retry.clone();
     }
     operation
 }
@@ -149,14 +182,14 @@ fn has_mark(operation: &Node, mark: &str) -> bool {
         .any(|info| info.str_at(&["name"]) == Some(MARK) && info.str_at(&["value"]) == Some(mark))
 }
 
-fn judge(app: View<'_>, mark: &str) -> Verdict<End> {
+fn judge(app: View<'_>, mark: &str, story: &mut Story) -> Verdict<End> {
     let state =
         app.operation_state().filter(|state| state.get("operation").is_some_and(|operation| has_mark(operation, mark)));
     let asked = app.operation().is_some_and(|operation| has_mark(operation, mark));
-    let waiting = |what: String, unanswered: bool| Verdict::Waiting { what, unanswered };
+    let waiting = |what: String, unanswered: bool| Verdict::Waiting { what, unanswered, news: Vec::new() };
     match state {
-        Some(state) if view::has_ended(state) && !asked => Verdict::Done(End::State(state.clone())),
-        Some(state) => waiting(running(state), false),
+        Some(state) if view::has_ended(state) && !asked => Verdict::Done(End::Seen(app.0.clone())),
+        Some(state) => Verdict::Waiting { what: running(state), unanswered: false, news: story.news(app) },
         None if asked && app.operation_state().is_some_and(|state| !view::has_ended(state)) => {
             waiting("waiting for another operation to end".to_owned(), false)
         }
@@ -181,11 +214,11 @@ pub(crate) fn running(state: &Node) -> String {
 }
 
 /// Prints what the sync did, and judges it.
-fn report(qualified: &str, state: &Node) -> Result<Outcome, CommandError> {
-    let mut output = Output::stdout();
-    let table = results(state);
-    if !table.is_empty() {
-        let text = table.print(output.palette);
+fn report(qualified: &str, state: &Node, table: bool) -> Result<Outcome, CommandError> {
+    let results = results(state);
+    if table && !results.is_empty() {
+        let mut output = Output::stdout();
+        let text = results.print(output.palette);
         output.text(&text)?;
         output.finish()?;
     }
@@ -194,26 +227,56 @@ fn report(qualified: &str, state: &Node) -> Result<Outcome, CommandError> {
     let revision = view::short_revision(state.str_at(&["syncResult", "revision"]).unwrap_or_default());
     let to = if revision.is_empty() { String::new() } else { format!(" to {revision}") };
     let why = if message.is_empty() { String::new() } else { format!(": {message}") };
-    if phase == "Succeeded" {
-        talk::note(&format!("{qualified}: sync{to} succeeded{why}"));
-        return Ok(Outcome::Done);
+    if phase != "Succeeded" {
+        return Err(unmet(format!("the sync of {qualified}{to} ended as {phase}{why}"))
+            .hinted(format!("see all conditions: trueup app get {qualified}")));
     }
-    Err(unmet(format!("the sync of {qualified}{to} ended as {phase}{why}"))
-        .hinted(format!("see all conditions: trueup app get {qualified}")))
+    let partial = !state.list_at(&["operation", "sync", "resources"]).is_empty();
+    if partial && state.list_at(&["syncResult", "resources"]).is_empty() {
+        // A slip in a name must not look as if all were well.
+        return Err(unmet(format!("the sync of {qualified}{to} took no object: none is called as --resource says"))
+            .hinted(format!("see what there is: trueup app resources {qualified}")));
+    }
+    talk::note(&format!("{qualified}: sync{to} succeeded{why}"));
+    if is_trial(state) && results.is_empty() {
+        talk::note(&format!("{qualified}: nothing would change"));
+    }
+    Ok(Outcome::Done)
 }
 
+/// Whether nothing was to be written.
+fn is_trial(state: &Node) -> bool {
+    state.at(&["operation", "sync", "dryRun"]).and_then(Node::as_bool) == Some(true)
+}
+
+/// What it did to each object; of a trial what it would have done, where that is anything.
 fn results(state: &Node) -> Table {
-    let mut table = Table::new(&["GROUP", "KIND", "NAMESPACE", "NAME", "STATUS", "MESSAGE"]);
-    for result in state.list_at(&["syncResult", "resources"]) {
+    let results = state.list_at(&["syncResult", "resources"]);
+    // Where there are none the column would say nothing.
+    let hooks = results.iter().any(|result| result.str_at(&["hookType"]).is_some_and(|hook| !hook.is_empty()));
+    let mut heading = vec!["GROUP", "KIND", "NAMESPACE", "NAME", "STATUS", "HOOK", "MESSAGE"];
+    heading.retain(|column| hooks || *column != "HOOK");
+    let mut table = Table::new(&heading);
+    let trial = is_trial(state);
+    for result in results {
         let text = |key: &str| result.str_at(&[key]).unwrap_or_default();
-        let row: Vec<Cell> = vec![
+        if trial && text("status") == "Synced" && text("message").ends_with(UNCHANGED) {
+            continue;
+        }
+        let hook = text("hookType");
+        // Of a hook it counts how it ended, as Argo CD's command line shows it.
+        let status = if hook.is_empty() { text("status") } else { view::or(text("hookPhase"), text("status")) };
+        let mut row: Vec<Cell> = vec![
             text("group").into(),
             text("kind").into(),
             text("namespace").into(),
             text("name").into(),
-            Cell::word(text("status")),
-            text("message").into(),
+            Cell::word(status),
         ];
+        if hooks {
+            row.push(hook.into());
+        }
+        row.push(text("message").into());
         table.row(row);
     }
     table
@@ -228,18 +291,22 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_takes_options_and_retries_of_the_application() {
-        let app =
-            node(&json!({"spec": {"syncPolicy": {"syncOptions": ["CreateNamespace=true"], "retry": {"limit": 3}}}}));
-        let wish = Wish { revision: Some("v1".to_owned()), prune: true };
+    fn a_sync_takes_the_options_of_the_application_with_its_own() {
+        let app = node(&json!({"spec": {"syncPolicy": {"syncOptions": ["CreateNamespace=true", "Replace=true"]}}}));
+        let options = vec!["Replace=false".to_owned()];
+        let sync =
+            SyncOperation { revision: "v1".to_owned(), prune: true, sync_options: options, ..SyncOperation::default() };
+        let info = vec![NameValue { name: "reason".to_owned(), value: "a".to_owned() }];
+        let wish = Wish { sync, retry: Some(json!({"limit": 3})), info };
         let patch = request(View(&app), &wish, "m");
         let paths: Vec<&str> = patch.iter().filter_map(|operation| operation["path"].as_str()).collect();
         assert_eq!(paths, ["/metadata/annotations", "/operation"]);
         let operation = &patch[1]["value"];
         assert_eq!(
             operation["sync"],
-            json!({"revision": "v1", "prune": true, "syncOptions": ["CreateNamespace=true"]})
+            json!({"revision": "v1", "prune": true, "syncOptions": ["CreateNamespace=true", "Replace=false"]})
         );
+        assert_eq!(operation["info"][0], json!({"name": "reason", "value": "a"}));
         assert_eq!(operation["retry"], json!({"limit": 3}));
         assert!(has_mark(&node(operation), "m") && !has_mark(&node(operation), "n"));
     }
@@ -267,9 +334,9 @@ mod tests {
         let mine = json!({"info": [{"name": MARK, "value": "m"}], "sync": {}});
         let other = json!({"info": [{"name": MARK, "value": "n"}], "sync": {}});
         let ended = |operation: &Value| json!({"phase": "Succeeded", "operation": operation, "finishedAt": "x"});
-        let verdict = |app: Value| judge(View(&node(&app)), "m");
+        let verdict = |app: Value| judge(View(&node(&app)), "m", &mut Story::default());
         let waits = |app: Value| match verdict(app) {
-            Verdict::Waiting { what, unanswered } => (what, unanswered),
+            Verdict::Waiting { what, unanswered, .. } => (what, unanswered),
             Verdict::Done(end) => panic!("{end:?}"),
         };
 
@@ -283,16 +350,39 @@ mod tests {
         let ending = json!({"operation": mine, "status": {"operationState": ended(&mine)}});
         assert_eq!(waits(ending), ("sync Succeeded".to_owned(), false));
 
-        let done = verdict(json!({"status": {"operationState": ended(&mine)}}));
-        assert_eq!(done, Verdict::Done(End::State(node(&ended(&mine)))));
+        let end = json!({"status": {"operationState": ended(&mine)}});
+        assert_eq!(verdict(end.clone()), Verdict::Done(End::Seen(node(&end))));
         assert_eq!(verdict(json!({"status": {"operationState": ended(&other)}})), Verdict::Done(End::Withdrawn));
+    }
+
+    #[test]
+    fn a_trial_tells_only_what_would_change() {
+        let entry = |name: &str, message: &str| json!({"kind": "ConfigMap", "name": name, "status": "Synced", "message": message});
+        let results = json!({"resources": [entry("a", "configmap/a (dry run)"), entry("b", "configmap/b unchanged")]});
+        let told = |trial: bool| {
+            let state = node(&json!({"operation": {"sync": {"dryRun": trial}}, "syncResult": results}));
+            super::results(&state).print(crate::output::style::Palette::PLAIN).lines().count()
+        };
+        assert_eq!((told(true), told(false)), (2, 3));
+    }
+
+    #[test]
+    fn a_sync_of_objects_that_nobody_has_is_not_a_success() {
+        let partial = |results: Value| {
+            let state = json!({"phase": "Succeeded", "operation": {"sync": {"resources": [{"kind": "A", "name": "b"}]}},
+                "syncResult": {"resources": results}});
+            report("argocd/shop", &node(&state), false)
+        };
+        let refused = partial(json!([])).unwrap_err();
+        assert_eq!(refused.kind, crate::command_error::CommandErrorKind::Unmet);
+        assert!(partial(json!([{"kind": "A", "name": "b", "status": "Synced"}])).is_ok());
     }
 
     #[test]
     fn a_sync_that_failed_is_not_a_success() {
         let failed =
             node(&json!({"phase": "Failed", "message": "one object was refused", "syncResult": {"revision": "main"}}));
-        let error = report("argocd/shop", &failed).unwrap_err();
+        let error = report("argocd/shop", &failed, false).unwrap_err();
         assert_eq!(error.error.to_string(), "the sync of argocd/shop to main ended as Failed: one object was refused");
         assert_eq!(error.kind, crate::command_error::CommandErrorKind::Unmet);
     }

@@ -3,7 +3,7 @@
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 use serde::Deserialize as _;
-use trueup_api::ApplicationSource;
+use trueup_api::{ApplicationSource, SyncOperation};
 use trueup_object::Node;
 
 use crate::access::AccessArgs;
@@ -16,7 +16,7 @@ use crate::complete;
 
 pub(crate) const ABOUT: &str = "\
 Syncs an Application to a commit that it was synced to before, and waits until that has ended: to the entry of its history with \
-this ID, or to the one before the last. Refused while automated sync is on, which would undo it at once. Git keeps the last word: \
+this ID, or to the one before the last; from the source of then, if that was another. Refused while automated sync is on, which would undo it at once. Git keeps the last word: \
 the Application is OutOfSync until Git says the same.";
 
 pub(crate) const EXAMPLES: &str = "\
@@ -47,15 +47,17 @@ pub(crate) async fn run(args: &RollbackArgs) -> Result<Outcome, CommandError> {
     let (client, name) = Client::connect_for(&args.access, &args.name).await?;
     // The history may move while it is looked at; which entry is meant is settled by the first look.
     let mut id = args.id;
-    carry_out(&client, &name, &args.patience, |app| {
-        let revision = revision(app, &mut id)?;
-        Ok(Wish { revision: Some(revision), prune: args.prune })
+    let carried = carry_out(&client, &name, &args.patience, |app| {
+        let sync = SyncOperation { prune: args.prune, ..to_entry(app, &mut id)? };
+        let retry = app.0.at(&["spec", "syncPolicy", "retry"]).filter(|retry| !retry.is_null());
+        Ok(Wish { sync, retry: retry.map(|retry| serde_json::json!(retry)), ..Wish::default() })
     })
-    .await
+    .await?;
+    carried.judge(true)
 }
 
-/// The commit to go back to, or why that is not possible.
-fn revision(app: View<'_>, id: &mut Option<i64>) -> Result<String, CommandError> {
+/// The sync that goes back, or why that is not possible.
+fn to_entry(app: View<'_>, id: &mut Option<i64>) -> Result<SyncOperation, CommandError> {
     let name = app.qualified_name();
     if app.automated().is_some() {
         return Err(user_error(format!("{name} syncs by itself: a rollback would be undone at once"))
@@ -81,25 +83,16 @@ fn revision(app: View<'_>, id: &mut Option<i64>) -> Result<String, CommandError>
             history::id(entry)
         )));
     }
-    if !same_place(entry.get("source"), app.sources().first().copied()) {
-        return Err(user_error(format!(
-            "entry {} of the history of {name} comes from another source than its present one",
-            history::id(entry)
-        ))
-        .hinted(format!("compare them: trueup app history {name} -o yaml; then set the old one: trueup app set {name} --repo … --path …")));
-    }
-    Ok(revision.to_owned())
+    let source = other_source(entry.get("source"), app.sources().first().copied());
+    Ok(SyncOperation { revision: revision.to_owned(), source, ..SyncOperation::default() })
 }
 
-/// Whether two sources differ in nothing but the revision. An entry without one says nothing against it.
-fn same_place(then: Option<&Node>, now: Option<&Node>) -> bool {
-    let (Some(then), Some(now)) = (then, now) else { return true };
-    let read = |node: &Node| {
-        let value = serde_json::to_value(node).ok()?;
-        let source = ApplicationSource::deserialize(value).ok()?;
-        Some(ApplicationSource { target_revision: String::new(), ..source })
-    };
-    read(then) == read(now)
+/// The source of then, if it differs in more than the revision. An entry without one means the present source.
+fn other_source(then: Option<&Node>, now: Option<&Node>) -> Option<ApplicationSource> {
+    let read = |node: &Node| ApplicationSource::deserialize(serde_json::to_value(node).ok()?).ok();
+    let place = |source: &ApplicationSource| ApplicationSource { target_revision: String::new(), ..source.clone() };
+    let then = read(then?)?;
+    (read(now?).as_ref().map(place) != Some(place(&then))).then_some(then)
 }
 
 #[cfg(test)]
@@ -116,7 +109,9 @@ mod tests {
     const SOURCE: &str = r#"{"repoURL":"http://git/a","path":"dev","targetRevision":"main"}"#;
 
     fn to(app: &Node, id: Option<i64>) -> Result<String, String> {
-        revision(View(app), &mut id.clone()).map_err(|error| error.error.to_string())
+        let sync = to_entry(View(app), &mut id.clone()).map_err(|error| error.error.to_string())?;
+        let source = sync.source.map(|source| format!(" of {}", source.path)).unwrap_or_default();
+        Ok(format!("{}{source}", sync.revision))
     }
 
     #[test]
@@ -129,8 +124,7 @@ mod tests {
         assert_eq!(to(&app, None), Ok("c4".to_owned()));
         assert_eq!(to(&app, Some(5)), Ok("c5".to_owned()));
         assert_eq!(to(&app, Some(7)), Err("the history of argocd/shop has no entry 7".to_owned()));
-        let moved = to(&app, Some(3)).unwrap_err();
-        assert_eq!(moved, "entry 3 of the history of argocd/shop comes from another source than its present one");
+        assert_eq!(to(&app, Some(3)), Ok("c3 of prod".to_owned()), "with the source of then");
     }
 
     #[test]
@@ -147,8 +141,8 @@ mod tests {
     fn a_second_look_means_the_same_entry() {
         let mut id = None;
         let first = app("null", SOURCE, r#"[{"id":0,"revision":"a"},{"id":1,"revision":"b"}]"#);
-        assert_eq!(revision(View(&first), &mut id).unwrap(), "a");
+        assert_eq!(to_entry(View(&first), &mut id).unwrap().revision, "a");
         let then = app("null", SOURCE, r#"[{"id":0,"revision":"a"},{"id":1,"revision":"b"},{"id":2,"revision":"c"}]"#);
-        assert_eq!(revision(View(&then), &mut id).unwrap(), "a");
+        assert_eq!(to_entry(View(&then), &mut id).unwrap().revision, "a");
     }
 }

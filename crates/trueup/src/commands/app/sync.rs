@@ -1,32 +1,64 @@
 //! `trueup app sync`.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use clap_complete::ArgValueCompleter;
+use trueup_api::{Application, SyncOperation};
+use trueup_object::Node;
 
 use crate::access::AccessArgs;
-use crate::command_error::{CommandError, Outcome, user_error};
-use crate::commands::app::client::Client;
-use crate::commands::app::operation::{PatienceArgs, Wish, carry_out};
+use crate::command_error::{CommandError, Outcome, user_error, user_error_with_message};
+use crate::commands::app::client::{Client, named};
+use crate::commands::app::diff;
+use crate::commands::app::list::nothing;
+use crate::commands::app::local::{self, Local};
+use crate::commands::app::operation::{PatienceArgs, Wish, carry_out, ready};
+use crate::commands::app::selection::{Pattern, chosen, unlisted};
+use crate::commands::app::sync_args::HowArgs;
 use crate::commands::app::view::{self, View};
 use crate::complete;
+use crate::output::{DataFormat, Output, talk};
 
 pub(crate) const ABOUT: &str = "\
-Asks the controller to bring the cluster to what Git says, and waits until it has. It takes the sync options and the retries of \
-the Application. Ends with 0 only if the sync succeeded.";
+Asks the controller to bring the cluster to what Git says, and waits until it has; hooks, waves and what is waited for are told \
+meanwhile. It takes the sync options and the retries of the Application, with what is said here. Several Applications are synced \
+one after the other; the first that fails ends it. Ends with 0 only if every sync succeeded.";
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   trueup app sync shop-dev
   trueup app sync shop-dev --prune --timeout 5m
   trueup app sync shop-dev --revision v1.4.2
-  trueup app sync shop-dev --async && trueup app wait shop-dev --health";
+  trueup app sync shop-dev --async && trueup app wait shop-dev --health
+
+What would it do? The controller asks the API server, and nothing is changed:
+  trueup app sync shop-dev --prune --dry-run
+
+Only some objects, without hooks; '!' leaves out, '*' is any part:
+  trueup app sync shop-dev --resource apps:Deployment:web --resource :Service:web
+  trueup app sync shop-dev --resource '!batch:Job:*'
+
+Manifests of this machine, until the next sync:
+  trueup app sync shop-dev --local environments/dev
+
+What cannot be changed in place:
+  trueup app sync shop-dev --replace --force --resource batch:Job:migrate
+
+Several:
+  trueup app sync shop-dev shop-prod
+  trueup app sync -l team=shop --retry-limit 3 --info ticket=OPS-42";
 
 /// The arguments of `trueup app sync`.
 #[derive(Debug, Args)]
 pub(crate) struct SyncArgs {
-    /// The Application, as NAME or NAMESPACE/NAME.
-    #[arg(add = ArgValueCompleter::new(complete::applications))]
-    name: String,
+    /// The Applications, each as NAME or NAMESPACE/NAME.
+    #[arg(value_name = "NAME", required_unless_present = "selector", add = ArgValueCompleter::new(complete::applications))]
+    names: Vec<String>,
+    /// Instead of names: all Applications of the namespace with these labels, as kubectl takes them.
+    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "names")]
+    selector: Option<String>,
     #[command(flatten)]
     access: AccessArgs,
     /// Sync to this branch, tag or commit instead of the Application's own.
@@ -35,44 +67,146 @@ pub(crate) struct SyncArgs {
     /// Delete objects that are no longer in Git.
     #[arg(long)]
     prune: bool,
-    #[command(flatten)]
-    patience: PatienceArgs,
-    /// Not supported yet: see 'trueup app diff'.
+    /// Change nothing: tell what the API server would make of it.
     #[arg(long)]
     dry_run: bool,
+    /// Only this object; with '!' before it all others. May be repeated.
+    #[arg(long = "resource", value_name = "[!]GROUP:KIND:[NAMESPACE/]NAME", value_parser = Pattern::parse)]
+    resources: Vec<Pattern>,
+    /// Sync to this directory of this machine, which stands for the Application's path, instead of Git.
+    #[arg(long, value_name = "DIR", conflicts_with = "revision")]
+    local: Option<PathBuf>,
+    #[command(flatten)]
+    patience: PatienceArgs,
+    /// Print the whole Application afterwards instead of a table; of several a list.
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    output: Option<DataFormat>,
+    #[command(flatten)]
+    how: HowArgs,
 }
 
-/// Asks for a sync and waits for its end.
+/// Asks for a sync of each and waits for its end.
 pub(crate) async fn run(args: &SyncArgs) -> Result<Outcome, CommandError> {
-    if args.dry_run {
-        return Err(user_error("a dry run of a sync is not supported yet")
-            .hinted(format!("see what a sync would change: trueup app diff {}", args.name)));
+    let names = names(args).await?;
+    if let (Some(_), [_, _, ..]) = (&args.local, names.as_slice()) {
+        return Err(user_error("--local is for one Application: a directory stands for the path of one"));
     }
-    let (client, name) = Client::connect_for(&args.access, &args.name).await?;
-    carry_out(&client, &name, &args.patience, |app| wish(app, args)).await
+    let mut apps = Vec::new();
+    for name in &names {
+        let (client, name) = Client::connect_for(&args.access, name).await?;
+        let local = match &args.local {
+            Some(dir) => from_disk(&client, &name, dir).await?,
+            None => Local::default(),
+        };
+        if names.len() > 1 {
+            // A slip in a name, or what is not possible, should not be found out after half of them are synced.
+            let app = client.get(&name).await?;
+            ready(View(&app))?;
+            drop(wish(View(&app), args, &local)?);
+        }
+        apps.push((client, name, local));
+    }
+    let mut seen = Vec::new();
+    let mut outcome = Ok(Outcome::Done);
+    for (client, name, local) in &apps {
+        let carried = carry_out(client, name, &args.patience, |app| wish(app, args, local)).await;
+        outcome = carried.and_then(|carried| {
+            seen.push(view::printable(&carried.app));
+            carried.judge(args.output.is_none())
+        });
+        if outcome.is_err() {
+            break;
+        }
+    }
+    if let (Some(format), false) = (args.output, seen.is_empty()) {
+        print(seen, names.len() > 1, format)?;
+    }
+    outcome
+}
+
+fn print(mut apps: Vec<Node>, several: bool, format: DataFormat) -> Result<(), CommandError> {
+    let mut output = Output::stdout();
+    match apps.pop() {
+        Some(app) if !several => output.data(&app, format)?,
+        last => output.data(&Node::List(apps.into_iter().chain(last).collect()), format)?,
+    }
+    output.finish()
+}
+
+/// The names of the Applications, each once.
+async fn names(args: &SyncArgs) -> Result<Vec<String>, CommandError> {
+    let Some(selector) = &args.selector else {
+        let mut known = BTreeSet::new();
+        let mut names = Vec::new();
+        for text in &args.names {
+            let (namespace, name) = named(&args.access.namespace, text)?;
+            if known.insert((namespace, name)) {
+                names.push(text.clone());
+            }
+        }
+        return Ok(names);
+    };
+    let client = Client::connect(&args.access).await?;
+    let mut names: Vec<String> =
+        client.list(Some(selector)).await?.iter().map(|app| View(app).qualified_name()).collect();
+    names.sort_unstable();
+    if names.is_empty() {
+        return Err(user_error(nothing(Some(client.namespace()), Some(selector)))
+            .hinted("see what labels there are: trueup app list -o json"));
+    }
+    Ok(names)
+}
+
+async fn from_disk(client: &Client, name: &str, dir: &Path) -> Result<Local, CommandError> {
+    let application = Application::read(&client.get_text(name).await?)
+        .map_err(|error| user_error_with_message(format!("Application '{name}' cannot be read"), error))?;
+    local::read(diff::valid(name, &application)?, dir).await
 }
 
 /// What is asked for, or why that makes no sense.
-fn wish(app: View<'_>, args: &SyncArgs) -> Result<Wish, CommandError> {
+fn wish(app: View<'_>, args: &SyncArgs, local: &Local) -> Result<Wish, CommandError> {
+    let name = app.qualified_name();
+    let off = format!("turn automated sync off first: trueup app set {name} --sync-policy none");
+    let automated = app.automated().is_some();
     let own = app.sources().first().and_then(|source| source.str_at(&["targetRevision"])).unwrap_or_default();
     let own = view::or(own, "HEAD");
     if let Some(revision) = args.revision.as_deref().filter(|revision| *revision != own)
-        && app.automated().is_some()
+        && automated
+        && !args.dry_run
     {
-        let name = app.qualified_name();
         return Err(user_error(format!(
             "{name} syncs to '{own}' by itself: a sync to '{revision}' would be undone at once"
         ))
-        .hinted(format!("change spec.source.targetRevision in Git, or turn automated sync off first: trueup app set {name} --sync-policy none")));
+        .hinted(format!("change spec.source.targetRevision in Git, or {off}")));
     }
-    let revision = args.revision.as_deref().map(|revision| app.full_commit(revision).unwrap_or(revision).to_owned());
-    Ok(Wish { revision, prune: args.prune })
+    if let Some(dir) = args.local.as_deref().filter(|_| automated) {
+        return Err(user_error(format!("{name} syncs by itself: what is not in Git would be undone at once"))
+            .hinted(off)
+            .hinted(format!("see what it would change: trueup app diff {name} --local {}", dir.display())));
+    }
+    let revision = args.revision.as_deref().map(|revision| app.full_commit(revision).unwrap_or(revision));
+    let mut sync = SyncOperation {
+        revision: revision.unwrap_or_default().to_owned(),
+        prune: args.prune,
+        dry_run: args.dry_run,
+        resources: chosen(app, &args.resources, &local.objects)?,
+        manifests: local.manifests.clone(),
+        ..SyncOperation::default()
+    };
+    args.how.apply(&mut sync);
+    let own = app.0.at(&["spec", "syncPolicy", "retry"]).filter(|retry| !retry.is_null());
+    let retry = args.how.retry(own.map(|retry| serde_json::json!(retry)))?;
+    let unknown = unlisted(app, &sync.resources);
+    if !unknown.is_empty() && local.objects.is_empty() {
+        talk::warning(&format!("no object that {name} is known to have: {}", unknown.join(", ")));
+    }
+    Ok(Wish { sync, retry, info: args.how.info().to_vec() })
 }
 
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
-    use trueup_object::Node;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -84,7 +218,11 @@ mod tests {
 
     fn asked(app: &str, extra: &[&str]) -> Result<Wish, CommandError> {
         let args = Line::parse_from([&["sync", "shop"], extra].concat()).args;
-        wish(View(&Node::from_json(app.as_bytes()).unwrap()), &args)
+        wish(View(&Node::from_json(app.as_bytes()).unwrap()), &args, &Local::default())
+    }
+
+    fn sync(app: &str, extra: &[&str]) -> Value {
+        serde_json::to_value(asked(app, extra).unwrap().sync).unwrap()
     }
 
     #[test]
@@ -93,14 +231,42 @@ mod tests {
         let refused = asked(automated, &["--revision", "old"]).unwrap_err();
         assert!(refused.error.to_string().contains("would be undone at once"), "{refused:?}");
         assert!(asked(automated, &["--revision", "main"]).is_ok());
-        let wish = asked(r#"{"spec":{}}"#, &["--revision", "old", "--prune"]).unwrap();
-        assert_eq!(wish, Wish { revision: Some("old".to_owned()), prune: true });
+        assert!(asked(automated, &["--revision", "old", "--dry-run"]).is_ok(), "which undoes nothing");
+        let refused = asked(automated, &["--local", "dev"]).unwrap_err();
+        assert!(refused.error.to_string().contains("would be undone at once"), "{refused:?}");
+        let asked = sync(r#"{"spec":{}}"#, &["--revision", "old", "--prune"]);
+        assert_eq!(asked, json!({"revision": "old", "prune": true}));
     }
 
     #[test]
     fn a_short_commit_id_is_sent_in_full() {
         let commit = "0123456789abcdef0123456789abcdef01234567";
         let app = format!(r#"{{"status":{{"history":[{{"revision":"{commit}"}}]}}}}"#);
-        assert_eq!(asked(&app, &["--revision", "0123456"]).unwrap().revision.as_deref(), Some(commit));
+        assert_eq!(sync(&app, &["--revision", "0123456"]), json!({"revision": commit}));
+    }
+
+    #[test]
+    fn flags_become_an_operation() {
+        let app = r#"{"spec":{"syncPolicy":{"retry":{"limit":2}}},"status":{"resources":[{"kind":"Service","name":"web","namespace":"n"}]}}"#;
+        assert_eq!(sync(app, &["--dry-run"]), json!({"dryRun": true}));
+        let web = json!([{"kind": "Service", "name": "web"}]);
+        assert_eq!(sync(app, &["--resource", ":Service:web"]), json!({"resources": web}));
+        let all = ["--force", "--replace", "--retry-refresh", "--info", "a=b"];
+        let wish = asked(app, &all).unwrap();
+        assert_eq!(wish.retry, Some(json!({"limit": 2, "refresh": true})));
+        assert_eq!(serde_json::to_value(&wish.info).unwrap(), json!([{"name": "a", "value": "b"}]));
+        let sent = json!({"syncStrategy": {"hook": {"force": true}}, "syncOptions": ["Replace=true"]});
+        assert_eq!(serde_json::to_value(&wish.sync).unwrap(), sent);
+    }
+
+    #[test]
+    fn names_or_labels_say_which() {
+        let read = |line: &[&str]| Line::try_parse_from([&["sync"], line].concat()).is_ok();
+        assert!(read(&["a", "b"]) && read(&["-l", "team=shop"]));
+        for wrong in
+            [&[][..], &["a", "-l", "x"], &["a", "--local", "d", "--revision", "main"], &["a", "--resource", "web"]]
+        {
+            assert!(!read(wrong), "{wrong:?}");
+        }
     }
 }

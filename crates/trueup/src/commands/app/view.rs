@@ -133,6 +133,18 @@ impl<'a> View<'a> {
         self.0.at(&["status", "operationState"]).filter(|node| !node.is_null())
     }
 
+    /// What waits until somebody approves that objects are deleted, in the controller's words.
+    pub(crate) fn awaits_approval(self) -> Option<&'a str> {
+        let running = self.operation_state().filter(|state| !has_ended(state));
+        let message = running.and_then(|state| state.str_at(&["message"]));
+        let pruning = message.filter(|message| message.contains("waiting for pruning confirmation of "));
+        let deletion = |condition: Condition<'a>| {
+            let waits = condition.message.contains("waiting for deletion confirmation of ");
+            waits.then_some(condition.message)
+        };
+        pruning.or_else(|| self.conditions().filter(|_| self.is_deleting()).find_map(deletion))
+    }
+
     pub(crate) fn is_deleting(self) -> bool {
         !self.text(&["metadata", "deletionTimestamp"]).is_empty()
     }
@@ -198,6 +210,16 @@ pub(crate) fn short_revision(revision: &str) -> &str {
 
 fn is_commit(revision: &str) -> bool {
     revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether an entry of the status is of a hook.
+pub(crate) fn is_hook(entry: &Node) -> bool {
+    entry.get("hook").and_then(Node::as_bool) == Some(true)
+}
+
+/// The wave of an object that an entry of the status names.
+pub(crate) fn wave(entry: &Node) -> i64 {
+    entry.i64_at(&["syncWave"]).unwrap_or_default()
 }
 
 /// The key of an object that an entry of the status names.

@@ -102,7 +102,7 @@ impl Goals {
     }
 
     fn judge(self, app: View<'_>) -> Verdict<String> {
-        let waiting = |what: String, unanswered: bool| Verdict::Waiting { what, unanswered };
+        let waiting = |what: String, unanswered: bool| Verdict::Waiting { what, unanswered, news: Vec::new() };
         if app.annotation(REFRESH).is_some() {
             return waiting("waiting for the controller to look at it".to_owned(), true);
         }
@@ -155,7 +155,7 @@ mod tests {
 
     fn waits(goals: Goals, app: &Value) -> (String, bool) {
         match goals.judge(View(&node(app))) {
-            Verdict::Waiting { what, unanswered } => (what, unanswered),
+            Verdict::Waiting { what, unanswered, .. } => (what, unanswered),
             Verdict::Done(words) => panic!("{words}"),
         }
     }

@@ -62,6 +62,11 @@ pub(crate) fn options(app: &App) -> DirectoryOptions {
     }
 }
 
+/// What a directory of this machine says that stands for the Application's path.
+pub(in crate::commands::app) async fn on_disk(app: &App, dir: &Path) -> Result<Arc<Rendered>, CommandError> {
+    from_disk(dir, options(app)).await.map(|wanted| wanted.rendered)
+}
+
 async fn from_disk(dir: &Path, options: DirectoryOptions) -> Result<Wanted, CommandError> {
     let path = dir.to_path_buf();
     let rendered = blocking(move || render_directory(&path, &options)).await?;
