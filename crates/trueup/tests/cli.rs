@@ -235,13 +235,15 @@ current-context: x
 }
 
 #[test]
-fn a_dry_run_of_a_sync_is_refused_before_anything_is_asked() {
-    let output = run(&mut trueup(&["app", "sync", "web", "--dry-run"]));
-    fails(
-        &output,
-        2,
-        &["error: a dry run of a sync is not supported yet", "hint: see what a sync would change: trueup app diff web"],
-    );
+fn what_a_sync_cannot_mean_is_refused_before_anything_is_asked() {
+    let refused = |words: &[&str], told: &[&str]| {
+        fails(&run(&mut trueup(&[&["app", "sync"], words].concat())), 2, told);
+    };
+    refused(&["web", "--resource", "Deployment/web"], &["--resource", "GROUP:KIND:NAME"]);
+    refused(&["web", "-l", "team=shop"], &["cannot be used with"]);
+    refused(&["web", "--local", ".", "--revision", "main"], &["cannot be used with"]);
+    refused(&["web", "shop", "--local", "."], &["--local is for one Application"]);
+    refused(&["web", "--info", "ticket"], &["write NAME=VALUE"]);
 }
 
 #[test]
