@@ -79,16 +79,23 @@ impl Look<'_> {
             // What is decided and what is told rest on one look at the cluster, which moves all the time.
             let states = plan.states(self.world, view, attempt);
             self.note_ends(&plan, &states, attempt);
-            match progress::next(&steps, attempt.failed, |task| states.of(task)) {
+            let next = progress::next(&steps, attempt.failed, |task| states.of(task));
+            let follows = match &next {
+                Next::Perform(..) => true,
+                Next::Wait(_) => false,
+                Next::Succeeded => self.clears_away(view, &plan, attempt, true),
+                Next::Failed(_) => self.clears_away(view, &plan, attempt, false),
+            };
+            if attempt.unwritten && follows {
+                // What has ended must not be forgotten before something follows from it.
+                if !self.write_progress(memory, view, run, attempt).await {
+                    return Advance::Unwritten;
+                }
+                // What waited for the end of a hook goes first.
+                continue;
+            }
+            match next {
                 Next::Perform(stage, tasks) => {
-                    if attempt.unwritten {
-                        // What has ended must not be forgotten before something follows from it.
-                        if !self.write_progress(memory, view, run, attempt).await {
-                            return Advance::Unwritten;
-                        }
-                        // What waited for the end of a hook goes first.
-                        continue;
-                    }
                     let tasks: Vec<Task> = tasks.into_iter().cloned().collect();
                     let enters = attempt.enter(stage);
                     if enters && self.is_refused(view, &states, &steps, stage, &options, attempt).await {
@@ -265,8 +272,10 @@ impl Look<'_> {
     }
 
     async fn break_off(&self, view: &View, run: &Run, attempt: &mut Attempt, cause: BrokenOff, why: String) -> Ended {
-        if cause == BrokenOff::Terminated {
-            self.abort_hooks(attempt).await;
+        match cause {
+            BrokenOff::Terminated => self.abort_hooks(attempt).await,
+            BrokenOff::Superseded => self.let_go(attempt).await,
+            BrokenOff::Barred => {}
         }
         broken_off(&self.application, view, run, attempt, cause, why)
     }

@@ -133,7 +133,16 @@ impl Attempt {
 
     /// The hooks that have begun and not ended.
     pub(crate) fn hooks_that_run(&self) -> Vec<Task> {
-        let running = self.tally.results.iter().filter(|result| is_running_hook(result));
+        self.hooks_of(is_running_hook)
+    }
+
+    /// The hooks that have begun.
+    pub(crate) fn hooks(&self) -> Vec<Task> {
+        self.hooks_of(|result| !result.hook_type.is_empty())
+    }
+
+    fn hooks_of(&self, wanted: impl Fn(&ResourceResult) -> bool) -> Vec<Task> {
+        let found = self.tally.results.iter().filter(|result| wanted(result));
         let task = |result: &ResourceResult| {
             let key = key_of(result);
             Some(Task {
@@ -145,7 +154,7 @@ impl Attempt {
                 defines: None,
             })
         };
-        running.filter_map(task).collect()
+        found.filter_map(task).collect()
     }
 
     /// Notes how far a hook is, as the status tells it.

@@ -130,8 +130,9 @@ impl Look<'_> {
             Some(attempt) if attempt.started_at == state.started_at => attempt,
             _ => Attempt::recalled(&self.application, state),
         };
-        if attempt.has_running_hook() {
-            self.abort_hooks(&mut attempt).await;
+        let runs = attempt.has_running_hook();
+        self.abort_hooks(&mut attempt).await;
+        if runs {
             let result = state.sync_result.get_or_insert_default();
             result.resources = std::mem::take(&mut attempt.tally.results);
         }

@@ -40,7 +40,7 @@ pub(crate) async fn find(world: &World, kind: &Kind, claimed: &[Claimed]) {
 }
 
 /// Whether our finalizer keeps a hook that we made.
-fn is_held(node: &Node) -> bool {
+pub(crate) fn is_held(node: &Node) -> bool {
     let finalizers = node.list_at(&["metadata", "finalizers"]);
     node.str_at(&["metadata", "annotations", annotations::HOOK_RUN]).is_some()
         && finalizers.iter().any(|finalizer| finalizer.as_str() == Some(annotations::HOOK_FINALIZER))

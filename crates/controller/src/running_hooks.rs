@@ -16,6 +16,7 @@ use crate::observe::View;
 use crate::operation::{OBJECTS_AT_ONCE, named};
 use crate::permission::project_of;
 use crate::reconcile::Look;
+use crate::remains::is_held;
 use crate::tasks::{Plan, States};
 
 impl Look<'_> {
@@ -135,6 +136,33 @@ impl Look<'_> {
         for task in attempt.hooks_that_run() {
             self.end_hook(attempt, &task, condition::TERMINATED.to_owned()).await;
         }
+        self.let_go(attempt).await;
+    }
+
+    /// Lets the hooks go that have ended, where nobody goes on with the operation.
+    pub(crate) async fn let_go(&self, attempt: &Attempt) {
+        for task in attempt.hooks() {
+            let Some(kind) = self.kind(&task).await else { continue };
+            let released = match self.hands() {
+                Ok(hands) => {
+                    let released = hooks::tidy(self.world, &hands, self.name(), &kind, &task.key, false).await;
+                    released.map_err(|error| error.to_string())
+                }
+                Err(why) => Err(why),
+            };
+            if let Err(error) = released {
+                tracing::warn!(application = %self.name(), hook = %task.key, %error, "a hook cannot be let go");
+            }
+        }
+    }
+
+    /// Whether a hook would be deleted, or let go, at the end of the operation: what is known of it must be written down before.
+    pub(crate) fn clears_away(&self, view: &View, plan: &Plan, attempt: &Attempt, succeeded: bool) -> bool {
+        plan.tasks.iter().filter(|task| task.is_hook()).any(|task| {
+            let live = || self.world.cluster.live(&task.gvk, &task.key);
+            attempt.done.contains_key(&(task.phase, task.key.clone()))
+                && (goes(view, plan, task, succeeded) || live().is_some_and(|live| is_held(&live.node())))
+        })
     }
 
     /// Lets all hooks of the operation go, and deletes those whose policy says so.
@@ -143,8 +171,7 @@ impl Look<'_> {
             if !attempt.done.contains_key(&(task.phase, task.key.clone())) {
                 continue;
             }
-            let policy = plan.target(task).and_then(|at| view.objects[at].hook.as_ref()).map(|hook| hook.delete);
-            let goes = policy.is_some_and(|policy| if succeeded { policy.succeeded } else { policy.failed });
+            let goes = goes(view, plan, task, succeeded);
             let Some(kind) = self.kind(task).await else { continue };
             let tidied = match view.hands(self.world, &self.application) {
                 Ok(hands) => hooks::tidy(self.world, &hands, self.name(), &kind, &task.key, goes).await,
@@ -155,4 +182,10 @@ impl Look<'_> {
             }
         }
     }
+}
+
+/// Whether a hook's policy says that it is deleted at the end of the operation.
+fn goes(view: &View, plan: &Plan, task: &Task, succeeded: bool) -> bool {
+    let policy = plan.target(task).and_then(|at| view.objects[at].hook.as_ref()).map(|hook| hook.delete);
+    policy.is_some_and(|policy| if succeeded { policy.succeeded } else { policy.failed })
 }

@@ -14,6 +14,7 @@ use crate::jobs::deleted_hook;
 use crate::jobs::hook;
 use crate::jobs::message;
 use crate::jobs::result;
+use crate::jobs::vanishing_hook;
 use crate::jobs::waits;
 
 /// An application of these files and a ConfigMap, which syncs when it is asked to, and was.
@@ -112,8 +113,7 @@ async fn a_hook_whose_name_is_made_up_is_another_one_every_time() {
 
 #[tokio::test]
 async fn a_hook_that_vanishes_after_its_end_has_ended_well() {
-    let vanishes =
-        hook("brief", "PreSync").replace("spec:\n  managedBy", "spec:\n  ttlSecondsAfterFinished: 0\n  managedBy");
+    let vanishes = vanishing_hook("brief", "PreSync");
     let (scene, app) = asked(
         "hooks-vanish",
         &[("app/brief.yaml", &vanishes), ("app/config.yaml", &config_map("config", &[("a", "1")]))],
@@ -136,8 +136,7 @@ async fn a_hook_that_vanishes_after_its_end_has_ended_well() {
 
 #[tokio::test]
 async fn a_hook_that_is_deleted_while_it_runs_fails_the_operation() {
-    let vanishes =
-        hook("brief", "PreSync").replace("spec:\n  managedBy", "spec:\n  ttlSecondsAfterFinished: 0\n  managedBy");
+    let vanishes = vanishing_hook("brief", "PreSync");
     let (scene, app) = asked("hooks-deleted", &[("app/plain.yaml", &hook("plain", "PreSync"))]).await;
     let jobs = Jobs(&scene);
     jobs.begun("plain").await;

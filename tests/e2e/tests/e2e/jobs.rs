@@ -32,6 +32,11 @@ pub(crate) fn hook(name: &str, phase: &str) -> String {
     job(name, &[&format!("argocd.argoproj.io/hook: {phase}")])
 }
 
+/// The same, which the cluster deletes as soon as it has ended.
+pub(crate) fn vanishing_hook(name: &str, phase: &str) -> String {
+    hook(name, phase).replace("spec:\n  managedBy", "spec:\n  ttlSecondsAfterFinished: 0\n  managedBy")
+}
+
 /// The same, with a policy of when it is deleted.
 pub(crate) fn deleted_hook(name: &str, phase: &str, policy: &str) -> String {
     job(

@@ -24,8 +24,10 @@ use trueup_e2e::manifests::config_map;
 use crate::balancer::Balancer;
 use crate::balancer::LOAD_BALANCER;
 use crate::jobs::Jobs;
+use crate::jobs::deleted_hook;
 use crate::jobs::hook;
 use crate::jobs::result;
+use crate::jobs::vanishing_hook;
 use crate::jobs::waits;
 
 /// When the controller is killed.
@@ -74,15 +76,14 @@ impl Stage {
         let scene = Scene::new(world, &name, NAMESPACE).await;
         let late = config_map("late", &[("a", "1")])
             .replace("  name: late\n", "  name: late\n  annotations: {argocd.argoproj.io/sync-wave: \"1\"}\n");
-        let mut before = hook("before", "PreSync");
-        if moment == Moment::HookVanishes {
-            before = before.replace("spec:\n  managedBy", "spec:\n  ttlSecondsAfterFinished: 0\n  managedBy");
-        }
+        let make = if moment == Moment::HookVanishes { vanishing_hook } else { hook };
+        let before = make("before", "PreSync");
         let commit = scene.commit(&[
             ("app/before.yaml", Some(&before)),
             ("app/balancer.yaml", Some(LOAD_BALANCER)),
             ("app/late.yaml", Some(&late)),
-            ("app/after.yaml", Some(&hook("after", "PostSync"))),
+            // Deleted at the end, it must not be missed after that.
+            ("app/after.yaml", Some(&deleted_hook("after", "PostSync", "HookSucceeded"))),
         ]);
         let app = scene.create(scene.application().automated(true, true)).await;
         Self { scene, app, commit }

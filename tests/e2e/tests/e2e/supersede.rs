@@ -13,6 +13,7 @@ use crate::jobs::Jobs;
 use crate::jobs::hook;
 use crate::jobs::message;
 use crate::jobs::result;
+use crate::jobs::vanishing_hook;
 use crate::jobs::waits;
 
 /// A ConfigMap of the wave after the balancer's.
@@ -253,4 +254,32 @@ async fn an_operation_that_is_taken_out_ends_with_its_hooks() {
     assert!(message(&seen).contains("taken out of the Application"), "{}", message(&seen));
     scene.until_gone("jobs", "before").await;
     assert!(scene.object("configmaps", "config").await.is_none());
+}
+
+#[tokio::test]
+async fn what_has_ended_is_let_go_with_the_operation() {
+    let scene = Scene::shared("supersede-let-go").await;
+    let files = [
+        ("app/brief.yaml", Some(vanishing_hook("brief", "PreSync"))),
+        ("app/balancer.yaml", Some(LOAD_BALANCER.to_owned())),
+        ("app/late.yaml", Some(late("late", "1"))),
+    ];
+    let files: Vec<(&str, Option<&str>)> = files.iter().map(|(path, text)| (*path, text.as_deref())).collect();
+    scene.commit(&files);
+    let jobs = Jobs(&scene);
+    let app = scene.create(scene.application().automated(true, true)).await;
+    let first = jobs.succeed("brief").await;
+    waits(&app, "waiting for healthy state of Service/balancer").await;
+    // Somebody ends it.
+    app.patch(&json!({"status": {"operationState": {"phase": "Terminating"}}})).await;
+    app.operated("Failed").await;
+    scene.until_gone("jobs", "brief").await;
+    // A newer commit does, which has no such hook.
+    scene.put("app/late.yaml", &late("late", "2"));
+    jobs.begun_anew("brief", &first).await;
+    jobs.end("brief", true).await;
+    waits(&app, "waiting for healthy state of Service/balancer").await;
+    let last = scene.commit(&[("app/brief.yaml", None)]);
+    app.until("the newer commit", |app| revision(app) == &json!(last)).await;
+    scene.until_gone("jobs", "brief").await;
 }
