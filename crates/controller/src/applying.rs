@@ -245,6 +245,7 @@ pub(crate) async fn create_namespace(
     if world.cluster.live(&gvk, &key).is_some() || world.cluster.knows_foreign(&gvk, &key) {
         return namespace_metadata::apply(world, &kind, application, view).await;
     }
+    namespace_metadata::permitted(view)?;
     let mut body = Node::map();
     body.set_at(&["apiVersion"], "v1".into());
     body.set_at(&["kind"], "Namespace".into());
@@ -269,7 +270,7 @@ fn explained(key: &ObjectKey, error: &ClusterError) -> String {
     }
 }
 
-/// That a namespace cannot be made.
+/// That a namespace cannot be made, or cannot be given its labels and annotations.
 pub(crate) fn no_namespace(view: &View, error: &ClusterError) -> String {
-    format!("namespace '{}' cannot be created: {error}", view.spec.destination.namespace)
+    format!("namespace '{}' cannot be made as it is to be: {error}", view.spec.destination.namespace)
 }

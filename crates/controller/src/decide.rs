@@ -111,6 +111,7 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
             if !attempt.goes_on && has_begun(application, &run) {
                 return Next::Wait { until: Instant::now() + CLOCK_STEP, notices: Vec::new() };
             }
+            namespace_metadata::note_begun(view, memory);
             Next::Run(Box::new(run))
         }
         Decision::Heal(now) => {

@@ -1,8 +1,8 @@
 //! Labels and annotations of the destination namespace: `spec.syncPolicy.managedNamespaceMetadata`.
 //!
 //! They are applied under a field manager of the application's own, so that several applications can share a namespace and
-//! nothing else of it is touched; a key that the specification no longer has goes. Invariant: a namespace is never deleted
-//! here. Entry points: [`difference`] and [`apply`].
+//! nothing else of it is touched; a key that the specification no longer has goes. Invariants: a namespace is never deleted
+//! here, and never written where the project does not permit Namespaces. Entry points: [`difference`] and [`apply`].
 
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use trueup_render::Targets;
 use crate::extras::live;
 use crate::memory::Memory;
 use crate::observe::View;
+use crate::permission::namespace_forbidden;
 use crate::world::World;
 
 /// The most bytes that the API server takes for the name of a field manager.
@@ -66,8 +67,12 @@ pub(crate) async fn difference(
 }
 
 /// Whether an automated sync is due for it: the specification moved, or somebody changed the namespace and that is undone.
-pub(crate) fn is_due(world: &World, application: &Application, view: &View, memory: &mut Memory) -> bool {
+pub(crate) fn is_due(world: &World, application: &Application, view: &View, memory: &Memory) -> bool {
     let Some(difference) = &view.namespace else { return false };
+    // It would only fail.
+    if namespace_forbidden(&view.project, &view.spec).is_some() {
+        return false;
+    }
     if difference.moved {
         return true;
     }
@@ -79,8 +84,14 @@ pub(crate) fn is_due(world: &World, application: &Application, view: &View, memo
         world.queue.wake_at(&application.meta.instance, next);
         return false;
     }
-    memory.namespace_healed = Some(now);
     true
+}
+
+/// A sync begins, which puts back what somebody changed.
+pub(crate) fn note_begun(view: &View, memory: &mut Memory) {
+    if view.namespace.as_ref().is_some_and(|difference| !difference.moved) {
+        memory.namespace_healed = Some(Instant::now());
+    }
 }
 
 /// Brings the labels and annotations into line, if they are not.
@@ -94,6 +105,7 @@ pub(crate) async fn apply(
     if difference(world, kind, view, application).await.is_none() {
         return Ok(());
     }
+    permitted(view)?;
     let mut body = Node::map();
     body.set_at(&["apiVersion"], "v1".into());
     body.set_at(&["kind"], "Namespace".into());
@@ -102,6 +114,11 @@ pub(crate) async fn apply(
         body.set_at(&["metadata", field, name], value.into());
     }
     view.hands(world, application)?.apply_metadata(kind, &body, &manager(&application.meta.instance)).await.map(drop)
+}
+
+/// That the project permits the namespace to be written.
+pub(crate) fn permitted(view: &View) -> Result<(), ClusterError> {
+    namespace_forbidden(&view.project, &view.spec).map_or(Ok(()), |message| Err(ClusterError::Declined { message }))
 }
 
 /// What the last operation says that it applied.

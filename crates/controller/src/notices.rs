@@ -7,6 +7,7 @@ use crate::extras::Fate;
 use crate::judge::Verdict;
 use crate::memory::{Base, Memory};
 use crate::observe::{Notice, View};
+use crate::permission::namespace_forbidden;
 use crate::sweep::{FIRST, TRIED_AGAIN};
 use crate::world::World;
 
@@ -41,9 +42,10 @@ impl View {
         }
         if let Some(difference) = &self.namespace {
             notices.push(warning(format!(
-                "namespace '{}' is not as spec.syncPolicy.managedNamespaceMetadata says: {}",
+                "namespace '{}' is not as spec.syncPolicy.managedNamespaceMetadata says: {}{}",
                 self.spec.destination.namespace,
-                difference.paths.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ")
+                difference.paths.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", "),
+                namespace_forbidden(&self.project, &self.spec).map(|why| format!("; {why}")).unwrap_or_default()
             )));
         }
         if !self.stops.is_empty() {

@@ -63,8 +63,8 @@ pub(crate) fn shown(url: &str) -> String {
     trueup_git::RepoUrl::parse(url).map_or_else(|_| "(not a valid URL)".to_owned(), |url| url.to_string())
 }
 
-/// Why no sync of this application may happen: what it asks for and we do not honour, or that nobody may write its objects. What one operation asks for beyond that
-/// is that operation's failure, not the application's.
+/// Why no sync of this application may happen: what it asks for and we do not honour, or that nobody may write its objects. What one
+/// operation asks for beyond that is that operation's failure, not the application's.
 pub(crate) fn stops(world: &World, meta: &Meta, spec: &App, project: &Project) -> Vec<String> {
     let all = spec.unsupported.iter().chain(project.unsupported());
     let all = all.filter(|unsupported| unsupported.stops);
@@ -88,6 +88,12 @@ pub(crate) fn forbidden(project: &Project, spec: &App, target: &Target, kind: Op
     let key = &target.key;
     let namespaced = kind.map_or(!key.namespace.is_empty(), |kind| kind.namespaced);
     not_permitted(project, &spec.project, key, namespaced)
+}
+
+/// Why a project does not permit the namespace of the destination to be made or labelled, if so. As upstream it is an object of the
+/// cluster like any other: by its labels goes, for one, which Pods it takes.
+pub(crate) fn namespace_forbidden(project: &Project, spec: &App) -> Option<String> {
+    not_permitted(project, &spec.project, &ObjectKey::new("", "Namespace", "", &spec.destination.namespace), false)
 }
 
 /// Why a project permits nothing to be done to an object, if so.

@@ -65,7 +65,10 @@ async fn create_config_map(scene: &Scene<'_>, name: &str, data: Value) {
 }
 
 async fn project(scene: &Scene<'_>, name: &str) {
-    let spec = json!({"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}]});
+    let spec = json!({
+        "sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}],
+        "clusterResourceWhitelist": [{"group": "", "kind": "Namespace"}],
+    });
     let project = json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": name}, "spec": spec,
     });

@@ -20,7 +20,11 @@ pub(crate) async fn scene(name: &str) -> (Scene<'static>, Controller) {
     (scene, controller)
 }
 
-pub(crate) async fn project(scene: &Scene<'_>, name: &str, spec: Value) {
+/// A project, whose Applications may have the namespaces of their destinations made where it says nothing of kinds without one.
+pub(crate) async fn project(scene: &Scene<'_>, name: &str, mut spec: Value) {
+    if spec.get("clusterResourceWhitelist").is_none() {
+        spec["clusterResourceWhitelist"] = json!([{"group": "", "kind": "Namespace"}]);
+    }
     let project = json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": name}, "spec": spec,
     });
@@ -84,7 +88,9 @@ async fn kinds_that_are_not_permitted_stop_the_sync() {
     amend(
         &scene,
         "team",
-        json!({"clusterResourceWhitelist": [{"group": "rbac.authorization.k8s.io", "kind": "ClusterRole"}]}),
+        json!({"clusterResourceWhitelist": [
+            {"group": "", "kind": "Namespace"}, {"group": "rbac.authorization.k8s.io", "kind": "ClusterRole"},
+        ]}),
     )
     .await;
     app.synced(&commit).await;
@@ -95,6 +101,43 @@ async fn kinds_that_are_not_permitted_stop_the_sync() {
     app.until(refused, |app| app["status"].to_string().contains(refused)).await;
     scene.expect("configmaps", "config").await;
     assert!(scene.object("configmaps", "other").await.is_none());
+}
+
+#[tokio::test]
+async fn the_namespace_of_the_destination_is_a_kind_that_has_to_be_permitted() {
+    let (scene, _controller) = scene("labelled").await;
+    let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
+    let spec = json!({
+        "sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "t-labelled"}],
+        "clusterResourceWhitelist": [{"group": "", "kind": "Namespace", "name": "other"}],
+    });
+    project(&scene, "team", spec).await;
+    let labels = json!({"labels": {"pod-security.kubernetes.io/enforce": "privileged"}});
+    let built = scene.application().project("team").automated(true, true);
+    let app = scene.create(built.set("/spec/syncPolicy", "managedNamespaceMetadata", labels)).await;
+    let refused = "resource :Namespace is not permitted in project team";
+    app.until(refused, |app| app["status"]["operationState"].to_string().contains(refused)).await;
+    let namespaces = objects("namespaces", "");
+    let path = format!("{namespaces}/t-labelled");
+    assert!(scene.admin.get(&path).await.is_none());
+    // Nor does it get labels by which its Pods may do more.
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "t-labelled"}});
+    scene.admin.create(&namespaces, &namespace).await;
+    app.condition("ComparisonWarning", &["managedNamespaceMetadata", refused]).await;
+    app.ask(json!({"revision": commit})).await;
+    let seen = app.operated("Failed").await;
+    assert!(seen["status"]["operationState"]["message"].as_str().unwrap().contains(refused), "{seen}");
+    let label = "/metadata/labels/pod-security.kubernetes.io~1enforce";
+    assert_eq!(scene.admin.get(&path).await.unwrap().pointer(label), None);
+    // As soon as it is permitted, it happens.
+    amend(
+        &scene,
+        "team",
+        json!({"clusterResourceWhitelist": [{"group": "", "kind": "Namespace", "name": "t-labelled"}]}),
+    )
+    .await;
+    app.synced(&commit).await;
+    assert_eq!(scene.admin.get(&path).await.unwrap().pointer(label), Some(&json!("privileged")));
 }
 
 #[tokio::test]
