@@ -95,8 +95,7 @@ fn ask(windows: &Windows, by_automation: bool, began: Option<&str>) -> Option<Pe
     (!permit.allowed).then_some(permit)
 }
 
-/// How long to wait until a time, or until it is looked at the clock again.
-/// How long to wait for a time of the day.
+/// How long to wait for a time of the day, or until the clock is looked at again.
 pub(crate) fn left(at: Timestamp, now: Timestamp) -> Duration {
     // A look at the very moment might still be before it.
     let left = Duration::try_from(at.duration_since(now)).unwrap_or_default() + Duration::from_millis(1);

@@ -21,6 +21,8 @@ const ROW_DAYS_MAX: i64 = 400;
 /// How many changes of the clock and of windows are looked at for the end of what they forbid: a schedule that people write
 /// changes a few times a day. Past it, it is asked again.
 const CHANGES_MAX: usize = 1000;
+/// How many times a window is asked for that end, over all windows: of hundreds of them fewer changes are looked at.
+const ASKED_MAX: usize = 20_000;
 /// How many windows one reason names.
 const NAMED_MAX: usize = 3;
 /// How much of a schedule or time zone is repeated, in characters: no valid one that people write is longer.
@@ -135,9 +137,15 @@ impl Windows {
 
     /// When it is allowed next.
     fn allowed_from(&self, initiator: Initiator, began: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        let change = |window: &Window, from| window.hours.as_ref().ok().and_then(|hours| hours.change(from));
+        let mut changes: Vec<Option<Timestamp>> = self.0.iter().map(|window| change(window, now)).collect();
         let mut at = now;
-        for _ in 0..CHANGES_MAX {
-            at = self.0.iter().filter_map(|window| window.hours.as_ref().ok()?.change(at)).min()?;
+        for _ in 0..(ASKED_MAX / self.0.len().max(1)).clamp(1, CHANGES_MAX) {
+            at = changes.iter().flatten().min().copied()?;
+            // Only those that have changed say something new: the end of a row may be a long way off.
+            for (window, next) in self.0.iter().zip(&mut changes).filter(|(_, next)| **next == Some(at)) {
+                *next = change(window, at);
+            }
             if self.judge(initiator, began, at).allowed {
                 return Some(at);
             }
