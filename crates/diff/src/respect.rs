@@ -3,7 +3,9 @@
 //! Leaving a field out of an apply would remove it if it is ours, so live's own value is sent instead; the write has to bear
 //! the version of the object that it was read from. Entry point: [`respected`].
 
-use trueup_object::Node;
+use std::collections::BTreeSet;
+
+use trueup_object::{Node, Path};
 
 use crate::Input;
 use crate::base::Base;
@@ -25,9 +27,11 @@ pub fn respected(input: &Input, whole: bool) -> Option<Node> {
     let differences = |ignore| differing(input, &owners, &Here { kinds, ignore }, Purpose::Projection).differences;
     let mut counted = differences(pointers.root());
     counted.retain(|difference| !is_left_to_managers(input, &owners, &difference.path));
+    // There may be as many as the object has leaves.
+    let counted: BTreeSet<Path> = counted.into_iter().map(|difference| difference.path).collect();
     let mut values: Vec<_> = differences(Ignore::default())
         .into_iter()
-        .filter(|difference| counted.iter().all(|other| other.path != difference.path))
+        .filter(|difference| !counted.contains(&difference.path))
         // What live lacks is nobody's.
         .filter_map(|difference| Some((difference.path, difference.live?)))
         .collect();
