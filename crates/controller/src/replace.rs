@@ -96,7 +96,7 @@ mod tests {
                 r#"{"spec":{"replicas":7}}"#,
             ),
             (r#"{"spec":{}}"#, r#"{"spec":{}}"#, r#"{"spec":{"replicas":7}}"#, r#"{"spec":{}}"#),
-            (r#"{"rules":[]}"#, r#"{}"#, r#"{"rules":[1]}"#, r#"{"rules":[1]}"#),
+            (r#"{"rules":[]}"#, r"{}", r#"{"rules":[1]}"#, r#"{"rules":[1]}"#),
         ] {
             assert_eq!(successor(&json(desired), &json(body), &json(live)), json(expected), "{desired}");
         }
