@@ -9,7 +9,7 @@ use crate::access::AccessArgs;
 use crate::command_error::{CommandError, Outcome, user_error};
 use crate::commands::app::client::Client;
 use crate::commands::app::follow::{Verdict, follow};
-use crate::commands::app::operation::PatienceArgs;
+use crate::commands::app::operation::{self, PatienceArgs};
 use crate::commands::app::view::{self, View};
 use crate::complete;
 use crate::output::talk;
@@ -65,12 +65,11 @@ fn running(app: View<'_>) -> Option<&str> {
 }
 
 fn judge(app: View<'_>, begun: &str) -> Verdict<String> {
-    if running(app) == Some(begun) {
-        let what = "waiting for the operation to end".to_owned();
-        return Verdict::Waiting { what, unanswered: true, news: Vec::new() };
-    }
     let text = |state: &Node, key: &str| state.str_at(&[key]).unwrap_or_default().to_owned();
     let state = app.operation_state().filter(|state| text(state, "startedAt") == begun);
+    if let Some(state) = state.filter(|state| !view::has_ended(state)) {
+        return Verdict::Waiting { what: operation::running(state), unanswered: true, news: Vec::new() };
+    }
     Verdict::Done(state.map_or_else(
         || "the operation has ended, and another has begun".to_owned(),
         |state| format!("the operation has ended as {}: {}", view::phase(state), text(state, "message")),
