@@ -37,6 +37,8 @@ pub struct DeletePolicy {
     pub succeeded: bool,
     /// When the operation has failed.
     pub failed: bool,
+    /// Nothing is said of it.
+    pub by_default: bool,
 }
 
 /// An object that runs at certain times instead of being kept in line.
@@ -177,7 +179,7 @@ impl DeletePolicy {
                 }
             }
         }
-        if policy == Self::default() { Self { before_creation: true, ..policy } } else { policy }
+        if policy == Self::default() { Self { before_creation: true, by_default: true, ..policy } } else { policy }
     }
 }
 
@@ -266,9 +268,11 @@ mod tests {
 
     #[test]
     fn when_hooks_are_deleted() {
-        let policy = |before_creation, succeeded, failed| DeletePolicy { before_creation, succeeded, failed };
+        let policy =
+            |before_creation, succeeded, failed| DeletePolicy { before_creation, succeeded, failed, by_default: false };
+        let default = DeletePolicy { by_default: true, ..policy(true, false, false) };
         for (own, helm, expected, wrong) in [
-            ("", "", policy(true, false, false), 0),
+            ("", "", default, 0),
             ("BeforeHookCreation", "", policy(true, false, false), 0),
             ("HookSucceeded", "", policy(false, true, false), 0),
             ("HookFailed", "", policy(false, false, true), 0),
@@ -277,7 +281,7 @@ mod tests {
             ("", "hook-succeeded", policy(false, true, false), 0),
             ("", "hook-failed,before-hook-creation", policy(true, false, true), 0),
             ("HookFailed", "hook-succeeded", policy(false, true, true), 0),
-            ("hook-succeeded", "HookFailed", policy(true, false, false), 2),
+            ("hook-succeeded", "HookFailed", default, 2),
             ("HookSucceeded,Never", "", policy(false, true, false), 1),
         ] {
             let node = annotated(&[(HOOK, "PreSync"), (HOOK_DELETE_POLICY, own), (HELM_HOOK_DELETE_POLICY, helm)]);

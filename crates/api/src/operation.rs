@@ -9,6 +9,10 @@ use trueup_object::ObjectKey;
 use crate::source::{ApplicationSource, NameValue};
 use crate::spec::{RetryStrategy, is_zero};
 
+/// How large manifests that an operation brings may be, in bytes of JSON text: etcd takes objects of 1.5 MiB, and while the
+/// operation runs the Application has it twice, as what is asked for and in its state.
+const MANIFESTS_BYTES_MAX: usize = 600 * 1024;
+
 /// What somebody asks of an Application.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
@@ -122,6 +126,12 @@ pub struct SyncResource {
 // === impl SyncOperation ===
 
 impl SyncOperation {
+    /// Whether it brings more manifests than an Application can hold twice.
+    pub fn is_too_large(&self) -> bool {
+        let bytes = self.manifests.iter().map(|text| serde_json::Value::from(text.as_str()).to_string().len() + 1);
+        bytes.sum::<usize>() > MANIFESTS_BYTES_MAX
+    }
+
     /// Whether objects that cannot be changed are deleted and made anew.
     pub fn forces(&self) -> bool {
         let strategy = self.sync_strategy.as_ref();

@@ -272,10 +272,8 @@ impl Look<'_> {
     }
 
     async fn break_off(&self, view: &View, run: &Run, attempt: &mut Attempt, cause: BrokenOff, why: String) -> Ended {
-        match cause {
-            BrokenOff::Terminated => self.abort_hooks(attempt).await,
-            BrokenOff::Superseded => self.let_go(attempt).await,
-            BrokenOff::Barred => {}
+        if cause == BrokenOff::Terminated {
+            self.abort_hooks(attempt).await;
         }
         broken_off(&self.application, view, run, attempt, cause, why)
     }

@@ -10,13 +10,14 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use trueup_api::{Application, HookPhase, OperationPhase, OperationState, ResourceResult, ResultCode, SyncResult};
 use trueup_git::CommitId;
-use trueup_object::{Gvk, ObjectKey};
+use trueup_object::{Digest, Gvk, ObjectKey};
 use trueup_plan::progress::Done;
 use trueup_plan::schedule::Stage;
 use trueup_plan::task::{Act, Task};
 
 use crate::drift;
 use crate::judge::Judged;
+use crate::decide::content;
 use crate::memory::Memory;
 use crate::observe::View;
 use crate::operation::{Run, Tally, key_of};
@@ -32,6 +33,8 @@ pub(crate) struct Attempt {
     pub(crate) tally: Tally,
     /// What was done about which object in which phase.
     pub(crate) done: BTreeMap<(HookPhase, ObjectKey), Done>,
+    /// What Git and the specification say there: another commit that says the same is no other wish.
+    content: Option<Digest>,
     /// What it deletes, with its wave, and whether it goes last.
     pub(crate) prunes: BTreeMap<ObjectKey, (Gvk, i64, bool)>,
     /// Something failed: what recovers later does not undo that.
@@ -64,6 +67,7 @@ impl Attempt {
         attempt.drifted = drift::all_drifted(view);
         if let Some(state) = application.status.operation_state.as_ref().filter(|state| is_of(state, run)) {
             attempt.recall(state);
+        attempt.content = Some(content(application, view));
         }
         attempt
     }
@@ -88,6 +92,7 @@ impl Attempt {
             tally: Tally::default(),
             done: BTreeMap::new(),
             prunes: BTreeMap::new(),
+            content: None,
             failed: false,
             stage: None,
             moved: Instant::now(),
@@ -108,6 +113,11 @@ impl Attempt {
     /// What the hooks of a phase bear: the same object may be one of several phases, and is made for each.
     pub(crate) fn hook_id(&self, phase: HookPhase) -> String {
         format!("{}/{phase}", self.id)
+    /// Whether it is for what Git and the specification say here.
+    pub(crate) fn is_for(&self, application: &Application, view: &View) -> bool {
+        self.content == Some(content(application, view))
+    }
+
     }
 
     /// Takes up what the state of the operation tells. Of plain objects the cluster tells more.

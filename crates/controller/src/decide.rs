@@ -251,6 +251,10 @@ fn subject(application: &Application, state: &OperationState, view: &View, memor
     if !operation::is_whole(sync) {
         return trueup_plan::Subject::Part;
     }
+    let going = memory.attempt.as_ref().filter(|attempt| attempt.started_at == state.started_at);
+    if going.is_some_and(|attempt| attempt.is_for(application, view)) {
+        return trueup_plan::Subject::Now;
+    }
     let same = match (&memory.failed, &state.sync_result) {
         (Some(failed), _) => *failed == content(application, view),
         // After a restart the revision is all that is known.
@@ -370,7 +374,7 @@ fn closed(application: &Application, view: &View, end: End) -> OperationState {
     state.message = match end {
         End::Terminated => condition::TERMINATED.to_owned(),
         End::Withdrawn => "the operation was taken out of the Application before it had ended".to_owned(),
-        End::Off => "automated sync was switched off before the operation had ended".to_owned(),
+        End::Off => operation::SWITCHED_OFF.to_owned(),
         End::Stopped => view.stops.join("; "),
         End::WouldWipeOut => condition::would_wipe_out(&view.commit.to_string()),
         End::Superseded => format!("superseded by revision {}, which needs no sync", view.commit),

@@ -1,7 +1,8 @@
 //! Hooks: objects that an operation makes anew, whose end it waits for, and which it deletes afterwards if they say so.
 //!
-//! Invariants: what is deleted to make room is this application's own; a hook bears the id of the attempt that made it, so
-//! that none is made twice, whatever dies in between. Entry points: [`make`], [`condition`], [`tidy`] and [`abort`].
+//! Invariants: what is deleted to make room is this application's own, and holds neither data nor other objects unless its policy
+//! says so; a hook bears the id of the attempt that made it, so that none is made twice, whatever dies in between. Entry points:
+//! [`make`], [`condition`], [`tidy`] and [`abort`].
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use trueup_render::Target;
 use crate::applying::kind_by_now;
 use crate::extras::{is_ours, live};
 use crate::observe::View;
+use crate::recreate::is_precious;
 use crate::world::World;
 
 /// Why a hook has failed that somebody deletes while it runs.
@@ -34,8 +36,15 @@ pub(crate) struct Occasion<'a> {
     pub(crate) id: &'a str,
 }
 
-/// The name of a hook in an operation: its own, or one that is made of the commit, the phase and the start, as upstream.
-pub(crate) fn key_of(target: &Target, commit: &str, phase: HookPhase, started_at: &str) -> ObjectKey {
+/// The name of a hook in an operation: its own, or one that is made of the commit, the phase and the start, as upstream. If
+/// that is `taken` by a hook before it, with a number.
+pub(crate) fn key_of(
+    target: &Target,
+    commit: &str,
+    phase: HookPhase,
+    started_at: &str,
+    taken: impl Fn(&ObjectKey) -> bool,
+) -> ObjectKey {
     if !target.key.name.is_empty() {
         return target.key.clone();
     }
@@ -43,7 +52,9 @@ pub(crate) fn key_of(target: &Target, commit: &str, phase: HookPhase, started_at
     let commit: String = commit.chars().take(COMMIT_LETTERS).collect();
     let seconds = started_at.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second);
     let name = format!("{generated}{commit}-{}-{seconds}", phase.name()).to_lowercase();
-    ObjectKey::new(&target.key.group, &target.key.kind, &target.key.namespace, &name)
+    let key = |name: &str| ObjectKey::new(&target.key.group, &target.key.kind, &target.key.namespace, name);
+    let others = (2..).map(|number: u64| key(&format!("{name}-{number}")));
+    std::iter::once(key(&name)).chain(others).find(|key| !taken(key)).unwrap_or_else(|| key(&name))
 }
 
 /// Looks up the kinds of hooks that are due: this very sync may have defined one. From here on they are watched.
@@ -83,12 +94,15 @@ pub(crate) async fn make(
     if is_made_for(&found.node(), occasion.id) {
         return Ok(Done::Made);
     }
-    if !is_ours(world, occasion.name, &found) {
+    // Definitions are nobody's, so they are applied as outside of hooks, and never deleted.
+    let is_definition = trueup_render::defines(target.manifest.node()).is_some();
+    if !is_definition && !is_ours(world, occasion.name, &found) {
         let words = "there is one of this name that is not this application's: rename the hook, or delete that object";
         return Ok(Done::Refused(words.to_owned()));
     }
-    let anew = trueup_api::hook(target.manifest.node()).is_none_or(|hook| hook.delete.before_creation);
-    if anew || found.deleting {
+    let policy = trueup_api::hook(target.manifest.node()).map(|hook| hook.delete).unwrap_or_default();
+    let stays = is_definition || (policy.by_default && is_precious(key));
+    if (policy.before_creation && !stays) || found.deleting {
         delete(hands, kind, key, &found).await?;
         return Ok(Done::Cleared);
     }

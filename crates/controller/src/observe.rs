@@ -66,6 +66,9 @@ pub(crate) struct View {
     pub(crate) turned: bool,
     /// Why the target revision cannot be had: then the look was for the revision that somebody asks for.
     pub(crate) no_target: Option<Notice>,
+    /// The tip of the target revision, if that is no reason to leave the commit of the sync that is under way: it says the
+    /// same, or cannot be had.
+    pub(crate) passed_over: Option<CommitId>,
     pub(crate) targets: Arc<Targets>,
     /// Git says something else than at the last successful sync.
     pub(crate) pending: bool,
@@ -190,6 +193,10 @@ async fn look_at_cluster(
 ) -> Sight {
     let name = application.meta.instance.as_str();
     let Said { loaded, revision, no_target, looked } = said;
+    let tip = match looked.at {
+        Reached::Commit(commit) => Some(commit),
+        Reached::Nothing | Reached::Failed => None,
+    };
     let kinds = kinds_of(world, loaded.rendered.manifests.iter().map(trueup_object::Manifest::gvk).collect()).await;
     let mut stops = stops;
     if loaded.rendered.overridden.iter().any(|overridden| overridden == name) {
@@ -227,6 +234,7 @@ async fn look_at_cluster(
     }
     let (pending, never_synced) = sync_state(application, &targets);
     let mut view = View {
+        passed_over: tip.filter(|_| no_target.is_some()),
         spec,
         project,
         commit: loaded.commit,

@@ -38,9 +38,14 @@ impl Look<'_> {
             }
             return None;
         }
-        let mut attempt = match memory.attempt.take().filter(|it| it.is_of(&self.application, &run)) {
-            Some(attempt) => attempt,
-            None => self.begin(memory, view, &run).await?,
+        let mut attempt = match memory.attempt.take() {
+            Some(attempt) if attempt.is_of(&self.application, &run) => attempt,
+            other => {
+                if let Some(other) = other {
+                    self.leave(memory, &other).await;
+                }
+                self.begin(memory, view, &run).await?
+            }
         };
         match Box::pin(self.advance(memory, view, &run, &mut attempt)).await {
             Advance::Unwritten => {
@@ -61,13 +66,13 @@ impl Look<'_> {
         let old = self.application.status.operation_state.as_ref();
         let begins =
             run.retry_count == 0 && old.is_none_or(|old| old.phase.completed() || old.started_at != run.started_at);
-        if begins && attempt.failed_before.is_none() {
-            event::normal(self.world, &self.application, "OperationStarted", &started(run, view));
-        }
         if attempt.failed_before.is_none() {
             let state = attempt.state(view, run, String::new());
             if !self.write_start(memory, view, state).await {
                 return None;
+            }
+            if begins {
+                event::normal(self.world, &self.application, "OperationStarted", &started(run, view));
             }
         }
         tracing::info!(application = %self.name(), revision = %view.commit, operation = %run.started_at, "sync begins");
@@ -98,8 +103,9 @@ impl Look<'_> {
         attempt: Attempt,
         ended: Ended,
     ) -> Option<Outcome> {
-        if ended.broken_off == Some(BrokenOff::Barred) {
-            // There is no look before writes may be: for whoever reads the status it is the same operation.
+        if matches!(ended.broken_off, Some(BrokenOff::Barred | BrokenOff::Superseded)) {
+            // Where nothing may be written there is no look before that is over, and a newer commit may say the same: for whoever
+            // reads the status it is the same operation.
             memory.attempt = Some(attempt);
             self.world.queue.wake(self.name());
             return None;
@@ -107,17 +113,20 @@ impl Look<'_> {
         let overwritten = drift::overwritten(&attempt.drifted, &ended.changed, &clock::now());
         self.world.metrics.syncs.inc();
         tracing::info!(application = %self.name(), revision = %view.commit, operation = %run.started_at, phase = %ended.state.phase, outcome = %ended.state.message, "sync ends");
-        if ended.broken_off == Some(BrokenOff::Superseded) {
-            memory.failed = None;
-            memory.untold.extend(overwritten);
-            self.world.queue.wake(self.name());
-            return None;
-        }
         let outcome = self.settle(memory, view, run, ended, attempt.failed_before).await;
         Some(Outcome { events: overwritten, ..outcome })
     }
 
     /// Nobody goes on with the operation: what of it runs is ended.
+    /// Nobody goes on with an attempt, because something newer is due: what it did is told with that.
+    async fn leave(&self, memory: &mut Memory, attempt: &Attempt) {
+        self.let_go(attempt).await;
+        self.world.metrics.syncs.inc();
+        tracing::info!(application = %self.name(), operation = %attempt.started_at, "sync is superseded");
+        memory.failed = None;
+        memory.untold.extend(drift::overwritten(&attempt.drifted, &attempt.tally.changed_keys, &clock::now()));
+    }
+
     pub(crate) async fn close(&self, memory: &mut Memory, mut state: OperationState) -> Outcome {
         self.end_hooks_of(memory, &mut state).await;
         let take_operation = self.application.operation.is_some();
@@ -176,7 +185,8 @@ impl Look<'_> {
         }
         let over = promised.is_none();
         // What was asked for may have been another revision, and automation may have stood back for it.
-        let beyond = view.turned || !run.is_automated() || ended.broken_off.is_some() || !ended.left_alone.is_empty();
+        let other = view.turned || view.passed_over.is_some();
+        let beyond = other || !run.is_automated() || ended.broken_off.is_some() || !ended.left_alone.is_empty();
         let again = over && beyond;
         view.judge_objects(self.world, &self.application, memory).await;
         view.find_extras(self.world, self.name(), memory);
@@ -238,6 +248,13 @@ impl Look<'_> {
         let loaded = source::at_asked(self.world, &view.spec, &revision).await?;
         view.turn_to(self.world, &self.application, memory, &loaded).await
     }
+        if let Some(commit) = begun
+            && memory.attempt.as_ref().is_some_and(|attempt| attempt.is_for(&self.application, view))
+        {
+            view.passed_over = (commit != view.commit).then_some(view.commit).or(view.passed_over);
+            view.commit = commit;
+            return Ok(());
+        }
 }
 
 fn started(run: &Run, view: &View) -> String {

@@ -29,6 +29,8 @@ pub(crate) const OBJECTS_AT_ONCE: usize = 32;
 const REASONS_MAX: usize = 3;
 /// Why an operation is broken off that nothing is wrong with.
 pub(crate) const BARRED: &str = "nothing may be written for the moment: it goes on when that is over";
+/// Why an automated operation ends that nobody wants any more.
+pub(crate) const SWITCHED_OFF: &str = "automated sync was switched off before the operation had ended";
 
 /// What is to be done.
 pub(crate) struct Run {
@@ -59,7 +61,7 @@ pub(crate) struct Ended {
 pub(crate) enum BrokenOff {
     /// Somebody wants it to end, or the application itself.
     Terminated,
-    /// Git has something newer.
+    /// Git has a newer commit: the next look finds out whether it says anything else.
     Superseded,
     /// Nothing may be written for the moment: it goes on where it stands when that is over.
     Barred,
@@ -128,8 +130,13 @@ impl Run {
 
     /// The state while it runs.
     pub(crate) fn state(&self, phase: OperationPhase, message: String) -> OperationState {
+        let mut operation = self.operation.clone();
+        if let Some(sync) = operation.sync.as_mut().filter(|sync| sync.is_too_large()) {
+            // It is refused, and the status could not be written with them.
+            sync.manifests.clear();
+        }
         OperationState {
-            operation: self.operation.clone(),
+            operation,
             phase,
             message,
             started_at: self.started_at.clone(),
@@ -222,8 +229,11 @@ pub(crate) fn broken_off(
     cause: BrokenOff,
     why: String,
 ) -> Ended {
-    // What is only held up goes on with what it has done.
-    let tally = if cause == BrokenOff::Barred { Tally::default() } else { std::mem::take(&mut attempt.tally) };
+    // What may go on does so with what it has done.
+    let tally = match cause {
+        BrokenOff::Barred | BrokenOff::Superseded => Tally::default(),
+        BrokenOff::Terminated => std::mem::take(&mut attempt.tally),
+    };
     let ended = end(application, view, run, OperationPhase::Failed, why, tally);
     Ended { broken_off: Some(cause), ..ended }
 }
@@ -253,11 +263,15 @@ pub(crate) fn interruption(
     if let Some(why) = windows::interruption(world, &now.meta, view, run) {
         return Some((BrokenOff::Barred, why));
     }
-    let source = &view.spec.source;
-    let tip = world.repositories.known_tip(&application.meta.instance, &source.repo_url, &source.target_revision)?;
     // A hook that runs comes to its end first.
     let may_go = run.is_automated() && application.operation.is_none() && !attempt.has_running_hook();
-    (may_go && tip != view.commit).then(|| (BrokenOff::Superseded, format!("superseded by revision {tip}")))
+    if may_go && now.spec.as_ref().is_ok_and(|spec| spec.automated.is_none()) {
+        return Some((BrokenOff::Terminated, SWITCHED_OFF.to_owned()));
+    }
+    let source = &view.spec.source;
+    let tip = world.repositories.known_tip(&application.meta.instance, &source.repo_url, &source.target_revision)?;
+    let is_news = tip != view.commit && Some(tip) != view.passed_over;
+    (may_go && is_news).then(|| (BrokenOff::Superseded, format!("superseded by revision {tip}")))
 }
 
 pub(crate) fn end(

@@ -24,6 +24,13 @@ const ROUNDS_MAX: u32 = 5;
 const NEEDS_ASKING: &str =
     "ignored (no inventory lists it and it was never applied here: pruned only by a sync that somebody asks for)";
 
+/// Why an object stays that somebody took from this application while the sync ran.
+const NOT_OURS: &str = "ignored (it is not this application's any more)";
+/// Why an object stays that was given a condition while the sync ran.
+const NEEDS_APPROVAL: &str = "ignored (it asks for an approval since this sync began: the next one waits for it)";
+/// Why an object stays that was taken out of the comparison while the sync ran.
+const NOT_COMPARED: &str = "ignored (its annotations take it out of the comparison)";
+
 /// What became of one object.
 enum Pruned {
     Gone,
@@ -95,13 +102,20 @@ async fn one(
             return Pruned::Failed(ClusterError::Unavailable { message });
         }
         let now = view.extra(world, name, extra.key.clone(), extra.gvk.clone(), extra.listed);
-        let Some(now) = now else { return Pruned::Gone };
+        let Some(now) = now else {
+            return match world.cluster.live(&extra.gvk, &extra.key) {
+                Some(_) => Pruned::Kept(NOT_OURS.to_owned()),
+                None => Pruned::Gone,
+            };
+        };
         let goes = scope.prunes(&now);
         let live = match (now.fate, now.live) {
             (_, Some(live)) if goes => live,
             (Fate::Keep(why) | Fate::Doubt(why), _) => return Pruned::Kept(why),
             (Fate::Ask, _) => return Pruned::Kept(NEEDS_ASKING.to_owned()),
-            _ => return Pruned::Gone,
+            (Fate::Going, _) | (_, None) => return Pruned::Gone,
+            (Fate::Confirm | Fate::Prune, _) => return Pruned::Kept(NEEDS_APPROVAL.to_owned()),
+            (Fate::Ignored | Fate::Hook, _) => return Pruned::Kept(NOT_COMPARED.to_owned()),
         };
         match perform::prune(hands, &world.metrics, &kind, &extra.key, &live, propagation).await {
             Ok(()) | Err(ClusterError::NotFound(_)) => return Pruned::Gone,

@@ -67,6 +67,11 @@ const KINDS: &[(&str, &str, Anew)] = &[
     ("argoproj.io", "AppProject", Anew::Never("its Applications would stop meanwhile")),
 ];
 
+/// Whether data or other objects would go with an object, so that it is not deleted unless somebody says so.
+pub(crate) fn is_precious(key: &ObjectKey) -> bool {
+    KINDS.iter().any(|(group, kind, anew)| *group == key.group && *kind == key.kind && matches!(anew, Anew::Never(_)))
+}
+
 /// What is done about a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Decision {

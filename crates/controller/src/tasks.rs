@@ -52,7 +52,8 @@ impl Plan {
             }
             if let Some(hook) = &judged.hook {
                 for phase in hook.phases.iter().filter(|phase| scope.runs(**phase)) {
-                    let key = hooks::key_of(target, &view.commit.to_string(), *phase, &scope.run.started_at);
+                    let taken = |key: &ObjectKey| plan.targets.contains_key(&(*phase, key.clone()));
+                    let key = hooks::key_of(target, &view.commit.to_string(), *phase, &scope.run.started_at, taken);
                     plan.make(at, judged, key, *phase, Act::Hook, None);
                 }
             } else if scope.run.takes(&target.key) && scope.is_worth_it(judged, attempt) {
@@ -89,6 +90,11 @@ impl Plan {
                 attempt.prunes.insert(extra.key.clone(), (extra.gvk.clone(), wave, last));
             }
         }
+        // What left the application meanwhile, as when another one took it over, is none of its business any more.
+        let done = &attempt.done;
+        attempt.prunes.retain(|key, _| {
+            done.contains_key(&(HookPhase::Sync, key.clone())) || view.extras.iter().any(|extra| extra.key == *key)
+        });
         let prunes = attempt.prunes.iter().map(|(key, (gvk, wave, last))| Task {
             key: key.clone(),
             gvk: gvk.clone(),

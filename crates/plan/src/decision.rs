@@ -334,7 +334,13 @@ fn unasked(situation: &Situation<'_>) -> Decision {
     if going.is_some_and(|last| !last.automated) {
         return Decision::Close(End::Withdrawn);
     }
-    let Some(automation) = situation.automation else { return idle(End::Off, Idle::Off) };
+    let Some(automation) = situation.automation else {
+        // A hook that runs comes to its end first: half a migration is worse than one that nobody wants any more.
+        return match going.filter(|last| last.bound) {
+            Some(last) => last.next_attempt(false).map_or_else(|otherwise| otherwise, Decision::Sync),
+            None => idle(End::Off, Idle::Off),
+        };
+    };
     match situation.block {
         Some(Block::Stopped) => return idle(End::Stopped, Idle::Blocked),
         // It passes, and then the operation goes on.
@@ -605,6 +611,15 @@ mod tests {
         for (situation, end) in table {
             assert_eq!(decide(&situation), Decision::Close(end), "{situation:?}");
         }
+    }
+
+    #[test]
+    fn a_hook_that_runs_comes_to_its_end_though_automation_is_switched_off() {
+        let off = Situation { automation: None, ..moved() };
+        let bound = Last { bound: true, ..last(Phase::Running, None, 0) };
+        assert_eq!(decide(&with(off, bound)), again(0));
+        assert_eq!(decide(&with(off, Last { phase: Phase::Terminating, ..bound })), Decision::Close(End::Terminated));
+        assert_eq!(decide(&with(off, Last { bound: false, ..bound })), Decision::Close(End::Off));
     }
 
     #[test]

@@ -21,6 +21,12 @@ const OPERATION: &[Row<SyncOperation>] = &[
         message: "revisions of several sources are not supported yet: use operation.sync.revision",
         found: |sync| !sync.revisions.is_empty(),
     },
+    Row {
+        field: "operation.sync.manifests",
+        stops: true,
+        message: "are larger than 600 KiB, more than the status can repeat: commit them to Git",
+        found: SyncOperation::is_too_large,
+    },
 ];
 
 /// What of an operation is not honoured.
@@ -48,6 +54,8 @@ mod tests {
             ("operation.sync.sources", r#"{"sources": [{"repoURL": "http://x"}]}"#),
             ("operation.sync.revisions", r#"{"revisions": ["a"]}"#),
         ];
+        let large = format!(r#"{{"manifests": ["{}"]}}"#, "x".repeat(601 * 1024));
+        let examples = [&examples[..], &[("operation.sync.manifests", large.as_str())]].concat();
         check(OPERATION, &examples, |sync| {
             operation_unsupported(&Operation { sync: Some(read(sync)), ..Operation::default() })
         });

@@ -4,7 +4,7 @@
 //! that fails is deleted and made anew after a while; none is left out, whatever cannot be had. Entry points: [`run`] and
 //! [`clear`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -202,9 +202,12 @@ impl Round<'_> {
         let of_phase = |target: &&Target| {
             trueup_api::hook(target.manifest.node()).is_some_and(|hook| hook.phases.contains(&self.phase))
         };
+        let mut taken: HashSet<ObjectKey> = HashSet::new();
         let task = |target: &'t Target| {
+            let key = hooks::key_of(target, &uid, self.phase, deletion, |key| taken.contains(key));
+            taken.insert(key.clone());
             let task = Task {
-                key: hooks::key_of(target, &uid, self.phase, deletion),
+                key,
                 gvk: target.gvk.clone(),
                 phase: self.phase,
                 wave: trueup_api::wave(target.manifest.node()),

@@ -4,6 +4,7 @@ use serde_json::json;
 use trueup_bed::Audit;
 use trueup_e2e::Scene;
 use trueup_e2e::manifests::config_map;
+use trueup_e2e::objects;
 
 use crate::jobs::Jobs;
 use crate::jobs::job;
@@ -91,4 +92,76 @@ async fn their_delete_policies_are_kept_to() {
     app.operated("Failed").await;
     scene.until_gone("jobs", "anew").await;
     scene.expect("jobs", "succeeded").await;
+}
+
+#[tokio::test]
+async fn a_hook_that_holds_data_or_objects_is_kept() {
+    let scene = Scene::shared("helm-data").await;
+    let group = "helm-data.e2e.dev";
+    let claim = "\
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, annotations: {helm.sh/hook: 'pre-install,pre-upgrade'}}
+spec: {accessModes: [ReadWriteOnce], storageClassName: none, resources: {requests: {storage: 1Gi}}}
+";
+    let namespace = "\
+apiVersion: v1
+kind: Namespace
+metadata: {name: t-helm-data-more, annotations: {argocd.argoproj.io/hook: PreSync}}
+";
+    let definition = format!(
+        "\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {{name: gears.{group}, annotations: {{argocd.argoproj.io/hook: PreSync}}}}
+spec:
+  group: {group}
+  scope: Namespaced
+  names: {{kind: Gear, listKind: GearList, plural: gears, singular: gear}}
+  versions:
+    - {{name: v1, served: true, storage: true, schema: {{openAPIV3Schema: {{type: object}}}}}}
+"
+    );
+    scene.commit(&[
+        ("app/claim.yaml", Some(claim)),
+        ("app/namespace.yaml", Some(namespace)),
+        ("app/definition.yaml", Some(&definition)),
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+    ]);
+    let app = scene.create(scene.application()).await;
+    app.sync_status("OutOfSync").await;
+    app.ask(json!({})).await;
+    waits(&app, "PersistentVolumeClaim/data").await;
+    let bound = format!("{}/status", scene.path("persistentvolumeclaims", "data"));
+    scene.admin.merge(&bound, "binder", &json!({"status": {"phase": "Bound"}})).await;
+    app.operated("Succeeded").await;
+    let paths = [
+        scene.path("persistentvolumeclaims", "data"),
+        format!("{}/t-helm-data-more", objects("namespaces", "")),
+        format!("{}/gears.{group}", objects("customresourcedefinitions", "")),
+    ];
+    let uids = async || {
+        let mut uids = Vec::new();
+        for path in &paths {
+            let there = scene.admin.get(path).await.unwrap();
+            assert!(there["metadata"]["deletionTimestamp"].is_null(), "{path}");
+            uids.push(there["metadata"]["uid"].to_string());
+        }
+        uids
+    };
+    let first = uids().await;
+    // What they say may change; the objects are the same.
+    let changed = namespace.replace("annotations: {", "labels: {second: 'yes'}, annotations: {");
+    let commit = scene.commit(&[("app/namespace.yaml", Some(&changed))]);
+    app.ask(json!({"revision": commit})).await;
+    let seen = app
+        .until("the end of the second", |app| {
+            let state = &app["status"]["operationState"];
+            state["operation"]["sync"]["revision"] == commit && !state["finishedAt"].is_null()
+        })
+        .await;
+    assert_eq!(seen["status"]["operationState"]["phase"], "Succeeded", "{}", app.brief().await);
+    assert_eq!(uids().await, first);
+    let there = scene.admin.get(&paths[1]).await.unwrap();
+    assert_eq!(there["metadata"]["labels"]["second"], "yes");
 }

@@ -279,3 +279,57 @@ async fn a_hook_that_is_refused_fails_the_operation_in_the_servers_words() {
     assert!(message(&seen).contains("job.batch/bad") && message(&seen).contains("Sometimes"), "{}", message(&seen));
     assert!(scene.object("configmaps", "config").await.is_none());
 }
+
+#[tokio::test]
+async fn hooks_that_share_a_generated_name_all_run() {
+    let scene = Scene::shared("hooks-namesakes").await;
+    let named = |image: &str| {
+        hook("run", "PreSync").replace("  name: run\n", "  generateName: run-\n").replace("work:1", image)
+    };
+    let commit = scene.commit(&[
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+        ("app/one.yaml", Some(&named("one:1"))),
+        ("app/two.yaml", Some(&named("two:1"))),
+    ]);
+    let app = scene.create(scene.application().automated(true, true)).await;
+    let images = |jobs: &[Value]| -> Vec<String> {
+        let image = |job: &Value| job["spec"]["template"]["spec"]["containers"][0]["image"].to_string();
+        jobs.iter().map(image).collect()
+    };
+    let made = until("both hooks", SLOW, async || {
+        let made = scene.admin.list(&objects("jobs", &scene.namespace)).await;
+        if made.len() == 2 { Ok(made) } else { Err(images(&made)) }
+    })
+    .await
+    .unwrap();
+    let mut ran = images(&made);
+    ran.sort();
+    assert_eq!(ran, [r#""registry.example/one:1""#, r#""registry.example/two:1""#]);
+    assert!(scene.object("configmaps", "config").await.is_none());
+    for job in &made {
+        Jobs(&scene).end(job["metadata"]["name"].as_str().unwrap(), true).await;
+    }
+    app.healthy(&commit).await;
+}
+
+#[tokio::test]
+async fn a_hook_comes_to_its_end_though_automation_is_switched_off() {
+    let scene = Scene::shared("hooks-off").await;
+    scene.commit(&[
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+        ("app/before.yaml", Some(&hook("before", "PreSync"))),
+    ]);
+    let app = scene.create(scene.application().automated(true, true)).await;
+    let jobs = Jobs(&scene);
+    let uid = jobs.begun("before").await;
+    waits(&app, "batch/Job/before").await;
+    app.patch(&json!({"spec": {"syncPolicy": {"automated": null}}})).await;
+    app.refresh("normal").await;
+    assert_eq!(scene.uid("jobs", "before").await, uid, "what it has begun is not left half done");
+    waits(&app, "batch/Job/before").await;
+    jobs.end("before", true).await;
+    let seen = app.operated("Failed").await;
+    assert_eq!(message(&seen), "automated sync was switched off before the operation had ended");
+    is_hook(&seen, "before", "PreSync", "Succeeded", "the test says Complete");
+    assert!(scene.object("configmaps", "config").await.is_none(), "nothing follows from it");
+}

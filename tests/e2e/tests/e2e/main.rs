@@ -52,6 +52,7 @@ mod kill_hooks;
 mod kinds_of_syncs;
 mod lease;
 mod moved;
+mod meanwhile;
 mod namespaces;
 mod operations;
 mod options;

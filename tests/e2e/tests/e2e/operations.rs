@@ -239,3 +239,17 @@ async fn an_earlier_commit_can_be_gone_back_to_while_the_newest_does_not_render(
     let seen = app.condition("ComparisonError", &["Failed to load target state", "broken.yaml"]).await;
     assert_eq!(seen["status"]["sync"]["status"], "Unknown", "{}", app.brief().await);
 }
+
+#[tokio::test]
+async fn manifests_that_the_status_cannot_repeat_are_refused() {
+    let (scene, app, _) = manual("op-large").await;
+    app.ask(json!({"manifests": [config_map("large", &[("a", &"x".repeat(900_000))])]})).await;
+    let seen = app.operated("Failed").await;
+    let state = &seen["status"]["operationState"];
+    assert_eq!(
+        state["message"],
+        "operation.sync.manifests: are larger than 600 KiB, more than the status can repeat: commit them to Git"
+    );
+    assert!(state["operation"]["sync"]["manifests"].is_null());
+    assert!(scene.object("configmaps", "large").await.is_none());
+}

@@ -215,3 +215,48 @@ async fn a_wave_of_prunes_waits_until_the_one_before_is_gone() {
     scene.until_gone("configmaps", "low").await;
     app.synced(&second).await;
 }
+
+#[tokio::test]
+async fn what_leaves_the_application_while_a_wave_waits_is_not_pruned() {
+    let scene = Scene::shared("waves-leaves").await;
+    let names = ["gone", "moved", "asks", "extraneous"];
+    let files: Vec<(String, String)> =
+        names.iter().map(|name| (format!("app/{name}.yaml"), in_wave(name, 0, &[]))).collect();
+    scene.commit(&files.iter().map(|(path, text)| (&**path, Some(&**text))).collect::<Vec<_>>());
+    let app = scene.create(scene.application().sync_option("PruneLast=true")).await;
+    app.sync_status("OutOfSync").await;
+    app.ask(json!({})).await;
+    app.operated("Succeeded").await;
+    let removed = files.iter().map(|(path, _)| (&**path, None));
+    let late = in_wave("late", 1, &[]);
+    let added = [("app/balancer.yaml", Some(LOAD_BALANCER)), ("app/late.yaml", Some(&*late))];
+    let commit = scene.commit(&removed.chain(added).collect::<Vec<_>>());
+    app.ask(json!({"prune": true, "revision": commit})).await;
+    waits(&app, "Service/balancer").await;
+    let annotations = [
+        ("moved", "argocd.argoproj.io/tracking-id", format!("another:/ConfigMap:{}/moved", scene.namespace)),
+        ("asks", "argocd.argoproj.io/sync-options", "Prune=confirm".to_owned()),
+        ("extraneous", "argocd.argoproj.io/compare-options", "IgnoreExtraneous".to_owned()),
+    ];
+    for (name, annotation, value) in &annotations {
+        scene.edit("configmaps", name, &json!({"metadata": {"annotations": {*annotation: value}}})).await;
+    }
+    app.refresh("normal").await;
+    Balancer(&scene).ready(true).await;
+    let seen = app
+        .until("its end", |app| {
+            let state = &app["status"]["operationState"];
+            state["operation"]["sync"]["revision"] == commit && !state["finishedAt"].is_null()
+        })
+        .await;
+    assert_eq!(seen["status"]["operationState"]["phase"], "Succeeded", "{}", app.brief().await);
+    assert_eq!(result(&seen, "gone")["status"], "Pruned");
+    assert!(result(&seen, "moved").is_null(), "{:#}", result(&seen, "moved"));
+    for name in ["asks", "extraneous"] {
+        assert_eq!(result(&seen, name)["status"], "PruneSkipped", "{:#}", result(&seen, name));
+    }
+    scene.until_gone("configmaps", "gone").await;
+    for name in ["moved", "asks", "extraneous"] {
+        scene.expect("configmaps", name).await;
+    }
+}

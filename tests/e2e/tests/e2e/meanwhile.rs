@@ -1,0 +1,79 @@
+//! What is pushed or moved while a sync waits, and is no reason to begin anew.
+
+use trueup_bed::Asked;
+use trueup_bed::Audit;
+use trueup_bed::until;
+use trueup_e2e::App;
+use trueup_e2e::SLOW;
+use trueup_e2e::Scene;
+use trueup_e2e::manifests::config_map;
+
+use crate::balancer::Balancer;
+use crate::balancer::LOAD_BALANCER;
+use crate::jobs::Jobs;
+use crate::jobs::hook;
+use crate::jobs::waits;
+
+/// An automated application whose hook has ended and whose wave waits. Answers the uid of the hook.
+async fn waiting(scene: &Scene<'static>) -> (App, String) {
+    let late = config_map("late", &[("a", "1")])
+        .replace("  name: late\n", "  name: late\n  annotations: {argocd.argoproj.io/sync-wave: \"1\"}\n");
+    scene.commit(&[
+        ("app/before.yaml", Some(&hook("before", "PreSync"))),
+        ("app/balancer.yaml", Some(LOAD_BALANCER)),
+        ("app/late.yaml", Some(&late)),
+    ]);
+    let app = scene.create(scene.application().automated(true, true)).await;
+    let uid = Jobs(scene).succeed("before").await;
+    waits(&app, "waiting for healthy state of Service/balancer").await;
+    (app, uid)
+}
+
+#[tokio::test]
+async fn a_commit_that_leaves_the_application_alone_does_not_run_its_hooks_again() {
+    let scene = Scene::shared("meanwhile-elsewhere").await;
+    let (app, uid) = waiting(&scene).await;
+    scene.put("elsewhere/a.yaml", &config_map("a", &[("a", "1")]));
+    app.refresh("normal").await;
+    let newest = scene.put("elsewhere/a.yaml", &config_map("a", &[("a", "2")]));
+    app.refresh("normal").await;
+    waits(&app, "waiting for healthy state of Service/balancer").await;
+    assert_eq!(scene.uid("jobs", "before").await, uid, "the hook has run for this already");
+    Balancer(&scene).ready(true).await;
+    let seen = app.healthy(&newest).await;
+    assert_eq!(seen["status"]["operationState"]["phase"], "Succeeded");
+    assert_eq!(seen["status"]["history"].as_array().map(Vec::len), Some(1), "{:#}", seen["status"]["history"]);
+    assert_eq!(scene.uid("jobs", "before").await, uid);
+    scene.expect("configmaps", "late").await;
+}
+
+#[tokio::test]
+async fn a_commit_that_cannot_be_rendered_ends_nothing_and_costs_nothing() {
+    let scene = Scene::shared("meanwhile-broken").await;
+    let (app, uid) = waiting(&scene).await;
+    let broken = scene.commit(&[("app/before.yaml", None), ("app/balancer.yaml", None), ("app/late.yaml", None)]);
+    app.refresh("normal").await;
+    app.condition("ComparisonError", &[&broken]).await;
+    waits(&app, "waiting for healthy state of Service/balancer").await;
+    let audit = Audit::of(&scene.world.control_plane).await.unwrap();
+    until("rest", SLOW, async || {
+        let mark = audit.mark().await.unwrap();
+        let before = scene.repository.asked(Asked::LsRefs);
+        until("further listings of refs", SLOW, async || {
+            let now = scene.repository.asked(Asked::LsRefs);
+            if now >= before + 2 { Ok(()) } else { Err(now) }
+        })
+        .await
+        .unwrap();
+        let asked = audit.since(mark).await.unwrap().by("trueup").writes();
+        let moved = asked.filtered(|asked| asked.resource == "applications" && asked.name == scene.name);
+        if moved.is_empty() { Ok(()) } else { Err(moved.counts()) }
+    })
+    .await
+    .unwrap();
+    Balancer(&scene).ready(true).await;
+    let seen = app.operated("Succeeded").await;
+    assert_eq!(seen["status"]["sync"]["status"], "Unknown");
+    assert_eq!(scene.uid("jobs", "before").await, uid);
+    scene.expect("configmaps", "late").await;
+}
