@@ -1,10 +1,12 @@
 //! What one attempt at an operation has done so far.
 //!
 //! Kept between the looks that take the attempt further, and written down with the operation's state where forgetting it
-//! would hurt: a hook that has ended may vanish. After a restart it begins from there. Entry point: [`Attempt::begin`].
+//! would hurt: a hook that has ended may vanish. After a restart it begins from there, and what it waits for has lasted as long
+//! as was written down. Entry point: [`Attempt::begin`].
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -15,12 +17,13 @@ use trueup_plan::progress::Done;
 use trueup_plan::schedule::Stage;
 use trueup_plan::task::{Act, Task};
 
+use crate::decide::content;
 use crate::drift;
 use crate::judge::Judged;
-use crate::decide::content;
 use crate::memory::Memory;
 use crate::observe::View;
 use crate::operation::{Run, Tally, key_of};
+use crate::waiting;
 
 /// What one attempt at an operation has done so far.
 pub(crate) struct Attempt {
@@ -30,11 +33,11 @@ pub(crate) struct Attempt {
     pub(crate) started_at: String,
     /// What it is for: it stays with that, whatever comes meanwhile.
     pub(crate) commit: Option<CommitId>,
+    /// What Git and the specification say there: another commit that says the same is no other wish.
+    content: Option<Digest>,
     pub(crate) tally: Tally,
     /// What was done about which object in which phase.
     pub(crate) done: BTreeMap<(HookPhase, ObjectKey), Done>,
-    /// What Git and the specification say there: another commit that says the same is no other wish.
-    content: Option<Digest>,
     /// What it deletes, with its wave, and whether it goes last.
     pub(crate) prunes: BTreeMap<ObjectKey, (Gvk, i64, bool)>,
     /// Something failed: what recovers later does not undo that.
@@ -64,10 +67,10 @@ impl Attempt {
     pub(crate) fn begin(application: &Application, view: &View, run: &Run) -> Self {
         let mut attempt = Self::new(id(application, run), &run.started_at);
         attempt.commit = Some(view.commit);
+        attempt.content = Some(content(application, view));
         attempt.drifted = drift::all_drifted(view);
         if let Some(state) = application.status.operation_state.as_ref().filter(|state| is_of(state, run)) {
             attempt.recall(state);
-        attempt.content = Some(content(application, view));
         }
         attempt
     }
@@ -89,10 +92,10 @@ impl Attempt {
             id,
             started_at: started_at.to_owned(),
             commit: None,
+            content: None,
             tally: Tally::default(),
             done: BTreeMap::new(),
             prunes: BTreeMap::new(),
-            content: None,
             failed: false,
             stage: None,
             moved: Instant::now(),
@@ -110,18 +113,23 @@ impl Attempt {
         self.id == id(application, run)
     }
 
-    /// What the hooks of a phase bear: the same object may be one of several phases, and is made for each.
-    pub(crate) fn hook_id(&self, phase: HookPhase) -> String {
-        format!("{}/{phase}", self.id)
     /// Whether it is for what Git and the specification say here.
     pub(crate) fn is_for(&self, application: &Application, view: &View) -> bool {
         self.content == Some(content(application, view))
     }
 
+    /// What the hooks of a phase bear: the same object may be one of several phases, and is made for each.
+    pub(crate) fn hook_id(&self, phase: HookPhase) -> String {
+        format!("{}/{phase}", self.id)
     }
 
     /// Takes up what the state of the operation tells. Of plain objects the cluster tells more.
     fn recall(&mut self, state: &OperationState) {
+        self.waits = waiting::recalled(&state.message);
+        if let Some((_, since)) = &self.waits {
+            let waited = Duration::try_from(Timestamp::now().duration_since(*since)).unwrap_or_default();
+            self.moved = self.moved.checked_sub(waited).unwrap_or(self.moved);
+        }
         for result in state.sync_result.iter().flat_map(|result| &result.resources) {
             let Some(phase) = HookPhase::named(&result.hook_type) else { continue };
             let key = key_of(result);

@@ -1,6 +1,6 @@
 //! What an operation waits for: the words, since when, until when, and whose time is over.
 //!
-//! Entry points: [`for_tasks`] and [`for_approval`].
+//! Entry points: [`for_tasks`] and [`for_approval`]; [`recalled`] after a restart.
 
 use std::time::Duration;
 
@@ -69,6 +69,13 @@ pub(crate) fn for_tasks(
     Wait { message, notice, until: [end, patience].into_iter().flatten().min(), overdue }
 }
 
+/// What was waited for, and since when, as the message of an operation tells it.
+pub(crate) fn recalled(message: &str) -> Option<(String, Timestamp)> {
+    let (what, rest) = message.split_once(" since ")?;
+    let since = rest.split_whitespace().next()?.trim_end_matches(':');
+    Some((what.to_owned(), since.parse().ok()?))
+}
+
 /// The operation waits until somebody approves that these objects are deleted.
 pub(crate) fn for_approval(keys: &[ObjectKey], attempt: &mut Attempt) -> Wait {
     let named = keys.iter().take(NAMED_MAX).map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -124,12 +131,17 @@ fn deadlines<'a>(
     // What has failed already goes on only with hooks for that, which have their own time.
     if !attempt.failed {
         add(None, run.started_at.parse().ok(), allowed.sync, annotations::SYNC_DEADLINE);
-        add(None, attempt.stage.map(|(_, since)| since), allowed.wave, annotations::WAVE_DEADLINE);
+        // Where nothing of it had to be done, as after a restart, its time begins with the wait.
+        let entered = attempt.stage.map(|(_, since)| since);
+        let since = entered.or_else(|| attempt.waits.as_ref().map(|(_, since)| *since));
+        add(None, since, allowed.wave, annotations::WAVE_DEADLINE);
     }
     for (task, _) in tasks.iter().filter(|(task, _)| task.is_hook()) {
         let Some(live) = world.cluster.live(&task.gvk, &task.key) else { continue };
         let node = live.node();
+        // One of an earlier sync that was applied again has not run since.
         let created = node.str_at(&["metadata", "creationTimestamp"]).and_then(|at| at.parse().ok());
+        let created = created.max(run.started_at.parse().ok());
         let time = trueup_api::hook_deadline(&node).or(allowed.hook);
         add(Some(*task), created, time, annotations::HOOK_DEADLINE);
     }
@@ -176,7 +188,7 @@ impl Attempt {
 
 #[cfg(test)]
 mod tests {
-    use trueup_api::HookPhase;
+    use trueup_api::{HookPhase, OperationState};
     use trueup_object::Gvk;
 
     use super::*;
@@ -210,5 +222,27 @@ mod tests {
             said(&[(&prune, "x".repeat(999))]).len(),
             "waiting for deletion of ConfigMap/old: ".len() + WORDS_MAX
         );
+    }
+
+    #[test]
+    fn since_when_is_known_after_a_restart() {
+        let since = "2026-11-24T10:00:00Z";
+        let at: Timestamp = since.parse().unwrap();
+        let what = "waiting for healthy state of Service/web and 2 more";
+        for (message, expected) in [
+            (format!("{what} since {since}: no address since noon"), Some((what.to_owned(), at))),
+            (format!("{what} since {since}"), Some((what.to_owned(), at))),
+            (format!("{what} since yesterday"), None),
+            (what.to_owned(), None),
+            (String::new(), None),
+        ] {
+            assert_eq!(recalled(&message), expected, "{message}");
+        }
+        let mut attempt = Attempt::recalled(
+            &Application::read(br#"{"metadata": {"name": "a", "uid": "u"}}"#).unwrap(),
+            &OperationState { message: format!("{what} since {since}: words"), ..OperationState::default() },
+        );
+        assert_eq!(attempt.waits_since(what, Timestamp::now()), at);
+        assert_ne!(attempt.waits_since("something else", Timestamp::now()), at);
     }
 }

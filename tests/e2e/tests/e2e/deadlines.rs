@@ -2,7 +2,10 @@
 
 use serde_json::json;
 use trueup_e2e::App;
+use trueup_e2e::NAMESPACE;
 use trueup_e2e::Scene;
+use trueup_e2e::World;
+use trueup_e2e::controller_options;
 use trueup_e2e::manifests::config_map;
 
 use crate::balancer::LOAD_BALANCER;
@@ -102,4 +105,29 @@ async fn what_is_no_duration_is_told_and_has_no_effect() {
     app.condition("ComparisonWarning", &["trueup.dev/hook-deadline", "not a duration"]).await;
     Jobs(&scene).end("before", true).await;
     app.synced(&commit).await;
+}
+
+#[tokio::test]
+async fn the_time_of_a_wave_goes_on_while_the_controller_is_away() {
+    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let scene = Scene::new(world, "deadline-restart", NAMESPACE).await;
+    let late = config_map("late", &[("a", "1")])
+        .replace("  name: late\n", "  name: late\n  annotations: {argocd.argoproj.io/sync-wave: \"1\"}\n");
+    scene.commit(&[("app/balancer.yaml", Some(LOAD_BALANCER)), ("app/late.yaml", Some(&late))]);
+    let mut controller = world.controller(&controller_options(NAMESPACE)).await;
+    let app = scene.create(scene.application()).await;
+    app.sync_status("OutOfSync").await;
+    app.ask(json!({})).await;
+    let before = waits(&app, "waiting for healthy state of Service/balancer since ").await;
+    controller.kill9();
+    app.patch(&json!({"metadata": {"annotations": {"trueup.dev/wave-deadline": "1h"}}})).await;
+    controller.restart().unwrap();
+    controller.wait_ready().await.unwrap();
+    app.refresh("normal").await;
+    let now = waits(&app, "waiting for healthy state of Service/balancer since ").await;
+    assert_eq!(message(&now), message(&before), "it has waited since then");
+    // Nothing of the wave was left to do, and its time is over all the same.
+    app.patch(&json!({"metadata": {"annotations": {"trueup.dev/wave-deadline": "1s"}}})).await;
+    fails_with(&app, &["1s (trueup.dev/wave-deadline)", "Service/balancer"]).await;
+    assert!(scene.object("configmaps", "late").await.is_none());
 }
