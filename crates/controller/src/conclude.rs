@@ -129,6 +129,9 @@ impl Look<'_> {
                 memory.untold = new.into_iter().filter(|event| !event.outcome.is_open()).collect();
                 return;
             }
+            if let Some(attempt) = memory.attempt.as_mut().filter(|_| outcome.at_once) {
+                attempt.unwritten = false;
+            }
             self.tell_drift(old, &new);
         }
         if !view.turned {

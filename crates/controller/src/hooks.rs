@@ -80,17 +80,17 @@ pub(crate) async fn make(
     key: &ObjectKey,
 ) -> Result<Done, ClusterError> {
     let body = body(occasion, target, key);
-    let Some(found) = live(world, kind, key).await? else {
-        return match hands.create(kind, &body).await {
-            Ok(_) => Ok(Done::Made),
-            // Made by whoever was killed before it could say so, or by somebody else: the next look tells.
-            Err(ClusterError::AlreadyExists) => {
-                world.cluster.fetch(kind, key).await?;
-                Ok(Done::Cleared)
-            }
-            Err(error) => Err(error),
-        };
-    };
+    let mut found = live(world, kind, key).await?;
+    if found.is_none() {
+        match hands.create(kind, &body).await {
+            Ok(_) => return Ok(Done::Made),
+            // Made by whoever was killed before it could say so, or by somebody else.
+            Err(ClusterError::AlreadyExists) => found = world.cluster.fetch(kind, key).await?,
+            Err(error) => return Err(error),
+        }
+    }
+    // Gone again: there is room now.
+    let Some(found) = found else { return Ok(Done::Cleared) };
     if is_made_for(&found.node(), occasion.id) {
         return Ok(Done::Made);
     }

@@ -27,6 +27,7 @@ impl Look<'_> {
         if let Err(why) = self.turn_to(memory, view, &run).await {
             let mut state = run.state(OperationPhase::Error, why);
             state.finished_at = Some(clock::now());
+            self.end_hooks_of(memory, &mut state).await;
             let promised = promise_retry(&mut state, &view.spec);
             let mut status = self.application.status.clone();
             status::operated(&mut status, state.clone(), None, 0);
@@ -80,13 +81,13 @@ impl Look<'_> {
     }
 
     /// The operation goes on when what it waits for happens.
-    fn waits(&self, memory: &mut Memory, view: &View, run: &Run, mut attempt: Attempt, wait: Wait) -> Outcome {
+    fn waits(&self, memory: &mut Memory, view: &View, run: &Run, attempt: Attempt, wait: Wait) -> Outcome {
         if let Some(until) = wait.until {
             self.world.queue.wake_at(self.name(), until);
         }
         let outcome = Outcome {
             progress: Some(attempt.state(view, run, wait.message)),
-            at_once: std::mem::take(&mut attempt.unwritten),
+            at_once: attempt.unwritten,
             notices: wait.notice.into_iter().collect(),
             ..Outcome::default()
         };
@@ -117,7 +118,6 @@ impl Look<'_> {
         Some(Outcome { events: overwritten, ..outcome })
     }
 
-    /// Nobody goes on with the operation: what of it runs is ended.
     /// Nobody goes on with an attempt, because something newer is due: what it did is told with that.
     async fn leave(&self, memory: &mut Memory, attempt: &Attempt) {
         self.let_go(attempt).await;
@@ -127,6 +127,7 @@ impl Look<'_> {
         memory.untold.extend(drift::overwritten(&attempt.drifted, &attempt.tally.changed_keys, &clock::now()));
     }
 
+    /// Nobody goes on with the operation: what of it runs is ended.
     pub(crate) async fn close(&self, memory: &mut Memory, mut state: OperationState) -> Outcome {
         self.end_hooks_of(memory, &mut state).await;
         let take_operation = self.application.operation.is_some();
@@ -137,8 +138,14 @@ impl Look<'_> {
     pub(crate) async fn end_hooks_of(&self, memory: &mut Memory, state: &mut OperationState) {
         let mut attempt = match memory.attempt.take() {
             Some(attempt) if attempt.started_at == state.started_at => attempt,
-            _ => Attempt::recalled(&self.application, state),
+            _ => {
+                // What is written down of it, where this state is not made from that.
+                let known = self.application.status.operation_state.as_ref();
+                let known = known.filter(|known| known.started_at == state.started_at).unwrap_or(state);
+                Attempt::recalled(&self.application, known)
+            }
         };
+        memory.untold.extend(drift::overwritten(&attempt.drifted, &attempt.tally.changed_keys, &clock::now()));
         let runs = attempt.has_running_hook();
         self.abort_hooks(&mut attempt).await;
         if runs {
@@ -241,13 +248,6 @@ impl Look<'_> {
             view.turned = true;
             return view.turn_to(self.world, &self.application, memory, &loaded).await;
         }
-        let revision = begun.map_or_else(|| asked_for(&run.operation).to_owned(), |commit| commit.to_string());
-        if !is_elsewhere(&revision, view) {
-            return Ok(());
-        }
-        let loaded = source::at_asked(self.world, &view.spec, &revision).await?;
-        view.turn_to(self.world, &self.application, memory, &loaded).await
-    }
         if let Some(commit) = begun
             && memory.attempt.as_ref().is_some_and(|attempt| attempt.is_for(&self.application, view))
         {
@@ -255,6 +255,13 @@ impl Look<'_> {
             view.commit = commit;
             return Ok(());
         }
+        let revision = begun.map_or_else(|| asked_for(&run.operation).to_owned(), |commit| commit.to_string());
+        if !is_elsewhere(&revision, view) {
+            return Ok(());
+        }
+        let loaded = source::at_asked(self.world, &view.spec, &revision).await?;
+        view.turn_to(self.world, &self.application, memory, &loaded).await
+    }
 }
 
 fn started(run: &Run, view: &View) -> String {
