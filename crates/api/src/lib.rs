@@ -18,6 +18,7 @@ mod file_match;
 pub mod git_url;
 mod glob;
 pub mod hook;
+pub mod ignore_rule;
 mod namespaces;
 pub mod operation;
 pub mod operation_state;
@@ -38,16 +39,14 @@ pub mod tracking;
 mod type_check;
 pub mod unsupported;
 
-pub use app::{
-    App, Automated, DEFAULT_PROJECT, Destination, Directory, FIELD_MANAGER, IgnoreRule, Ignored, Source, SpecError,
-    SpecErrors,
-};
+pub use app::{App, Automated, DEFAULT_PROJECT, Destination, Directory, FIELD_MANAGER, Source, SpecError, SpecErrors};
 pub use application::{Application, Cascade, Manager, Meta, ReadError, Refresh};
 pub use deadlines::{Deadlines, hook_deadline};
 pub use depends_on::{Dependency, DependsOn, DependsOnError, Readiness, Which};
 pub use drift::{Drift, DriftEvent, DriftField};
 pub use duration::duration_text;
 pub use hook::{DeletePolicy, Hook, HookPhase, hook, wave};
+pub use ignore_rule::{IgnoreRule, Ignored};
 pub use namespaces::NamespacePatterns;
 pub use operation::{Operation, OperationInitiator, SyncOperation, SyncResource};
 pub use operation_state::{OperationPhase, OperationState, ResourceResult, ResultCode, SyncResult};
