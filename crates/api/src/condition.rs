@@ -8,21 +8,16 @@ pub const INVALID_SPEC_ERROR: &str = "InvalidSpecError";
 pub const COMPARISON_ERROR: &str = "ComparisonError";
 /// Automated sync did not happen.
 pub const SYNC_ERROR: &str = "SyncError";
-/// Anything else that went wrong.
-pub const UNKNOWN_ERROR: &str = "UnknownError";
 /// An object belongs to another application too.
 pub const SHARED_RESOURCE_WARNING: &str = "SharedResourceWarning";
 /// Git says the same object twice.
 pub const REPEATED_RESOURCE_WARNING: &str = "RepeatedResourceWarning";
-/// The settings exclude an object.
-pub const EXCLUDED_RESOURCE_WARNING: &str = "ExcludedResourceWarning";
 /// A namespace holds objects that no application has.
 pub const ORPHANED_RESOURCE_WARNING: &str = "OrphanedResourceWarning";
 /// The comparison is good, but there is something to know about it. Ours: Argo CD has no such type.
 pub const COMPARISON_WARNING: &str = "ComparisonWarning";
 /// A sync goes on, but there is something to know about it. Ours: Argo CD has no such type.
 pub const SYNC_WARNING: &str = "SyncWarning";
-
 /// Automated sync waits for other applications, or cannot wait for them. Ours: Argo CD has no such type.
 pub const DEPENDENCY_WARNING: &str = "DependencyWarning";
 /// A sync window of the project keeps what is due. Ours: Argo CD has no such type.
@@ -32,8 +27,6 @@ pub const PAUSED_INFO: &str = "PausedInfo";
 
 /// The end of an operation that did everything.
 pub const SYNCED: &str = "successfully synced (all tasks run)";
-/// The end of an operation that found nothing to do.
-pub const NOTHING_TO_SYNC: &str = "successfully synced (no more tasks)";
 /// The end of an operation of which something failed.
 pub const SYNC_FAILED: &str = "one or more synchronization tasks completed unsuccessfully";
 /// The end of an operation whose plan was not valid.
@@ -68,28 +61,6 @@ pub fn kind_not_permitted(group: &str, kind: &str, project: &str) -> String {
     format!("resource {group}:{kind} is not permitted in project {project}")
 }
 
-/// There is no cluster of this name.
-pub fn no_such_cluster(name: &str) -> String {
-    format!("there are no clusters with this name: {name}")
-}
-
-/// Another application holds an object, and the options say that a sync fails then (`FailOnSharedResource=true`).
-pub fn shared_resource_found(message: &str) -> String {
-    format!("Shared resource found: {message}")
-}
-
-/// There are objects in the destination namespace that no application has.
-pub fn orphaned_resources(count: usize) -> String {
-    format!("Application has {count} orphaned resources")
-}
-
-/// The project names service accounts to deploy as, but none for this cluster and namespace.
-pub fn no_service_account(server: &str, namespace: &str) -> String {
-    format!(
-        "failed to find a matching service account to impersonate: no matching service account found for destination server {server} and namespace {namespace}"
-    )
-}
-
 /// Automated sync would delete every object of the application.
 pub fn would_wipe_out(revision: &str) -> String {
     format!("Skipping sync attempt to {revision}: auto-sync will wipe out all resources")
@@ -108,9 +79,4 @@ pub fn retrying(message: &str, attempt: i64, at: &str) -> String {
 /// An operation that failed after its last retry.
 pub fn retried(message: &str, times: i64) -> String {
     format!("{message} (retried {times} times).")
-}
-
-/// Automated sync started an operation.
-pub fn automated_sync(revision: &str) -> String {
-    format!("Initiated automated sync to '{revision}'")
 }

@@ -130,7 +130,7 @@ pub(crate) async fn heal(
         }
     }
     let (phase, message) = match &tally.refusals[..] {
-        [] => (OperationPhase::Succeeded, "successfully synced (all tasks run)".to_owned()),
+        [] => (OperationPhase::Succeeded, condition::SYNCED.to_owned()),
         refusals => (OperationPhase::Failed, failed(refusals.iter().map(String::as_str))),
     };
     // What was kept from being written is healed when it may be: the operation is not over.

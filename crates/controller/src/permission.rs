@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use trueup_api::{App, Destination, Meta, Project, object_options};
+use trueup_api::{App, Destination, Meta, Project, condition, object_options};
 use trueup_cluster::Kind;
 use trueup_object::{Gvk, ObjectKey};
 use trueup_render::Target;
@@ -25,10 +25,7 @@ pub(crate) fn permitted(world: &World, meta: &Meta, spec: &App) -> Result<Arc<Pr
     }
     source_permitted(&project, spec)?;
     if !project.permits_destination(IN_CLUSTER_SERVER, IN_CLUSTER_NAME, &destination.namespace) {
-        return Err(format!(
-            "application destination server '{IN_CLUSTER_SERVER}' and namespace '{}' do not match any of the allowed destinations in project '{}'",
-            destination.namespace, spec.project
-        ));
+        return Err(condition::destination_not_permitted(IN_CLUSTER_SERVER, &destination.namespace, &spec.project));
     }
     Ok(project)
 }
@@ -38,7 +35,7 @@ pub(crate) fn source_permitted(project: &Project, spec: &App) -> Result<(), Stri
     if project.permits_source(&spec.source.repo_url) {
         return Ok(());
     }
-    Err(format!("application repo {} is not permitted in project '{}'", shown(&spec.source.repo_url), spec.project))
+    Err(condition::source_not_permitted(&shown(&spec.source.repo_url), &spec.project))
 }
 
 /// The project of an application, if it takes Applications of that namespace.
@@ -99,7 +96,7 @@ pub(crate) fn namespace_forbidden(project: &Project, spec: &App) -> Option<Strin
 /// Why a project permits nothing to be done to an object, if so.
 pub(crate) fn not_permitted(project: &Project, name: &str, key: &ObjectKey, namespaced: bool) -> Option<String> {
     if !project.permits_kind(&key.group, &key.kind, &key.name, namespaced) {
-        return Some(format!("resource {}:{} is not permitted in project {name}", key.group, key.kind));
+        return Some(condition::kind_not_permitted(&key.group, &key.kind, name));
     }
     let placed = !namespaced || project.permits_destination(IN_CLUSTER_SERVER, IN_CLUSTER_NAME, &key.namespace);
     (!placed).then(|| format!("namespace {} is not permitted in project '{name}'", key.namespace))

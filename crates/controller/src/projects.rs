@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use trueup_api::Project;
+use trueup_api::{Project, condition};
 use trueup_object::ObjectKey;
 
 use crate::permission::not_permitted;
@@ -28,7 +28,7 @@ impl Projects {
             Some(Ok(project)) => Ok(Arc::clone(project)),
             Some(Err(error)) => Err(format!("Application is in project {name}, which cannot be read: {error}")),
             None if name == DEFAULT && known.is_empty() => Ok(Arc::new(Project::default_project())),
-            None => Err(format!("Application referencing project {name} which does not exist")),
+            None => Err(condition::project_missing(name)),
         }
     }
 
