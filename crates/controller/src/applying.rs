@@ -14,12 +14,13 @@ use trueup_plan::schedule::schedule;
 use trueup_plan::task::{Act, Task};
 use trueup_render::defines;
 
-use crate::judge::{Frame, foretold, learn, to_send};
+use crate::judge::Frame;
 use crate::memory::Memory;
 use crate::namespace_metadata;
 use crate::observe::View;
 use crate::operation::{OBJECTS_AT_ONCE, Tally, named, result, word};
 use crate::perform::{self, Applied, Change, Manner, Order};
+use crate::question::{foretold, learn, to_send};
 use crate::tasks::{defined, is_to_come};
 use crate::world::World;
 

@@ -1,27 +1,22 @@
 //! One object of an application, judged: what Git says against what the cluster has.
 //!
 //! A judgement is remembered with what it was made from, so that a look at an application compares only the objects that
-//! changed. Entry points: [`judge`] and, where the server's word is wanted, [`confirm`].
+//! changed. Entry point: [`judge`].
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::Instant;
-use trueup_api::{App, Effective, Hook, ObjectOptions, object_options};
-use trueup_cluster::{Apply, Cluster, ClusterError, Kind, Live};
-use trueup_diff::{Comparison, Former, Input, Note, Projection, Schema, compare, is_built_in, without_directives};
+use trueup_api::{App, Hook, ObjectOptions, object_options};
+use trueup_cluster::{Cluster, ClusterError, Kind, Live};
+use trueup_diff::{Comparison, Former, Input, Note, Schema, compare, is_built_in};
 use trueup_health::Health;
 use trueup_object::{Digest, Gvk, Node, ObjectKey};
 use trueup_render::Target;
 
 use crate::children::{self, Child};
 use crate::memory::Memory;
-use crate::perform::{Manner, UNKNOWN_PATCH, manner};
-use crate::recreate;
+use crate::perform::{Manner, manner};
+use crate::question::recall;
 use crate::world::World;
-
-/// The server is asked about the same difference of the same object at most once in this time.
-const ASK_PAUSE: Duration = Duration::from_mins(1);
 
 /// An object of an application and what is to be said of it.
 #[derive(Debug)]
@@ -115,7 +110,7 @@ impl Judged {
 
 impl Frame<'_> {
     /// What a comparison needs, but for what is remembered and what does not count.
-    fn input<'i>(&'i self, target: &'i Target, live: &'i Node, schema: &'i Schema) -> Input<'i> {
+    pub(crate) fn input<'i>(&'i self, target: &'i Target, live: &'i Node, schema: &'i Schema) -> Input<'i> {
         let options = object_options(target.manifest.node()).within(&self.spec.options);
         Input {
             desired: target.manifest.node(),
@@ -268,108 +263,6 @@ async fn contrast(frame: &Frame<'_>, memory: &Memory, target: &Target, live: &No
             first
         }
     }
-}
-
-/// Asks the server about a doubtful difference, at most once a minute each. Answers what it would not say.
-pub(crate) async fn confirm(
-    frame: &Frame<'_>,
-    memory: &mut Memory,
-    target: &Target,
-    kind: &Kind,
-    judged: &Judged,
-) -> Option<String> {
-    let comparison = judged.comparison().filter(|comparison| comparison.doubtful())?;
-    let leaves = leaves(comparison);
-    if let Some((at, of, said)) = memory.asked.get(&target.key)
-        && *of == leaves
-        && at.elapsed() < ASK_PAUSE
-    {
-        return said.clone();
-    }
-    // Nobody may write it, which is told, so nobody may ask either.
-    let hands = frame.hands.as_ref().ok()?;
-    frame.world.metrics.dry_runs.inc();
-    let live = frame.world.cluster.live(&target.gvk, &target.key);
-    let mut body = to_send(frame, target, live.as_deref());
-    let effective = judged.options.within(&frame.spec.options);
-    if manner(&effective, target) == Manner::ClientSide && is_built_in(&target.gvk.group) {
-        body = without_directives(&body);
-    }
-    let how = Apply { dry_run: true, resource_version: None, validate: effective.validate };
-    let said = match hands.apply(kind, &body, how).await {
-        Ok(answer) => {
-            learn(frame.world, memory, target, &answer.node());
-            None
-        }
-        Err(ClusterError::NotFound { .. }) => None,
-        // A server that knows no server-side apply cannot be asked.
-        Err(ClusterError::Refused { code: UNKNOWN_PATCH, .. }) => None,
-        // A sync would make it anew.
-        Err(error) if foretold(frame, target, &effective, live.as_deref(), &error).is_none() => None,
-        Err(error) => {
-            // Asked again in a while: nothing else tells when it can answer.
-            frame.world.queue.wake_at(frame.name, Instant::now() + ASK_PAUSE);
-            let error = foretold(frame, target, &effective, live.as_deref(), &error).unwrap_or(error);
-            Some(format!("{}: the API server would not say what it makes of it: {error}", target.key))
-        }
-    };
-    memory.asked.insert(target.key.clone(), (Instant::now(), leaves, said.clone()));
-    said
-}
-
-/// What a sync will say where a dry run was refused; nothing if it will make the object anew.
-pub(crate) fn foretold(
-    frame: &Frame<'_>,
-    target: &Target,
-    options: &Effective,
-    live: Option<&Live>,
-    error: &ClusterError,
-) -> Option<ClusterError> {
-    let Some(live) = live.map(Live::node) else { return Some(error.clone()) };
-    recreate::foretold(target, options, &frame.input(target, &live, &Schema::unknown()), error.clone())
-}
-
-/// Keeps what the server makes of a manifest, as its answer to an apply shows.
-pub(crate) fn learn(world: &World, memory: &mut Memory, target: &Target, answer: &Node) {
-    // The answer's own managedFields tell the kinds of its lists.
-    let projection = Projection::from_answer(target.manifest.node(), answer, &Schema::unknown());
-    // Its address is part of what a judgement was made from: it must not be another one's before that is made.
-    let _kept = memory.projections.remove(&target.key);
-    if projection.is_empty() {
-        world.projections.forget(&target.digest);
-        return;
-    }
-    // A definition may change while we are away; the server's own kinds change with its version, which the cache knows.
-    if is_built_in(&target.gvk.group) {
-        world.projections.save(&target.digest, &projection);
-    }
-    let kind_changes = world.kind_changes(&target.gvk);
-    memory.projections.insert(target.key.clone(), (target.digest, kind_changes, Arc::new(projection)));
-}
-
-/// Takes up what was learnt before a restart, and drops what was learnt of another state of the kind.
-fn recall(world: &World, memory: &mut Memory, target: &Target) {
-    let kind_changes = world.kind_changes(&target.gvk);
-    let known = memory.projections.get(&target.key);
-    if known.is_some_and(|(of, at, _)| *of == target.digest && *at == kind_changes) {
-        return;
-    }
-    let _kept = memory.projections.remove(&target.key);
-    if let Some(projection) = world.projections.load(&target.digest) {
-        memory.projections.insert(target.key.clone(), (target.digest, kind_changes, Arc::new(projection)));
-    }
-}
-
-/// What is sent for an object: without the replicas that an autoscaler owns.
-pub(crate) fn to_send(frame: &Frame<'_>, target: &Target, live: Option<&Live>) -> Node {
-    let live = live.map(Live::node);
-    let scalers: Vec<&str> = frame.scalers.iter().map(String::as_str).collect();
-    trueup_diff::to_send(target.manifest.node(), live.as_ref(), &scalers)
-}
-
-/// The leaves that differ, as a digest.
-pub(crate) fn leaves(comparison: &Comparison) -> Digest {
-    Digest::of_parts(comparison.differences.iter().map(|difference| difference.path.to_string()))
 }
 
 /// What a note is worth a condition for; what was given up or is never compared needs nobody's attention.

@@ -15,8 +15,8 @@ use trueup_api::{Application, Project, condition};
 use trueup_cluster::{ClusterError, Standing};
 use trueup_object::ObjectKey;
 
+use crate::listable::one_version_each;
 use crate::observe::{Notice, View};
-use crate::sweep::one_version_each;
 use crate::world::{World, lock};
 
 /// How many kinds are listed at once: nobody waits for it.

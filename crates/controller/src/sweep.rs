@@ -18,6 +18,7 @@ use trueup_object::{GroupKind, Gvk, ObjectKey};
 
 use crate::applications::Applications;
 use crate::holders::Holders;
+use crate::listable::one_version_each;
 use crate::remains;
 use crate::world::World;
 
@@ -39,9 +40,6 @@ pub(crate) const TRIED_AGAIN: &str =
 const NAMED_MAX: usize = 5;
 /// How many objects are kept that nobody has taken, some 100 bytes each: more than any cluster has left over.
 const FOUND_MAX: usize = 100_000;
-
-/// Kinds that come and go by themselves and are never in Git, by resource: Events and Leases.
-const LEFT_OUT: [(&str, &str); 3] = [("", "events"), ("events.k8s.io", "events"), ("coordination.k8s.io", "leases")];
 
 /// The number of the search that begins with the work.
 pub(crate) const FIRST: u64 = 1;
@@ -185,34 +183,6 @@ async fn list(world: &World, kinds: Vec<Kind>, found: &mut Found) -> Vec<(Kind, 
 /// its holder, and whoever makes objects can invent applications.
 fn is_left_behind(claimed: &Claimed, applications: &Applications, holders: &Holders) -> bool {
     !claimed.owned && applications.get(&claimed.app).is_some() && !holders.holds(&claimed.app, &claimed.key)
-}
-
-/// Every kind that can be listed, at its most settled version: each shows the same objects.
-pub(crate) fn one_version_each(kinds: Vec<Kind>) -> Vec<Kind> {
-    let mut best: BTreeMap<GroupKind, Kind> = BTreeMap::new();
-    for kind in kinds {
-        if !kind.watchable || LEFT_OUT.contains(&(kind.gvk.group.as_str(), kind.plural.as_str())) {
-            continue;
-        }
-        let key = kind.gvk.group_kind();
-        if best.get(&key).is_none_or(|known| settled(&kind.gvk.version) > settled(&known.gvk.version)) {
-            best.insert(key, kind);
-        }
-    }
-    best.into_values().collect()
-}
-
-/// How settled a version is: `v2` is more than `v1`, that more than `v2beta1`, and that more than `v2alpha1`.
-fn settled(version: &str) -> (u8, u32, u32) {
-    let numbers: Vec<u32> = version.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
-    let stage = if version.contains("alpha") {
-        0
-    } else if version.contains("beta") {
-        1
-    } else {
-        2
-    };
-    (stage, numbers.first().copied().unwrap_or_default(), numbers.get(1).copied().unwrap_or_default())
 }
 
 // === impl Again ===
@@ -405,27 +375,6 @@ mod tests {
     fn unlisted(names: &[&str]) -> Unlisted {
         let kind = |name: &&str| (GroupKind { group: "x.io".into(), kind: (*name).into() }, "forbidden".to_owned());
         Unlisted { kinds: names.iter().map(kind).collect(), groups: BTreeMap::new() }
-    }
-
-    fn kind(api_version: &str, kind: &str, plural: &str) -> Kind {
-        let gvk = Gvk::from_api_version(api_version, kind);
-        Kind { gvk, plural: plural.to_owned(), namespaced: true, scale: false, status: false, watchable: true }
-    }
-
-    #[test]
-    fn each_kind_is_listed_once_at_its_most_settled_version() {
-        let kinds = vec![
-            kind("autoscaling/v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
-            kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
-            kind("x.io/v1beta2", "X", "xs"),
-            kind("x.io/v1beta10", "X", "xs"),
-            kind("x.io/v2alpha1", "X", "xs"),
-            kind("v1", "Event", "events"),
-            kind("coordination.k8s.io/v1", "Lease", "leases"),
-            Kind { watchable: false, ..kind("v1", "Binding", "bindings") },
-        ];
-        let listed: Vec<String> = one_version_each(kinds).iter().map(|kind| kind.gvk.version.to_string()).collect();
-        assert_eq!(listed, ["v2", "v1beta10"]);
     }
 
     #[test]
