@@ -216,7 +216,11 @@ async fn delete(order: &Order<'_>, body: &Node, before: &Live, error: &ClusterEr
     cluster.delete(order.kind, key, &before.uid, &before.resource_version, propagation).await?;
     let began = Instant::now();
     let mut pause = PAUSE_MIN;
-    while let Some(live) = cluster.fetch(order.kind, key).await?.filter(|live| live.uid == before.uid) {
+    while let Some(live) = cluster.fetch(order.kind, key).await? {
+        // Somebody else has made one meanwhile: it is looked at before anything is written over it.
+        if live.uid != before.uid {
+            return Err(ClusterError::Conflict);
+        }
         if began.elapsed() >= PATIENCE {
             return Err(ClusterError::Declined { message: still_there(&live.node()) });
         }
