@@ -9,15 +9,20 @@ use crate::{orphans, windows};
 
 /// Kinds by which whoever may write them in the controller's own namespace takes over what it may do: what Applications and
 /// projects say, the settings and logins, and what runs as the controller.
-const POWERFUL: [(&str, &str); 9] = [
+const POWERFUL: [(&str, &str); 14] = [
     ("argoproj.io", "AppProject"),
     ("argoproj.io", "Application"),
     ("", "ConfigMap"),
     ("", "Secret"),
     ("", "Pod"),
+    ("", "ReplicationController"),
     ("apps", "Deployment"),
     ("apps", "StatefulSet"),
+    ("apps", "DaemonSet"),
+    ("apps", "ReplicaSet"),
     ("batch", "Job"),
+    ("batch", "CronJob"),
+    ("rbac.authorization.k8s.io", "Role"),
     ("rbac.authorization.k8s.io", "RoleBinding"),
 ];
 
@@ -81,6 +86,12 @@ mod tests {
                 "team",
                 r#"{"destinations": [{"server": "*", "namespace": "*"}], "namespaceResourceWhitelist": [{"group": "networking.k8s.io", "kind": "Ingress"}]}"#,
                 false,
+            ),
+            // Whatever makes Pods runs as the controller.
+            (
+                "team",
+                r#"{"destinations": [{"server": "*", "namespace": "*"}], "namespaceResourceWhitelist": [{"group": "apps", "kind": "DaemonSet"}]}"#,
+                true,
             ),
             ("default", r#"{"destinations": [{"server": "*", "namespace": "*"}]}"#, false),
         ] {
