@@ -94,14 +94,22 @@ fn remove(patch: &mut Node, path: &[Step], wanted: &Node, live: &Node, style: Pa
         && let Some(at) = path.iter().position(|step| !matches!(step, Step::Field(_)))
     {
         // The list goes as a whole: what Git has of it is in the patch, and leaves out what is to go.
-        let list = &path[..at];
-        if value::find(wanted, list).is_none()
-            && let Some(Node::List(items)) = value::find(patch, list).or_else(|| value::find(live, list)).cloned()
-        {
-            let gone = value::find(live, &path[..=at]).cloned();
-            let kept = items.into_iter().filter(|item| Some(item) != gone.as_ref()).collect();
-            put(patch, list, Node::List(kept));
+        let place = &path[..at];
+        if value::find(wanted, place).is_some() {
+            return;
         }
+        let (Some(Node::List(all)), Some(gone)) = (value::find(live, place), value::find(live, &path[..=at])) else {
+            return;
+        };
+        // Put there once: it may have as many items as there are leaves to go.
+        if value::find(patch, place).is_none() {
+            put(patch, place, Node::List(all.clone()));
+        }
+        let at = place.iter().fold(patch, |at, step| match step {
+            Step::Field(name) => at.force_map().entry(name),
+            _ => at,
+        });
+        list(at).retain(|item| item != gone);
         return;
     }
     let (mut at, mut rest) = (patch, path);
@@ -212,6 +220,13 @@ mod tests {
                 live(r#"{"list":[{"name":"b","v":1},{"name":"c","v":1}],"x":1}"#),
                 Json,
                 r#"{"apiVersion":"v1","spec":{"list":[{"name":"c","v":1}],"x":null}}"#,
+            ),
+            (
+                r#"{"apiVersion":"v1","spec":{}}"#,
+                r#"{"apiVersion":"v1","spec":{"list":[{"name":"a","v":1},{"name":"b","v":1}]}}"#,
+                live(r#"{"list":[{"name":"a","v":1},{"name":"c","v":1},{"name":"b","v":1}]}"#),
+                Json,
+                r#"{"apiVersion":"v1","spec":{"list":[{"name":"c","v":1}]}}"#,
             ),
             // Directives of the user's own stand as they are.
             (
