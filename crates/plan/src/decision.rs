@@ -203,19 +203,21 @@ fn unasked(situation: &Situation<'_>) -> Decision {
     if going.is_some_and(|last| !last.automated) {
         return Decision::Close(End::Withdrawn);
     }
-    let Some(automation) = situation.automation else {
-        // A hook that runs comes to its end first: half a migration is worse than one that nobody wants any more.
-        return match going.filter(|last| last.bound) {
-            Some(last) => last.next_attempt(false).map_or_else(|otherwise| otherwise, Decision::Sync),
-            None => idle(End::Off, Idle::Off),
-        };
-    };
+    // A hook that runs comes to its end first: half a migration is worse than one that nobody wants any more.
+    let bound = going.filter(|last| last.bound);
+    if situation.automation.is_none() && bound.is_none() {
+        return idle(End::Off, Idle::Off);
+    }
     match situation.block {
         Some(Block::Stopped) => return idle(End::Stopped, Idle::Blocked),
         // It passes, and then the operation goes on.
         Some(Block::Unreadable) => return Decision::Nothing(Idle::Blocked),
         None => {}
     }
+    let Some(automation) = situation.automation else {
+        let goes_on = |last: Last| last.next_attempt(false).map_or_else(|otherwise| otherwise, Decision::Sync);
+        return bound.map_or_else(|| idle(End::Off, Idle::Off), goes_on);
+    };
     let prunes = automation.prune && situation.prunable > 0;
     let moved = situation.pending && situation.wanting > 0;
     let goes_on = going.filter(|last| last.subject == Subject::Now || last.bound);
@@ -490,6 +492,8 @@ mod tests {
         assert_eq!(decide(&with(off, bound)), again(0));
         assert_eq!(decide(&with(off, Last { phase: Phase::Terminating, ..bound })), Decision::Close(End::Terminated));
         assert_eq!(decide(&with(off, Last { bound: false, ..bound })), Decision::Close(End::Off));
+        let stopped = Situation { block: Some(Block::Stopped), ..off };
+        assert_eq!(decide(&with(stopped, bound)), Decision::Close(End::Stopped));
     }
 
     #[test]
@@ -705,7 +709,8 @@ mod tests {
             if situation.request.is_some_and(|request| request.refused) {
                 prop_assert!(matches!(decision, Decision::Refuse { .. } | Decision::Close(_)), "{:?}", decision);
             }
-            if situation.request.is_none() && situation.automation.is_none() {
+            let bound = situation.last.is_some_and(|last| last.is_under_way() && last.automated && last.bound);
+            if situation.request.is_none() && situation.automation.is_none() && !bound {
                 prop_assert!(!matches!(decision, Decision::Sync(_) | Decision::Heal(_)), "{:?}", decision);
             }
         }
