@@ -30,6 +30,7 @@ pub enum HookPhase {
 
 /// When a hook is deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own")]
 pub struct DeletePolicy {
     /// Before it is made anew.
     pub before_creation: bool,

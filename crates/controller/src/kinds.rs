@@ -1,6 +1,7 @@
-//! The kinds of an application's objects: how the API server serves them, and whether they have been listed.
+//! The kinds of an application's objects: how the API server serves them, whether they have been listed, and which objects of
+//! them the index keeps.
 //!
-//! Entry points: [`kinds_of`] and [`watches`].
+//! Entry points: [`kinds_of`], [`watches`] and [`want`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -8,11 +9,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use trueup_api::condition;
 use trueup_cluster::{Kind, KindError, WatchState};
-use trueup_object::{GroupKind, Gvk};
-use trueup_render::defines;
+use trueup_object::{Digest, GroupKind, Gvk, ObjectKey};
+use trueup_render::{Targets, defines};
 
 use crate::judge::Verdict;
 use crate::memory::Memory;
+use crate::namespace_metadata;
 use crate::observe::{Notice, Sight};
 use crate::source::Loaded;
 use crate::world::World;
@@ -80,4 +82,19 @@ pub(crate) fn watches(
 /// When an application that waits for a listing is to say so.
 pub(crate) fn patience_ends(memory: &Memory) -> Option<Instant> {
     memory.kinds_wait.map(|since| since + LIST_PATIENCE)
+}
+
+/// Has the index keep the bodies of our objects, and of the namespace if its metadata is ours.
+pub(crate) fn want(world: &World, name: &str, targets: &Targets, namespace: Option<ObjectKey>, memory: &mut Memory) {
+    let inventory = Digest::of_parts(memory.inventory.keys().map(ToString::to_string));
+    let with_namespace = namespace.as_ref().map(ToString::to_string).unwrap_or_default();
+    let wanted = Digest::of_parts([targets.digest.to_string(), inventory.to_string(), with_namespace]);
+    if memory.wanted == Some(wanted) {
+        return;
+    }
+    let mut keys: BTreeMap<ObjectKey, Gvk> = memory.inventory.clone();
+    keys.extend(namespace.map(|key| (key, namespace_metadata::gvk())));
+    keys.extend(targets.objects.iter().map(|target| (target.key.clone(), target.gvk.clone())));
+    world.cluster.want(name, keys.into_iter().map(|(key, gvk)| (gvk, key)));
+    memory.wanted = Some(wanted);
 }

@@ -3,7 +3,7 @@
 //! Nothing is written here. A look that lacks something says what: an error of Git or of the specification blocks it, a kind
 //! that has not been listed yet makes it wait. Entry point: [`observe`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use tokio::time::Instant;
 use trueup_api::{App, Application, Operation, Project, condition};
 use trueup_cluster::Kind;
 use trueup_git::CommitId;
-use trueup_object::{Digest, Gvk, ObjectKey};
+use trueup_object::{Gvk, ObjectKey};
 use trueup_render::{Target, Targets};
 
-use crate::attempt::under_way_at;
+use crate::attempt::{Attempt, under_way_at};
 use crate::depends;
 use crate::extras::{Extra, live};
 use crate::judge::{Frame, Judged, Verdict, judge};
-use crate::kinds::{LIST_PATIENCE, kinds_of, watches};
+use crate::kinds::{LIST_PATIENCE, kinds_of, want, watches};
 use crate::memory::Memory;
 use crate::namespace_metadata;
 use crate::past::{place, read_base, sync_state};
@@ -220,6 +220,8 @@ async fn look_at_cluster(
     memory.swept.extend(world.sweep.take(name));
     memory.add_found(memory.swept.clone());
     let mut further: BTreeSet<Gvk> = memory.inventory.values().cloned().collect();
+    // Hooks that run are seen to their end, whatever the specification says by now.
+    further.extend(memory.attempt.iter().flat_map(Attempt::hooks_that_run).map(|hook| hook.gvk));
     if spec.options.create_namespace {
         // So that it is known whether the namespace is there.
         further.insert(Gvk::from_api_version("v1", "Namespace"));
@@ -259,21 +261,6 @@ async fn look_at_cluster(
     memory.swept.clear();
     view.note(world, name, memory);
     Sight::Ready(Box::new(view))
-}
-
-/// Has the index keep the bodies of our objects, and of the namespace if its metadata is ours.
-fn want(world: &World, name: &str, targets: &Targets, namespace: Option<ObjectKey>, memory: &mut Memory) {
-    let inventory = Digest::of_parts(memory.inventory.keys().map(ToString::to_string));
-    let with_namespace = namespace.as_ref().map(ToString::to_string).unwrap_or_default();
-    let wanted = Digest::of_parts([targets.digest.to_string(), inventory.to_string(), with_namespace]);
-    if memory.wanted == Some(wanted) {
-        return;
-    }
-    let mut keys: BTreeMap<ObjectKey, Gvk> = memory.inventory.clone();
-    keys.extend(namespace.map(|key| (key, namespace_metadata::gvk())));
-    keys.extend(targets.objects.iter().map(|target| (target.key.clone(), target.gvk.clone())));
-    world.cluster.want(name, keys.into_iter().map(|(key, gvk)| (gvk, key)));
-    memory.wanted = Some(wanted);
 }
 
 // === impl View ===
