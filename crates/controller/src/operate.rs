@@ -42,9 +42,7 @@ impl Look<'_> {
         let mut attempt = match memory.attempt.take() {
             Some(attempt) if attempt.is_of(&self.application, &run) => attempt,
             other => {
-                if let Some(other) = other {
-                    self.leave(memory, &other).await;
-                }
+                self.leave(memory, other, &run).await;
                 self.begin(memory, view, &run).await?
             }
         };
@@ -118,9 +116,14 @@ impl Look<'_> {
         Some(Outcome { events: overwritten, ..outcome })
     }
 
-    /// Nobody goes on with an attempt, because something newer is due: what it did is told with that.
-    async fn leave(&self, memory: &mut Memory, attempt: &Attempt) {
-        self.let_go(attempt).await;
+    /// Nobody goes on with what was under way before this run, because something newer is due: what of it runs is ended, and what
+    /// it did is told with the new one.
+    async fn leave(&self, memory: &mut Memory, other: Option<Attempt>, run: &Run) {
+        let state = self.application.status.operation_state.as_ref();
+        let left = state.filter(|state| !state.phase.completed() && state.started_at != run.started_at);
+        let other = other.or_else(|| left.map(|state| Attempt::recalled(&self.application, state)));
+        let Some(mut attempt) = other else { return };
+        self.abort_hooks(&mut attempt).await;
         self.world.metrics.syncs.inc();
         tracing::info!(application = %self.name(), operation = %attempt.started_at, "sync is superseded");
         memory.failed = None;

@@ -1,5 +1,6 @@
 //! What is pushed or moved while a sync waits, and is no reason to begin anew.
 
+use serde_json::json;
 use trueup_bed::Asked;
 use trueup_bed::Audit;
 use trueup_bed::until;
@@ -76,4 +77,21 @@ async fn a_commit_that_cannot_be_rendered_ends_nothing_and_costs_nothing() {
     assert_eq!(seen["status"]["sync"]["status"], "Unknown");
     assert_eq!(scene.uid("jobs", "before").await, uid);
     scene.expect("configmaps", "late").await;
+}
+
+#[tokio::test]
+async fn another_operation_in_the_letter_box_ends_the_hooks_of_the_one_before() {
+    let scene = Scene::shared("meanwhile-asked").await;
+    let first = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
+    scene.put("app/before.yaml", &hook("before", "PreSync"));
+    let app = scene.create(scene.application()).await;
+    app.sync_status("OutOfSync").await;
+    app.ask(json!({})).await;
+    Jobs(&scene).begun("before").await;
+    waits(&app, "batch/Job/before").await;
+    // Where Git had no hook yet.
+    app.ask(json!({"revision": first})).await;
+    let seen = app.operated("Succeeded").await;
+    assert_eq!(seen["status"]["operationState"]["syncResult"]["revision"], first);
+    scene.until_gone("jobs", "before").await;
 }
