@@ -350,6 +350,8 @@ async fn a_definition_is_replaced_in_place_and_its_objects_by_patches_of_their_o
 
 #[tokio::test]
 async fn a_respected_field_is_never_put_back_however_often_it_moves() {
+    /// How often it moves against one commit: on a slow machine each write of ours may come too late for ever.
+    const MOVES: u32 = 40;
     let scene = Scene::shared("options-race").await;
     let data = |strict: u32| config_map("a", &[("loose", "0"), ("strict", &strict.to_string())]);
     let first = scene.put("app/a.yaml", &data(0));
@@ -366,7 +368,7 @@ async fn a_respected_field_is_never_put_back_however_often_it_moves() {
     for strict in 1..=5_u32 {
         scene.put("app/a.yaml", &data(strict));
         app.patch(&json!({"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}})).await;
-        let deadline = std::time::Instant::now() + trueup_e2e::SLOW;
+        let most = written + MOVES;
         // Nobody but this loop writes the field: whatever else stands there was put back.
         loop {
             let live = scene.expect("configmaps", "a").await["data"].clone();
@@ -374,7 +376,10 @@ async fn a_respected_field_is_never_put_back_however_often_it_moves() {
             if live["strict"] == strict.to_string() {
                 break;
             }
-            assert!(std::time::Instant::now() < deadline, "{}", app.brief().await);
+            if written == most {
+                scene.until_value("configmaps", "a", "/data/strict", strict.to_string()).await;
+                continue;
+            }
             written += 1;
             scene.edit("configmaps", "a", &json!({"data": {"loose": written.to_string()}})).await;
         }
