@@ -22,7 +22,7 @@ use crate::drift_policy::left_alone;
 use crate::hooks;
 use crate::memory::Memory;
 use crate::observe::View;
-use crate::operation::{self, BARRED, BrokenOff, Ended, Run, broken_off, end, named, reasons};
+use crate::operation::{self, BARRED, BrokenOff, Ended, LOST_ITS_WAY, Run, broken_off, end, named, reasons};
 use crate::pause;
 use crate::pruning;
 use crate::reconcile::Look;
@@ -74,6 +74,21 @@ impl Look<'_> {
             let plan = Plan::of(view, &scope, attempt);
             if attempt.stage.is_none() && !plan.unapproved.is_empty() {
                 return Advance::Waits(waiting::for_approval(&plan.unapproved, attempt));
+            }
+            let strays = self.strays(view, &plan, attempt);
+            if !strays.is_empty() {
+                // What they have begun comes to its end before anything else begins.
+                let running: Vec<(&Task, String)> = strays.iter().map(|(task, why)| (task, why.clone())).collect();
+                let wait = waiting::for_tasks(self.world, &application, run, attempt, &running);
+                if wait.overdue.is_empty() {
+                    return Advance::Waits(wait);
+                }
+                self.end_overdue(attempt, wait.overdue).await;
+                continue;
+            }
+            if attempt.lost_its_way(view) {
+                let (cause, why) = (BrokenOff::Terminated, LOST_ITS_WAY.to_owned());
+                return Advance::Ended(Box::new(self.break_off(view, run, attempt, cause, why).await));
             }
             let steps = schedule(plan.tasks.clone());
             // What is decided and what is told rest on one look at the cluster, which moves all the time.
@@ -300,6 +315,7 @@ impl Look<'_> {
         failures: Vec<(Task, String)>,
     ) -> Ended {
         self.tidy(view, plan, attempt, false).await;
+        attempt.note_failures(&failures);
         pruning::skip(view, attempt);
         operation::note_unchanged(view, run, &mut attempt.tally);
         let message = failure(attempt, &failures);
@@ -335,6 +351,22 @@ impl Attempt {
         self.stage = Some((stage, Timestamp::now()));
         self.waits = None;
         true
+    }
+
+    /// Results for what failed without having been tried, as what the project does not permit any more.
+    fn note_failures(&mut self, failures: &[(Task, String)]) {
+        for (task, why) in failures {
+            if self.tally.results.iter().any(|result| operation::key_of(result) == task.key) {
+                continue;
+            }
+            match task.act {
+                Act::Hook => self.note_hook(task, OperationPhase::Failed, why.clone()),
+                Act::Apply | Act::Prune { .. } => {
+                    let result = operation::result(&task.key, &task.gvk, ResultCode::SyncFailed, why.clone());
+                    self.tally.results.push(result);
+                }
+            }
+        }
     }
 
     /// Notes what was done, as the results from this one on tell it.

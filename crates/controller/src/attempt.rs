@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
-use trueup_api::{Application, HookPhase, OperationPhase, OperationState, ResourceResult, ResultCode, SyncResult};
+use trueup_api::{
+    Application, ApplicationDestination, ApplicationSource, ComparedTo, HookPhase, OperationPhase, OperationState,
+    ResourceResult, ResultCode, SyncResult,
+};
 use trueup_git::CommitId;
 use trueup_object::{Digest, Gvk, ObjectKey};
 use trueup_plan::progress::Done;
@@ -36,6 +39,8 @@ pub(crate) struct Attempt {
     /// What Git and the specification say there: another commit that says the same is no other wish.
     content: Option<Digest>,
     pub(crate) tally: Tally,
+    /// Where it takes its objects from, and where they go; not known after a restart.
+    way: Option<Way>,
     /// What was done about which object in which phase.
     pub(crate) done: BTreeMap<(HookPhase, ObjectKey), Done>,
     /// What it deletes, with its wave, and whether it goes last.
@@ -60,6 +65,15 @@ pub(crate) struct Attempt {
     pub(crate) left_alone: HashSet<ObjectKey>,
 }
 
+/// From where objects are taken, and where they go, but for the revision: an attempt stays with its commit anyway.
+type Way = (Option<ApplicationSource>, ApplicationDestination);
+
+fn way(view: &View) -> Way {
+    let ComparedTo { source, destination, .. } = view.spec.compared_to.clone();
+    let source = source.map(|source| ApplicationSource { target_revision: String::new(), ..source });
+    (source, destination)
+}
+
 // === impl Attempt ===
 
 impl Attempt {
@@ -68,6 +82,7 @@ impl Attempt {
         let mut attempt = Self::new(id(application, run), &run.started_at);
         attempt.commit = Some(view.commit);
         attempt.content = Some(content(application, view));
+        attempt.way = Some(way(view));
         attempt.drifted = drift::all_drifted(view);
         if let Some(state) = application.status.operation_state.as_ref().filter(|state| is_of(state, run)) {
             attempt.recall(state);
@@ -92,6 +107,7 @@ impl Attempt {
             id,
             started_at: started_at.to_owned(),
             commit: None,
+            way: None,
             content: None,
             tally: Tally::default(),
             done: BTreeMap::new(),
@@ -142,6 +158,11 @@ impl Attempt {
             self.done.insert((phase, key), done);
             self.tally.results.push(result.clone());
         }
+    }
+
+    /// Whether somebody has changed since it began from where it takes its objects, or where they go.
+    pub(crate) fn lost_its_way(&self, view: &View) -> bool {
+        self.way.as_ref().is_some_and(|known| *known != way(view))
     }
 
     /// Whether a hook has begun and not ended: then nobody else may begin another operation.

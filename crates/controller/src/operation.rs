@@ -29,6 +29,9 @@ pub(crate) const OBJECTS_AT_ONCE: usize = 32;
 const REASONS_MAX: usize = 3;
 /// Why an operation is broken off that nothing is wrong with.
 pub(crate) const BARRED: &str = "nothing may be written for the moment: it goes on when that is over";
+/// Why an operation ends whose objects would come from elsewhere by now, or go elsewhere.
+pub(crate) const LOST_ITS_WAY: &str =
+    "the source or the destination of the application was changed before the operation had ended";
 /// Why an automated operation ends that nobody wants any more.
 pub(crate) const SWITCHED_OFF: &str = "automated sync was switched off before the operation had ended";
 

@@ -6,8 +6,8 @@ use futures::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 use trueup_api::{OperationPhase, condition};
 use trueup_cluster::{Cluster, ClusterError, Kind};
-use trueup_plan::progress::{Done, State};
-use trueup_plan::task::Task;
+use trueup_plan::progress::{self, Condition, Done, Facts, State};
+use trueup_plan::task::{Act, Task};
 
 use crate::attempt::Attempt;
 use crate::hooks::{self, Occasion};
@@ -17,7 +17,7 @@ use crate::operation::{OBJECTS_AT_ONCE, named};
 use crate::permission::project_of;
 use crate::reconcile::Look;
 use crate::remains::is_held;
-use crate::tasks::{Plan, States};
+use crate::tasks::{Plan, States, is_listed};
 
 impl Look<'_> {
     /// Notes which hooks have ended since.
@@ -98,6 +98,41 @@ impl Look<'_> {
         impersonation::hands(world, meta, spec, &*project_of(world, meta, spec)?)
     }
 
+    /// The hooks that run and are none of those that the plan has, because the specification was changed since they began;
+    /// once it is another way, all that run. Notes which of them have ended.
+    pub(crate) fn strays(&self, view: &View, plan: &Plan, attempt: &mut Attempt) -> Vec<(Task, String)> {
+        let lost = attempt.lost_its_way(view);
+        let planned = |stray: &Task| plan.tasks.iter().any(|task| task.phase == stray.phase && task.key == stray.key);
+        let mut run = Vec::new();
+        for task in attempt.hooks_that_run().into_iter().filter(|task| lost || !planned(task)) {
+            let live = self.world.cluster.live(&task.gvk, &task.key);
+            let condition = match &live {
+                Some(live) => hooks::condition(live),
+                None if is_listed(self.world, &task.gvk) => Condition::Well,
+                None => Condition::OnItsWay(format!("{} has not been listed yet", task.gvk)),
+            };
+            let there = live.is_some() || matches!(condition, Condition::OnItsWay(_));
+            let facts = Facts { done: Some(Done::Made), due: true, there, condition };
+            let ended = match progress::state(Act::Hook, &facts) {
+                State::Running(why) => {
+                    run.push((task, why));
+                    continue;
+                }
+                State::Failed(why) => Err(why),
+                State::Done | State::Pending => Ok(()),
+            };
+            let at = if ended.is_ok() { OperationPhase::Succeeded } else { OperationPhase::Failed };
+            let words = match &ended {
+                Ok(()) => live.as_deref().map(hooks::last_words).unwrap_or_default(),
+                Err(why) => why.clone(),
+            };
+            attempt.note_hook(&task, at, words);
+            attempt.done.insert((task.phase, task.key.clone()), Done::Ended(ended));
+            attempt.moved = Instant::now();
+        }
+        run
+    }
+
     /// Ends what has had its time: hooks that took too long, or everything that runs.
     pub(crate) async fn end_overdue(&self, attempt: &mut Attempt, overdue: Vec<(Option<Task>, String)>) {
         for (task, why) in overdue {
@@ -113,7 +148,7 @@ impl Look<'_> {
         }
     }
 
-    async fn end_hook(&self, attempt: &mut Attempt, task: &Task, why: String) {
+    async fn end_hook(&self, attempt: &mut Attempt, task: &Task, mut why: String) {
         if let Some(kind) = self.kind(task).await {
             let ended = match self.hands() {
                 Ok(hands) => {
@@ -124,6 +159,7 @@ impl Look<'_> {
             };
             if let Err(error) = ended {
                 tracing::warn!(application = %self.name(), hook = %task.key, %error, "a hook that is to end cannot be deleted");
+                why = format!("{why}; it could not be deleted, and may still run: {error}");
             }
         }
         attempt.note_hook(task, OperationPhase::Failed, why.clone());

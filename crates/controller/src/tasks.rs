@@ -135,6 +135,8 @@ impl Plan {
                 if live.is_none() && done == Some(Done::Made) && !is_listed(world, &task.gvk) {
                     return unlisted(done, &task.gvk);
                 }
+                let judged = self.target(task).and_then(|at| view.objects.get(at));
+                let done = done.or_else(|| judged.filter(|_| made.is_none()).and_then(|judged| forbidden(judged)));
                 Facts {
                     done: if made.is_some() && !ended { Some(Done::Made) } else { done },
                     due: true,
@@ -180,15 +182,23 @@ fn of_object(world: &World, judged: &Judged, done: Option<Done>, attempt: &Attem
         return unlisted(done, &judged.gvk);
     }
     Facts {
-        done: done.or_else(|| left.then_some(Done::Left)),
+        done: done.or_else(|| left.then_some(Done::Left)).or_else(|| forbidden(judged)),
         due: judged.wants_apply() || is_to_come(judged),
         there: judged.exists,
         condition: condition(judged),
     }
 }
 
+/// That an object is not permitted, as when the project was changed while the sync waited.
+fn forbidden(judged: &Judged) -> Option<Done> {
+    match &judged.verdict {
+        Verdict::Forbidden(why) => Some(Done::Refused(why.clone())),
+        _ => None,
+    }
+}
+
 /// Whether what is not in the index is not there.
-fn is_listed(world: &World, gvk: &Gvk) -> bool {
+pub(crate) fn is_listed(world: &World, gvk: &Gvk) -> bool {
     matches!(world.cluster.watch_state(gvk), WatchState::Ready)
 }
 
@@ -243,6 +253,7 @@ impl Scope<'_> {
         !self.options.apply_out_of_sync_only
             || judged.wants_apply()
             || is_to_come(judged)
+            || forbidden(judged).is_some()
             || attempt.done.contains_key(&(HookPhase::Sync, judged.key.clone()))
     }
 

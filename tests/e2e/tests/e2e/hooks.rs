@@ -333,3 +333,38 @@ async fn a_hook_comes_to_its_end_though_automation_is_switched_off() {
     is_hook(&seen, "before", "PreSync", "Succeeded", "the test says Complete");
     assert!(scene.object("configmaps", "config").await.is_none(), "nothing follows from it");
 }
+
+#[tokio::test]
+async fn a_hook_comes_to_its_end_though_the_application_points_elsewhere_by_now() {
+    for (name, change) in [
+        ("hooks-path", json!({"source": {"path": "other"}})),
+        ("hooks-place", json!({"destination": {"namespace": "t-hooks-place-else"}})),
+    ] {
+        let scene = Scene::shared(name).await;
+        scene.commit(&[
+            ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+            ("app/before.yaml", Some(&hook("before", "PreSync"))),
+            ("other/other.yaml", Some(&config_map("other", &[("a", "1")]))),
+        ]);
+        let app = scene.create(scene.application()).await;
+        app.sync_status("OutOfSync").await;
+        app.ask(json!({})).await;
+        let jobs = Jobs(&scene);
+        let uid = jobs.begun("before").await;
+        waits(&app, "batch/Job/before").await;
+        app.patch(&json!({"spec": change})).await;
+        app.refresh("normal").await;
+        waits(&app, "batch/Job/before").await;
+        assert_eq!(scene.uid("jobs", "before").await, uid);
+        for namespace in [&*scene.namespace, "t-hooks-place-else"] {
+            let maps = scene.admin.list(&objects("configmaps", namespace)).await;
+            assert!(maps.iter().all(|map| map["metadata"]["name"] == "kube-root-ca.crt"), "{maps:#?}");
+        }
+        assert!(scene.admin.list(&objects("jobs", "t-hooks-place-else")).await.is_empty(), "it is not made twice");
+        jobs.end("before", true).await;
+        let seen = app.operated("Failed").await;
+        let words = "the source or the destination of the application was changed before the operation had ended";
+        assert_eq!(message(&seen), words);
+        is_hook(&seen, "before", "PreSync", "Succeeded", "the test says Complete");
+    }
+}

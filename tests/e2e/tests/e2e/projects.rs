@@ -10,6 +10,13 @@ use trueup_e2e::manifests::config_map;
 use trueup_e2e::manifests::secret;
 use trueup_e2e::objects;
 
+use crate::balancer::Balancer;
+use crate::balancer::LOAD_BALANCER;
+use crate::jobs::hook;
+use crate::jobs::message;
+use crate::jobs::result;
+use crate::jobs::waits;
+
 const SERVER: &str = "https://kubernetes.default.svc";
 
 /// A namespace of its own for Applications: a project changes what `default` is for all of them.
@@ -221,4 +228,35 @@ async fn a_project_that_may_write_to_the_controllers_own_namespace_is_told_of() 
     let not_there = json!([{"server": "*", "namespace": "*"}, {"server": "*", "namespace": "!t-own-argocd"}]);
     amend(&scene, "team", json!({"destinations": not_there})).await;
     app.without_condition("ComparisonWarning").await;
+}
+
+#[tokio::test]
+async fn what_is_no_longer_permitted_while_a_sync_waits_is_not_done() {
+    let (scene, _controller) = scene("projects-meanwhile").await;
+    let late = secret("late", &[("a", "1")])
+        .replace("  name: late\n", "  name: late\n  annotations: {argocd.argoproj.io/sync-wave: \"1\"}\n");
+    let commit = scene.commit(&[
+        ("app/balancer.yaml", Some(LOAD_BALANCER)),
+        ("app/late.yaml", Some(&late)),
+        ("app/after.yaml", Some(&hook("after", "PostSync"))),
+    ]);
+    project(&scene, "team", json!({"sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "t-*"}]})).await;
+    let app = scene.create(scene.application().project("team")).await;
+    app.sync_status("OutOfSync").await;
+    let options: [&[&str]; 2] = [&["ApplyOutOfSyncOnly=true", "CreateNamespace=true"], &[]];
+    for ((kind, name, group), options) in [("Secret", "late", ""), ("Job", "after", "batch")].into_iter().zip(options) {
+        amend(&scene, "team", json!({"namespaceResourceBlacklist": []})).await;
+        app.sync_status("OutOfSync").await;
+        app.ask(json!({"revision": commit, "syncOptions": options})).await;
+        waits(&app, "Service/balancer").await;
+        amend(&scene, "team", json!({"namespaceResourceBlacklist": [{"group": group, "kind": kind}]})).await;
+        app.sync_status("Unknown").await;
+        Balancer(&scene).ready(true).await;
+        let seen = app.operated("Failed").await;
+        assert!(message(&seen).contains("is not permitted in project team"), "{}", message(&seen));
+        assert_eq!(result(&seen, name)["status"], "SyncFailed", "{:#}", seen["status"]["operationState"]);
+        let plural = format!("{}s", kind.to_lowercase());
+        assert!(scene.object(&plural, name).await.is_none(), "{kind}");
+        Balancer(&scene).ready(false).await;
+    }
 }
