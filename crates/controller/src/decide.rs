@@ -1,15 +1,12 @@
 //! What is due for an application that has been looked at.
 //!
 //! Keeps nothing and decides nothing: the facts are put before [`trueup_plan::decide`], and its answer becomes something that
-//! can be done. Entry point: [`next`]; for an operation that failed, [`promise_retry`].
+//! can be done. Entry point: [`next`].
 
 use std::time::Duration;
 
 use tokio::time::Instant;
-use trueup_api::{
-    App, Application, Operation, OperationPhase, OperationState, ResourceResult, Retry, RetryStrategy, SyncResult,
-    condition,
-};
+use trueup_api::{Application, Operation, OperationPhase, OperationState, ResourceResult, SyncResult, condition};
 use trueup_object::{Digest, ObjectKey};
 use trueup_plan::{
     Attempt, Automation, Block, Decision, End, HeldBack, Idle, Last, Pause, Phase, Refusal, Request, Situation,
@@ -22,6 +19,7 @@ use crate::memory::Memory;
 use crate::namespace_metadata;
 use crate::observe::{Notice, View, asked_for};
 use crate::operation::{self, Run};
+use crate::retries::{policy, retries};
 use crate::world::World;
 use crate::{clock, heal, hindrance, pause, windows};
 
@@ -273,19 +271,6 @@ pub(crate) fn content(application: &Application, view: &View) -> Digest {
     Digest::of_parts([view.targets.digest.to_string(), application.spec_digest.to_string()])
 }
 
-fn retries(state: &OperationState) -> u32 {
-    u32::try_from(state.retry_count.max(0)).unwrap_or(u32::MAX)
-}
-
-/// How an operation is repeated: as it says, else as the application says. Where nothing is said, as upstream: automation tries
-/// again, people do not.
-fn policy(operation: &Operation, spec: &App) -> Retry {
-    let own = (!operation.retry.is_empty()).then(|| operation.retry.read());
-    own.or(spec.retry).unwrap_or_else(|| {
-        if operation.initiated_by.automated { Retry::default() } else { RetryStrategy::default().read() }
-    })
-}
-
 /// An attempt at what is asked for, or at an automated sync.
 fn run(application: &Application, view: &View, attempt: Attempt) -> Run {
     let mut run = match &application.operation {
@@ -388,20 +373,6 @@ fn closed(application: &Application, view: &View, end: End) -> OperationState {
         state.sync_result = Some(SyncResult { revision, source, ..SyncResult::default() });
     }
     state
-}
-
-/// Promises the next attempt in the state of a failed operation, if there is to be one, and answers how far it is away.
-pub(crate) fn promise_retry(state: &mut OperationState, spec: &App) -> Option<Duration> {
-    let wait = trueup_plan::retry_wait(&policy(&state.operation, spec), retries(state));
-    if let Some(wait) = wait {
-        // As upstream: running, with an end, is an attempt that is to be repeated.
-        state.phase = OperationPhase::Running;
-        state.retry_count = state.retry_count.saturating_add(1);
-        state.message = condition::retrying(&state.message, state.retry_count, &clock::after(wait));
-    } else if state.retry_count > 0 {
-        state.message = condition::retried(&state.message, state.retry_count);
-    }
-    wait
 }
 
 /// What is said while a sync that failed for good waits to be tried again.

@@ -61,6 +61,7 @@ mod recreate;
 mod remains;
 mod replace;
 mod repositories;
+mod retries;
 mod rival;
 mod run;
 mod running_hooks;

@@ -9,13 +9,14 @@ use trueup_api::{OperationPhase, OperationState, SyncOperation, condition};
 
 use crate::advance::Advance;
 use crate::attempt::{Attempt, begun_at};
-use crate::decide::{failed_notice, is_elsewhere, promise_retry};
+use crate::decide::{failed_notice, is_elsewhere};
 use crate::judge::Verdict;
 use crate::memory::Memory;
 use crate::observe::{Notice, View, asked_for};
 use crate::operation::{BrokenOff, Ended, Run};
 use crate::permission::source_permitted;
 use crate::reconcile::{Look, Outcome};
+use crate::retries::promise_retry;
 use crate::source::Loaded;
 use crate::waiting::Wait;
 use crate::{clock, decide, drift, event, source, status};

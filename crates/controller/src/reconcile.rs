@@ -11,12 +11,13 @@ use trueup_diff::drift::Event;
 use trueup_object::ObjectKey;
 
 use crate::conclude::in_line;
-use crate::decide::{Next, Refused, next, promise_retry};
+use crate::decide::{Next, Refused, next};
 use crate::kinds::patience_ends;
 use crate::memory::Memory;
 use crate::observe::{Blocked, Notice, Sight, View, observe};
 use crate::operation::Run;
 use crate::question::confirm;
+use crate::retries::promise_retry;
 use crate::watches::came;
 use crate::world::World;
 use crate::{clock, decide, deletion, depends, drift, event, heal, pause, status};
