@@ -26,16 +26,29 @@ const POWERFUL: [(&str, &str); 14] = [
     ("rbac.authorization.k8s.io", "RoleBinding"),
 ];
 
+/// How many wrong windows are told: each says enough, and a status is to have room for the rest.
+const WRONG_MAX: usize = 5;
+
 /// What there is to say.
 pub(crate) fn notices(world: &World, application: &Application, view: &View) -> Vec<Notice> {
     let project = &*view.project;
     let wrong: Vec<String> = windows::of(&application.meta, &view.spec, project).wrong().collect();
-    let wrong = wrong.into_iter().map(|wrong| format!("spec.syncWindows of project '{}': {wrong}", project.name));
-    let warnings = wrong
+    let warnings = wrong_windows(&project.name, &wrong)
+        .into_iter()
         .chain(ignored_accounts(world.impersonation.get(), project))
         .chain(writes_to_our_own(&world.namespace, project));
     let warnings = warnings.map(|message| Notice { kind: condition::COMPARISON_WARNING, message });
     warnings.chain(orphans::notice(world, application, view)).collect()
+}
+
+/// The windows that are wrong, each with its reason, and how many more there are.
+fn wrong_windows(project: &str, wrong: &[String]) -> Vec<String> {
+    let told = |what: &str| format!("spec.syncWindows of project '{project}': {what}");
+    let mut named: Vec<String> = wrong.iter().take(WRONG_MAX).map(|wrong| told(wrong)).collect();
+    if wrong.len() > WRONG_MAX {
+        named.push(told(&format!("{} more windows are wrong", wrong.len() - WRONG_MAX)));
+    }
+    named
 }
 
 /// That accounts are named which nobody impersonates.
@@ -99,6 +112,15 @@ mod tests {
             assert_eq!(said.is_some(), told, "{name} {spec}");
             assert!(said.is_none_or(|said| said.contains("'!argocd'")));
         }
+    }
+
+    #[test]
+    fn some_wrong_windows_are_told_and_the_rest_counted() {
+        let wrong = |count: usize| (0..count).map(|at| format!("w{at}")).collect::<Vec<_>>();
+        assert_eq!(wrong_windows("team", &wrong(1)), ["spec.syncWindows of project 'team': w0"]);
+        let many = wrong_windows("team", &wrong(WRONG_MAX + 2));
+        assert_eq!(many.len(), WRONG_MAX + 1);
+        assert!(many[WRONG_MAX].ends_with(": 2 more windows are wrong"), "{many:?}");
     }
 
     #[test]
