@@ -15,6 +15,11 @@ const HEAL_MAX: Duration = Duration::from_mins(5);
 /// The shortest wait between two attempts at an operation, whatever its policy says: without it, a policy of no wait and no end
 /// would keep the API server busy for ever.
 const RETRY_MIN: Duration = Duration::from_secs(1);
+/// To this the shortest wait grows where there is no last attempt: what has failed some ten times is no matter of seconds, and
+/// hundreds of applications may have the same cause.
+const ENDLESS_MIN: Duration = Duration::from_mins(1);
+/// By what it grows.
+const ENDLESS_FACTOR: u32 = 2;
 
 /// The wait before a hook of a deletion that failed is made anew: a Job takes that long to fail by itself.
 const HOOK_FIRST: Duration = Duration::from_secs(5);
@@ -25,8 +30,12 @@ const HOOK_MAX: Duration = Duration::from_mins(3);
 
 /// The wait before the next attempt of an operation that was repeated `attempt` times; none if it has had them all.
 pub fn retry_wait(retry: &Retry, attempt: u32) -> Option<Duration> {
-    let spent = retry.limit >= 0 && i64::from(attempt) >= retry.limit;
-    (!spent).then(|| grown(retry.duration, retry.factor, retry.max_duration, attempt).max(RETRY_MIN))
+    let is_endless = retry.limit < 0;
+    if !is_endless && i64::from(attempt) >= retry.limit {
+        return None;
+    }
+    let least = if is_endless { grown(RETRY_MIN, ENDLESS_FACTOR, ENDLESS_MIN, attempt) } else { RETRY_MIN };
+    Some(grown(retry.duration, retry.factor, retry.max_duration, attempt).max(least))
 }
 
 /// The wait before a hook of a deletion is made anew that failed so often: 5 s, 10 s, 20 s up to 3 minutes, for ever, since an
@@ -102,6 +111,9 @@ mod tests {
     fn strange_policies_are_obeyed_as_far_as_they_go() {
         let still = Retry { factor: 0, ..Retry::default() };
         assert_eq!(retry_wait(&still, 3), Some(5 * SECOND));
+        let endless = Retry { limit: -1, duration: Duration::ZERO, ..Retry::default() };
+        let waits: Vec<_> = (0..8).map(|attempt| retry_wait(&endless, attempt).unwrap().as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60], "what never ends is not asked every second");
         let none = Retry { duration: Duration::ZERO, ..Retry::default() };
         assert_eq!(retry_wait(&none, 3), Some(SECOND));
         let huge = Retry {
