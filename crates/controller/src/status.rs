@@ -228,8 +228,10 @@ fn code(code: trueup_health::Code) -> HealthCode {
 fn conditions(old: &Status, notices: &[Notice], now: &str) -> Vec<Condition> {
     let mut bytes = 0;
     let mut conditions = Vec::new();
-    let sorted: BTreeSet<(&str, &str)> = notices.iter().map(|notice| (notice.kind, notice.message.as_str())).collect();
-    for (kind, message) in sorted {
+    // What is cut are warnings, not the error that explains them.
+    let sorted: BTreeSet<(bool, &str, &str)> =
+        notices.iter().map(|notice| (!notice.kind.ends_with("Error"), notice.kind, notice.message.as_str())).collect();
+    for (_, kind, message) in sorted {
         bytes += message.len();
         if bytes > CONDITIONS_BYTES_MAX {
             break;
@@ -243,6 +245,7 @@ fn conditions(old: &Status, notices: &[Notice], now: &str) -> Vec<Condition> {
             last_transition_time: Some(since),
         });
     }
+    conditions.sort_by(|a, b| (&a.kind, &a.message).cmp(&(&b.kind, &b.message)));
     conditions
 }
 
@@ -364,6 +367,9 @@ mod tests {
         let long = "x".repeat(CONDITIONS_BYTES_MAX - 1);
         let notices = [notice("A", &long), notice("B", "second"), notice("C", "third")];
         assert_eq!(conditions(&Status::default(), &notices, "now").len(), 1);
+        let notices = [notice("AWarning", &long), notice("SyncError", "why")];
+        let kept = conditions(&Status::default(), &notices, "now");
+        assert_eq!(kept.iter().map(|condition| condition.kind.as_str()).collect::<Vec<_>>(), ["SyncError"]);
     }
 
     #[test]
