@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use trueup_api::{HookPhase, OperationPhase, ResultCode, SyncOptions, condition};
 use trueup_object::ObjectKey;
 use trueup_plan::progress::{self, Done, Next, State};
-use trueup_plan::schedule::{Stage, Step, schedule};
+use trueup_plan::schedule::{Part, Stage, Step, schedule};
 use trueup_plan::task::{Act, Task};
 
 use crate::applying::{apply_all, create_namespace, no_namespace, rehearse};
@@ -64,81 +64,111 @@ impl Look<'_> {
             return Advance::Ended(Box::new(ended));
         }
         loop {
-            if let Some((cause, why)) = operation::interruption(self.world, &application, view, run, attempt) {
-                return Advance::Ended(Box::new(self.break_off(view, run, attempt, cause, why).await));
+            if let Some(advance) = self.interrupted(memory, view, run, attempt).await {
+                return advance;
             }
-            if let Some(message) = self.world.applications.get(self.name()).and_then(|now| pause::held(&now.meta)) {
-                return Advance::Waits(Wait { message, notice: None, until: None, overdue: Vec::new() });
-            }
-            let scope = Scope { run, options: &options, approved: approved(&application) };
-            let plan = Plan::of(view, &scope, attempt);
-            if attempt.stage.is_none() && !plan.unapproved.is_empty() {
-                return Advance::Waits(waiting::for_approval(&plan.unapproved, attempt));
-            }
-            let strays = self.strays(view, &plan, attempt);
-            if !strays.is_empty() {
-                // What they have begun comes to its end before anything else begins.
-                let running: Vec<(&Task, String)> = strays.iter().map(|(task, why)| (task, why.clone())).collect();
-                let wait = waiting::for_tasks(self.world, &application, run, attempt, &running);
-                if wait.overdue.is_empty() {
-                    return Advance::Waits(wait);
-                }
-                self.end_overdue(attempt, wait.overdue).await;
-                continue;
-            }
-            if attempt.lost_its_way(view) {
-                let (cause, why) = (BrokenOff::Terminated, LOST_ITS_WAY.to_owned());
-                return Advance::Ended(Box::new(self.break_off(view, run, attempt, cause, why).await));
-            }
-            let steps = schedule(plan.tasks.clone());
-            // What is decided and what is told rest on one look at the cluster, which moves all the time.
-            let states = plan.states(self.world, view, attempt);
-            self.note_ends(&plan, &states, attempt);
-            let next = progress::next(&steps, attempt.failed, |task| states.of(task));
-            let follows = match &next {
-                Next::Perform(..) => true,
-                Next::Wait(_) => false,
-                Next::Succeeded => self.clears_away(view, &plan, attempt, true),
-                Next::Failed(_) => self.clears_away(view, &plan, attempt, false),
-            };
-            if attempt.unwritten && follows {
-                // What has ended must not be forgotten before something follows from it.
-                if !self.write_progress(memory, view, run, attempt).await {
-                    return Advance::Unwritten;
-                }
-                // What waited for the end of a hook goes first.
-                continue;
-            }
-            match next {
-                Next::Perform(stage, tasks) => {
-                    let tasks: Vec<Task> = tasks.into_iter().cloned().collect();
-                    let enters = attempt.enter(stage);
-                    if enters && self.is_refused(view, &states, &steps, stage, &options, attempt).await {
-                        continue;
-                    }
-                    self.perform(memory, view, &plan, &scope, attempt, &tasks).await;
-                    if attempt.tally.barred {
-                        attempt.tally.barred = false;
-                        let ended = broken_off(&application, view, run, attempt, BrokenOff::Barred, BARRED.to_owned());
-                        return Advance::Ended(Box::new(ended));
-                    }
-                }
-                Next::Wait(tasks) => {
-                    let wait = waiting::for_tasks(self.world, &application, run, attempt, &tasks);
-                    if wait.overdue.is_empty() {
-                        return Advance::Waits(wait);
-                    }
-                    self.end_overdue(attempt, wait.overdue).await;
-                }
-                Next::Succeeded => {
-                    return Advance::Ended(Box::new(self.succeed(memory, view, run, attempt, &plan).await));
-                }
-                Next::Failed(failures) => {
-                    let failures = failures.into_iter().map(|(task, why)| (task.clone(), why)).collect();
-                    return Advance::Ended(Box::new(self.fail(view, run, attempt, &plan, failures).await));
-                }
+            if let Some(advance) = Box::pin(self.round(memory, view, run, attempt, &options)).await {
+                return advance;
             }
         }
+    }
+
+    /// Whether the operation stops here, whatever comes next.
+    async fn interrupted(
+        &mut self,
+        memory: &mut Memory,
+        view: &View,
+        run: &Run,
+        attempt: &mut Attempt,
+    ) -> Option<Advance> {
+        let application = Arc::clone(&self.application);
+        let (cause, why) = operation::interruption(self.world, &application, view, run, attempt)?;
+        // Whoever goes first instead must not take a hook that has ended for one that runs.
+        if attempt.unwritten && !self.write_progress(memory, view, run, attempt).await {
+            return Some(Advance::Unwritten);
+        }
+        Some(Advance::Ended(Box::new(self.break_off(view, run, attempt, cause, why).await)))
+    }
+
+    /// One round: what is known, what comes next, and that is done. Answers how far the operation came, unless there is
+    /// another round.
+    async fn round(
+        &mut self,
+        memory: &mut Memory,
+        view: &mut View,
+        run: &Run,
+        attempt: &mut Attempt,
+        options: &SyncOptions,
+    ) -> Option<Advance> {
+        let application = Arc::clone(&self.application);
+        if let Some(message) = self.world.applications.get(self.name()).and_then(|now| pause::held(&now.meta)) {
+            return Some(Advance::Waits(Wait { message, notice: None, until: None, overdue: Vec::new() }));
+        }
+        let scope = Scope { run, options, approved: approved(&application) };
+        let plan = Plan::of(view, &scope, attempt);
+        if attempt.stage.is_none() && !plan.unapproved.is_empty() {
+            return Some(Advance::Waits(waiting::for_approval(&plan.unapproved, attempt)));
+        }
+        let strays = self.strays(view, &plan, attempt);
+        if !strays.is_empty() {
+            // What they have begun comes to its end before anything else begins.
+            let running: Vec<(&Task, String)> = strays.iter().map(|(task, why)| (task, why.clone())).collect();
+            return self.waits_for(run, attempt, &running).await;
+        }
+        if attempt.lost_its_way(view) {
+            let (cause, why) = (BrokenOff::Terminated, LOST_ITS_WAY.to_owned());
+            return Some(Advance::Ended(Box::new(self.break_off(view, run, attempt, cause, why).await)));
+        }
+        let steps = schedule(plan.tasks.clone());
+        // What is decided and what is told rest on one look at the cluster, which moves all the time.
+        let states = plan.states(self.world, view, attempt);
+        self.note_ends(&plan, &states, attempt);
+        if let Some(advance) = self.interrupted(memory, view, run, attempt).await {
+            return Some(advance);
+        }
+        let next = progress::next(&steps, attempt.failed, |task| states.of(task));
+        let follows = match &next {
+            Next::Perform(..) => true,
+            Next::Wait(_) => false,
+            Next::Succeeded => self.clears_away(view, &plan, attempt, true),
+            Next::Failed(_) => self.clears_away(view, &plan, attempt, false),
+        };
+        if attempt.unwritten && follows {
+            // What has ended must not be forgotten before something follows from it; and what waited for that goes first.
+            let written = self.write_progress(memory, view, run, attempt).await;
+            return (!written).then_some(Advance::Unwritten);
+        }
+        match next {
+            Next::Perform(stage, tasks) => {
+                let tasks: Vec<Task> = tasks.into_iter().cloned().collect();
+                let enters = attempt.enter(stage);
+                if enters && self.is_refused(view, &states, &steps, stage, options, attempt).await {
+                    return None;
+                }
+                self.perform(memory, view, &plan, &scope, attempt, &tasks).await;
+                if !std::mem::take(&mut attempt.tally.barred) {
+                    return None;
+                }
+                let ended = broken_off(&application, view, run, attempt, BrokenOff::Barred, BARRED.to_owned());
+                Some(Advance::Ended(Box::new(ended)))
+            }
+            Next::Wait(tasks) => self.waits_for(run, attempt, &tasks).await,
+            Next::Succeeded => Some(Advance::Ended(Box::new(self.succeed(memory, view, run, attempt, &plan).await))),
+            Next::Failed(failures) => {
+                let failures = failures.into_iter().map(|(task, why)| (task.clone(), why)).collect();
+                Some(Advance::Ended(Box::new(self.fail(view, run, attempt, &plan, failures).await)))
+            }
+        }
+    }
+
+    /// Waits for these tasks, unless one of them has had its time.
+    async fn waits_for(&self, run: &Run, attempt: &mut Attempt, tasks: &[(&Task, String)]) -> Option<Advance> {
+        let wait = waiting::for_tasks(self.world, &self.application, run, attempt, tasks);
+        if wait.overdue.is_empty() {
+            return Some(Advance::Waits(wait));
+        }
+        self.end_overdue(attempt, wait.overdue).await;
+        None
     }
 
     /// What comes before the first step. Answers the end, if it is one already.
@@ -224,7 +254,9 @@ impl Look<'_> {
         options: &SyncOptions,
         attempt: &mut Attempt,
     ) -> bool {
-        let has_several = steps.iter().any(|step| step.stage != stage || step.tasks.iter().any(Task::is_hook));
+        // As upstream: what is only pruned behind it makes no second step of it.
+        let is_another = |other: &Step| other.stage != stage && other.stage.part != Part::Prune;
+        let has_several = steps.iter().any(|step| is_another(step) || step.tasks.iter().any(Task::is_hook));
         if !has_several || stage.phase == HookPhase::SyncFail {
             return false;
         }

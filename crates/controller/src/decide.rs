@@ -301,6 +301,17 @@ fn attempt_under_way(application: &Application, last: Option<Last>) -> Attempt {
     }
 }
 
+/// Whether what is asked for waits for a hook of an automated sync: half a migration is worse than a sync that begins later.
+pub(crate) fn waits_for_hook(application: &Application, memory: &Memory) -> bool {
+    let state = application.status.operation_state.as_ref();
+    let going = state.filter(|state| {
+        let under_way = !state.phase.completed() && state.finished_at.is_none();
+        under_way && state.operation.initiated_by.automated
+    });
+    let other = |state: &OperationState| application.operation.as_ref().is_some_and(|asked| *asked != state.operation);
+    going.is_some_and(|state| other(state) && has_running_hook(state, memory))
+}
+
 /// Whether what is asked for has begun already.
 pub(crate) fn goes_on(application: &Application) -> bool {
     let (asked, state) = (&application.operation, &application.status.operation_state);

@@ -134,7 +134,7 @@ impl Look<'_> {
     /// Nobody goes on with the operation: what of it runs is ended.
     pub(crate) async fn close(&self, memory: &mut Memory, mut state: OperationState) -> Outcome {
         self.end_hooks_of(memory, &mut state).await;
-        let take_operation = self.application.operation.is_some();
+        let take_operation = self.application.operation.as_ref() == Some(&state.operation);
         Outcome { state: Some(state), take_operation, tell_end: true, again: true, ..Outcome::default() }
     }
 
@@ -203,7 +203,8 @@ impl Look<'_> {
         view.find_extras(self.world, self.name(), memory);
         view.note(self.world, self.name(), memory);
         Outcome {
-            take_operation: over && self.application.operation.is_some(),
+            // What somebody else asks for meanwhile is still to come.
+            take_operation: over && self.application.operation.as_ref() == Some(&run.operation),
             tell_end: over && failed_before.as_ref() != Some(&ended.state.message),
             again,
             state: Some(ended.state),

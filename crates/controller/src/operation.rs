@@ -267,6 +267,10 @@ pub(crate) fn interruption(
         return Some((BrokenOff::Barred, why));
     }
     // A hook that runs comes to its end first.
+    let asked = now.operation.as_ref().is_some_and(|asked| *asked != run.operation);
+    if run.is_automated() && asked && !attempt.has_running_hook() {
+        return Some((BrokenOff::Superseded, "superseded by a sync that somebody asks for".to_owned()));
+    }
     let may_go = run.is_automated() && application.operation.is_none() && !attempt.has_running_hook();
     if may_go && now.spec.as_ref().is_ok_and(|spec| spec.automated.is_none()) {
         return Some((BrokenOff::Terminated, SWITCHED_OFF.to_owned()));

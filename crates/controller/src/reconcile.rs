@@ -69,6 +69,12 @@ async fn look_at(world: &Arc<World>, name: &str, application: Arc<Application>) 
         world.cluster.forget_schemas().await;
         world.sweep.ask();
     }
+    // What waits is not looked at: for this look there is nothing in the letter box.
+    let application = if decide::waits_for_hook(&application, &memory) {
+        Arc::new(Application { operation: None, ..(*application).clone() })
+    } else {
+        application
+    };
     // Who asks for a sync right after a push means that push.
     let asked = application.operation.is_some() && !decide::goes_on(&application) && memory.prunes_wait.is_none();
     let not_before = (refresh.is_some() || asked).then(Instant::now);

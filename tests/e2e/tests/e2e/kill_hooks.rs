@@ -19,6 +19,7 @@ use trueup_e2e::SLOW;
 use trueup_e2e::Scene;
 use trueup_e2e::World;
 use trueup_e2e::controller_options;
+use trueup_e2e::manifests::annotated;
 use trueup_e2e::manifests::config_map;
 
 use crate::balancer::Balancer;
@@ -222,28 +223,61 @@ async fn killed_in_any_phase_it_goes_on_and_no_hook_runs_twice() {
 }
 
 #[tokio::test]
-async fn the_api_server_goes_and_comes_back_while_a_hook_runs() {
+async fn the_api_server_goes_and_comes_back_in_every_phase() {
     let world: &'static World = Box::leak(Box::new(World::start().await));
     let scene = Scene::new(world, "hook-outage", NAMESPACE).await;
     let commit = scene.commit(&[
         ("app/before.yaml", Some(&hook("before", "PreSync"))),
-        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+        ("app/balancer.yaml", Some(LOAD_BALANCER)),
+        ("app/config.yaml", Some(&annotated("config", &[("argocd.argoproj.io/sync-wave", "1")]))),
+        ("app/after.yaml", Some(&hook("after", "PostSync"))),
     ]);
-    let audit = Audit::of(&world.control_plane).await.unwrap();
-    let mark = audit.mark().await.unwrap();
     let _controller = world.controller(&controller_options(NAMESPACE)).await;
     let app = scene.create(scene.application().automated(true, true)).await;
     let jobs = Jobs(&scene);
-    let uid = jobs.begun("before").await;
+    let restart = async || world.control_plane.restart_apiserver().await.unwrap();
+    let before = jobs.begun("before").await;
     waits(&app, "batch/Job/before").await;
-    world.control_plane.restart_apiserver().await.unwrap();
-    assert_eq!(scene.uid("jobs", "before").await, uid);
+    restart().await;
     jobs.end("before", true).await;
-    app.healthy(&commit).await;
-    assert_eq!(scene.uid("jobs", "before").await, uid);
-    scene.until_value("configmaps", "config", "/data", json!({"a": "1"})).await;
-    let created = audit.since(mark).await.unwrap().by("trueup").count("create", "jobs");
-    assert_eq!(created, 1);
+    waits(&app, "waiting for healthy state of Service/balancer").await;
+    restart().await;
+    assert!(scene.object("configmaps", "config").await.is_none(), "the wave before is not healthy");
+    Balancer(&scene).ready(true).await;
+    let after = jobs.begun("after").await;
+    waits(&app, "batch/Job/after").await;
+    restart().await;
+    jobs.end("after", true).await;
+    let seen = app.healthy(&commit).await;
+    assert_eq!(seen["status"]["history"].as_array().map(Vec::len), Some(1));
+    scene.expect("configmaps", "config").await;
+    // Made once each.
+    assert_eq!((scene.uid("jobs", "before").await, scene.uid("jobs", "after").await), (before, after));
+}
+
+#[tokio::test]
+async fn the_api_server_goes_and_comes_back_while_a_hook_for_failures_runs() {
+    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let scene = Scene::new(world, "rescue-outage", NAMESPACE).await;
+    scene.commit(&[
+        ("app/before.yaml", Some(&hook("before", "PreSync"))),
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+        ("app/rescue.yaml", Some(&hook("rescue", "SyncFail"))),
+    ]);
+    let _controller = world.controller(&controller_options(NAMESPACE)).await;
+    let app = scene.create(scene.application()).await;
+    app.sync_status("OutOfSync").await;
+    app.ask(json!({})).await;
+    let jobs = Jobs(&scene);
+    jobs.fail("before").await;
+    let rescue = jobs.begun("rescue").await;
+    waits(&app, "batch/Job/rescue").await;
+    world.control_plane.restart_apiserver().await.unwrap();
+    jobs.end("rescue", true).await;
+    let seen = app.operated("Failed").await;
+    assert_eq!(result(&seen, "rescue")["hookPhase"], "Succeeded");
+    assert_eq!(scene.uid("jobs", "rescue").await, rescue);
+    assert!(scene.object("configmaps", "config").await.is_none());
 }
 
 #[tokio::test]

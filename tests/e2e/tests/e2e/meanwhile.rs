@@ -95,3 +95,33 @@ async fn another_operation_in_the_letter_box_ends_the_hooks_of_the_one_before() 
     assert_eq!(seen["status"]["operationState"]["syncResult"]["revision"], first);
     scene.until_gone("jobs", "before").await;
 }
+
+#[tokio::test]
+async fn who_asks_for_a_sync_waits_for_the_hook_of_an_automated_one() {
+    let scene = Scene::shared("meanwhile-hook").await;
+    let commit = scene.commit(&[
+        ("app/before.yaml", Some(&hook("before", "PreSync"))),
+        ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
+    ]);
+    let app = scene.create(scene.application().automated(true, true)).await;
+    let jobs = Jobs(&scene);
+    let first = jobs.begun("before").await;
+    waits(&app, "waiting for completion of hook batch/Job/before").await;
+    let patch = json!({"operation": {"sync": {}, "initiatedBy": {"username": "jane"}}});
+    app.patch(&patch).await;
+    app.refresh("normal").await;
+    let seen = waits(&app, "waiting for completion of hook batch/Job/before").await;
+    assert_eq!(seen["operation"], patch["operation"], "it is still to come");
+    assert_eq!(seen["status"]["operationState"]["operation"]["initiatedBy"]["automated"], true);
+    assert_eq!(scene.uid("jobs", "before").await, first, "half a migration is worse than a late sync");
+    jobs.end("before", true).await;
+    // Then it is its turn, with hooks of its own.
+    let second = jobs.begun_anew("before", &first).await;
+    assert_ne!(second, first);
+    assert!(scene.object("configmaps", "config").await.is_none(), "nothing more of the automated one is done");
+    jobs.end("before", true).await;
+    app.synced(&commit).await;
+    let seen = app.operated("Succeeded").await;
+    assert_eq!(seen["status"]["operationState"]["operation"]["initiatedBy"]["username"], "jane");
+    assert_eq!(seen["status"]["history"].as_array().map(Vec::len), Some(1), "{:#}", seen["status"]["history"]);
+}
