@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 use trueup_cluster::{Cluster, ClusterError, KindError, Writes};
 use trueup_git::{FetchProgram, GitError, Limits, Proxies, Stores, StoresConfig};
 use trueup_object::Gvk;
@@ -46,6 +47,8 @@ const STOP_DEADLINE: Duration = Duration::from_secs(10);
 const TIDY_PAUSE: Duration = Duration::from_hours(1);
 /// Between two tries to reach an API server that is not there at the start.
 const CONNECT_PAUSE: Duration = Duration::from_secs(2);
+/// How long an API server that was away may take until it serves the kinds that are defined: some seconds.
+const DEFINITIONS_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How the controller is run.
 #[derive(Clone, Debug)]
@@ -294,12 +297,16 @@ async fn lead(world: &Arc<World>, stopped: watch::Receiver<bool>) -> Result<Ende
 
 /// Waits until the API server answers, and makes sure that our kinds are there.
 async fn installed(world: &Arc<World>, stopped: watch::Receiver<bool>) -> Result<(), RunError> {
+    let mut away: Option<Instant> = None;
     for gvk in [application_kind().gvk, project_kind().gvk] {
         loop {
             match world.cluster.kind(&gvk).await {
                 Ok(_) => break,
+                // One that has just come up serves what is defined a moment later.
+                Err(KindError::NotServed(_)) if away.is_some_and(|away| away.elapsed() < DEFINITIONS_PATIENCE) => {}
                 Err(KindError::NotServed(_)) => return Err(RunError::NotInstalled(gvk)),
                 Err(error) => {
+                    away = Some(Instant::now());
                     tracing::warn!(%error, server = world.cluster.server(), "the API server cannot be asked: trying again; --kubeconfig names another");
                 }
             }
