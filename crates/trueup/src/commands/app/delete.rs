@@ -221,8 +221,10 @@ async fn wait(client: &Client, name: &str, app: &Node, args: &DeleteArgs) -> Res
         Ok(Verdict::Waiting { what, unanswered, news: news.into_iter().collect() })
     };
     let ended = tokio::select! {
-        ended = follow_to_end(client, name, app, timeout, judge, || Ok(())) => ended,
+        // Listened for before the first word: who reads that may interrupt at once.
+        biased;
         _ = tokio::signal::ctrl_c() => Err(unmet("interrupted: the deletion goes on")),
+        ended = follow_to_end(client, name, app, timeout, judge, || Ok(())) => ended,
     };
     let Err(error) = ended else { return Ok(()) };
     // Who interrupts again does not want to know.
