@@ -42,7 +42,8 @@ pub struct ControlPlane {
     dir: PathBuf,
     binary: PathBuf,
     up: Child,
-    orders: Option<Mutex<Orders>>,
+    /// None when it has been told to end.
+    orders: Mutex<Option<Orders>>,
     summary: Summary,
     keep: bool,
 }
@@ -97,7 +98,7 @@ impl ControlPlane {
             serde_json::from_value(line.clone()).map_err(|_| Error::ControlPlane(format!("reported '{line}'")))
         });
         match summary {
-            Ok(summary) => Ok(Self { dir, binary, up, orders: Some(Mutex::new(orders)), summary, keep: options.keep }),
+            Ok(summary) => Ok(Self { dir, binary, up, orders: Mutex::new(Some(orders)), summary, keep: options.keep }),
             Err(error) => {
                 let said = fs::read_to_string(&log).unwrap_or_default();
                 drop(orders);
@@ -229,9 +230,17 @@ impl ControlPlane {
     }
 
     async fn order(&self, order: &str, key: &str) -> Result<()> {
-        match &self.orders {
-            Some(orders) => orders.lock().await.give(order, key, START_DEADLINE).await,
+        match &mut *self.orders.lock().await {
+            Some(orders) => orders.give(order, key, START_DEADLINE).await,
             None => Err(Error::ControlPlane("is being dropped".to_owned())),
+        }
+    }
+
+    /// Tells it to end, which it does by itself: for one that is not dropped.
+    pub fn end(&self) {
+        // Nobody gives orders any more when that is called; closing the pipe is the order to stop.
+        if let Ok(mut orders) = self.orders.try_lock() {
+            *orders = None;
         }
     }
 }
@@ -239,7 +248,7 @@ impl ControlPlane {
 impl Drop for ControlPlane {
     fn drop(&mut self) {
         // Closes the pipe: the order to stop.
-        self.orders = None;
+        *self.orders.get_mut() = None;
         end(&mut self.up);
         forget(&self.dir, self.keep);
     }

@@ -1,5 +1,6 @@
 //! A control plane with our kinds installed, a git server, and controllers.
 
+use std::cell::RefCell;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -20,6 +21,15 @@ const RESYNC: Duration = Duration::from_secs(2);
 const USERS: [&str; 2] = ["trueup", "somebody"];
 
 static SHARED: OnceLock<World> = OnceLock::new();
+
+thread_local! {
+    /// The worlds of the test of this thread.
+    static OWN: RefCell<Own> = const { RefCell::new(Own(Vec::new())) };
+}
+
+/// Worlds that end with their thread. A test has one of its own: dozens of API servers that nobody needs any more would
+/// take the processor from those that are needed.
+struct Own(Vec<&'static World>);
 
 /// A control plane with our kinds installed, and a git server.
 pub struct World {
@@ -61,6 +71,13 @@ impl World {
         world
     }
 
+    /// Has a world stay until the test ends that this is called in, and no longer.
+    pub fn kept(self) -> &'static Self {
+        let world: &'static Self = Box::leak(Box::new(self));
+        OWN.with_borrow_mut(|own| own.0.push(world));
+        world
+    }
+
     /// A world of one's own, without a controller.
     pub async fn start() -> Self {
         Self::furnish(ControlPlane::start(&USERS).await.unwrap()).await
@@ -97,5 +114,11 @@ impl World {
     /// Asks as one of the users.
     pub async fn rest(&self, user: &str) -> Rest {
         Rest::new(self.control_plane.client(user).await.unwrap())
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|world| world.control_plane.end());
     }
 }

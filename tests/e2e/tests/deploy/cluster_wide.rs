@@ -27,7 +27,7 @@ async fn as_its_pod_it_works_with_nothing_but_what_deploy_grants() {
     if !possible() {
         return;
     }
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let scene = Scene::new(world, "pod", NAMESPACE).await;
     let overlay = workspace().join(OVERLAY);
     kubectl(&world.control_plane, &format!("apply --server-side --force-conflicts -k {}", overlay.display())).await;

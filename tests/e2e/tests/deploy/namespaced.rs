@@ -30,7 +30,7 @@ async fn with_roles_alone_it_keeps_its_namespace_in_line_and_looks_nowhere_else(
     if !possible() {
         return;
     }
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     // Applications and their objects lie in the same namespace.
     let scene = Scene::new(world, "team", NAMESPACE).await;
     let other = Scene::new(world, "other", "t-other").await;

@@ -284,7 +284,7 @@ async fn the_same_object_twice() {
 /// Our schema lets no such Application in; one that was there before, under another schema, may still be there.
 #[tokio::test]
 async fn an_application_that_does_not_decode() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let scene = Scene::new(world, "bad-decode", NAMESPACE).await;
     let definition = format!("{}/applications.argoproj.io", objects("customresourcedefinitions", ""));
     let mut crd = scene.admin.get(&definition).await.unwrap();

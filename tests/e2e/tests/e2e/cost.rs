@@ -82,7 +82,7 @@ fn told(requests: &Requests) -> String {
 #[tokio::test]
 async fn at_rest_nothing_moves_and_a_push_costs_what_it_touches() {
     let _alone = MACHINE.lock().await;
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let scene = Scene::new(world, "crowd", NAMESPACE).await;
     let mut files: Vec<(String, String)> = Vec::new();
     for number in 0..CROWD {
@@ -202,7 +202,7 @@ fn watch_states(scene: &Scene<'_>) -> (States, tokio::task::JoinHandle<()>) {
 #[tokio::test]
 async fn a_first_sync_costs_one_apply_per_object_three_status_writes_and_two_events() {
     let _alone = MACHINE.lock().await;
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let scene = Scene::new(world, "first", NAMESPACE).await;
     let mut files: Vec<(String, String)> = Vec::new();
     for number in 0..FIRST {

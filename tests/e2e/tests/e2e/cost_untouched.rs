@@ -18,7 +18,7 @@ const CROWD: usize = 20;
 
 #[tokio::test]
 async fn an_application_that_a_commit_leaves_alone_is_not_written() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let scene = Scene::new(world, "untouched", NAMESPACE).await;
     let files: Vec<(String, String)> = (0..CROWD)
         .map(|at| (format!("apps/{at}/config.yaml"), config_map(&format!("config-{at}"), &[("a", "1")])))

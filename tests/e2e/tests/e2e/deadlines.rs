@@ -109,7 +109,7 @@ async fn what_is_no_duration_is_told_and_has_no_effect() {
 
 #[tokio::test]
 async fn the_time_of_a_wave_goes_on_while_the_controller_is_away() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let scene = Scene::new(world, "deadline-restart", NAMESPACE).await;
     let late = config_map("late", &[("a", "1")])
         .replace("  name: late\n", "  name: late\n  annotations: {argocd.argoproj.io/sync-wave: \"1\"}\n");

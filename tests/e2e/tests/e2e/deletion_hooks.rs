@@ -280,7 +280,7 @@ async fn let_go(scene: &Scene<'_>, name: &str) {
 
 #[tokio::test]
 async fn the_hooks_of_an_application_that_vanished_are_let_go() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let scene = Scene::new(world, "delete-vanished", NAMESPACE).await;
     let mut controller = world.controller(&controller_options(NAMESPACE)).await;
     let brief =
@@ -307,7 +307,7 @@ async fn the_hooks_of_an_application_that_vanished_are_let_go() {
 
 #[tokio::test]
 async fn killed_in_the_middle_it_goes_on_and_no_hook_runs_twice() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let scene = Scene::new(world, "delete-killed", NAMESPACE).await;
     let mut controller = world.controller(&controller_options(NAMESPACE)).await;
     let files = [("app/before.yaml", hook("before", "PreDelete")), ("app/after.yaml", hook("after", "PostDelete"))];

@@ -39,7 +39,7 @@ fn gear(teeth: u32) -> String {
 
 #[tokio::test]
 async fn a_conversion_webhook_that_is_down_concerns_only_who_needs_it() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let with = Scene::new(world, "conversion-with", NAMESPACE).await;
     let without = Scene::new(world, "conversion-without", NAMESPACE).await;
     let recorder = Recorder::start(with.admin.client().clone(), &[ApiResource::erase::<ConfigMap>(&())]).await.unwrap();

@@ -42,7 +42,7 @@ fn ballast(random: &mut Random) -> String {
 
 #[tokio::test]
 async fn a_full_disk_harms_only_who_needs_more_of_it() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let small = Scene::new(world, "disk-small", NAMESPACE).await;
     let large = Scene::new(world, "disk-large", NAMESPACE).await;
     let recorder =

@@ -31,7 +31,7 @@ async fn until_leads(controller: &Controller, wanted: f64) {
 
 #[tokio::test]
 async fn a_sync_that_somebody_asked_for_outlives_a_gap_in_the_lease() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let proxy = FaultProxy::start(&world.control_plane, "trueup").await.unwrap();
     let scene = Scene::new(world, "gap", NAMESPACE).await;
     let options = ControllerOptions {
@@ -86,7 +86,7 @@ async fn a_sync_that_somebody_asked_for_outlives_a_gap_in_the_lease() {
 
 #[tokio::test]
 async fn who_slept_for_a_while_and_still_has_the_lease_goes_on_at_once() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let scene = Scene::new(world, "nap", NAMESPACE).await;
     let options = ControllerOptions {
         lease: true,

@@ -107,7 +107,7 @@ fn options(kubeconfig: Option<&FaultProxy>) -> ControllerOptions {
 
 #[tokio::test]
 async fn the_api_server_and_etcd_restart_in_the_middle_of_syncs() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let audit = Audit::of(&world.control_plane).await.unwrap();
     let play = Play::begin(world, "restarts", &options(None)).await;
     for round in 1..=4 {
@@ -137,7 +137,7 @@ async fn the_api_server_and_etcd_restart_in_the_middle_of_syncs() {
 
 #[tokio::test]
 async fn all_watches_expire_at_once() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let proxy = FaultProxy::start(&world.control_plane, "trueup").await.unwrap();
     let audit = Audit::of(&world.control_plane).await.unwrap();
     let play = Play::begin(world, "expire", &options(Some(&proxy))).await;
@@ -168,7 +168,7 @@ async fn all_watches_expire_at_once() {
 
 /// The API server refuses for a while, more or less of what it is asked.
 async fn storm(name: &str, refuse: impl Fn(usize, &ApiCall) -> Option<ApiFault> + Copy + Send + Sync + 'static) {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let proxy = FaultProxy::start(&world.control_plane, "trueup").await.unwrap();
     let play = Play::begin(world, name, &options(Some(&proxy))).await;
     for round in 1..=2 {

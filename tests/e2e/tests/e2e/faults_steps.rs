@@ -145,7 +145,7 @@ fn through(proxy: &FaultProxy) -> ControllerOptions {
 
 #[tokio::test]
 async fn killed_before_and_after_each_kind_of_write_it_is_brought_to_its_end() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let proxy = FaultProxy::start(&world.control_plane, "trueup").await.unwrap();
     let admin = world.rest("admin").await;
     let recorder = Recorder::start(admin.client().clone(), &[ApiResource::erase::<ConfigMap>(&())]).await.unwrap();

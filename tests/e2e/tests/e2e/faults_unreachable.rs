@@ -58,7 +58,7 @@ async fn a_kubeconfig_that_points_nowhere() {
 
 #[tokio::test]
 async fn a_git_server_that_hangs_or_lies() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let options = ControllerOptions { resync: Some(Duration::from_secs(1)), ..controller_options(NAMESPACE) };
     let _controller = world.controller(&options).await;
     let other = Scene::new(world, "git-well", NAMESPACE).await;

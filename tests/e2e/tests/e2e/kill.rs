@@ -40,7 +40,7 @@ async fn killed_at_any_moment_it_ends_in_line_and_deletes_nothing_that_git_holds
     let seed = std::env::var("TRUEUP_KILL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(50);
     println!("moments from seed {seed}");
     let mut random = Random::new(seed);
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let scene = Scene::new(world, "kill", NAMESPACE).await;
     let kinds = [
         ApiResource::erase::<ConfigMap>(&()),

@@ -187,7 +187,7 @@ fn options(proxy: &FaultProxy) -> ControllerOptions {
 
 #[tokio::test]
 async fn killed_in_any_phase_it_goes_on_and_no_hook_runs_twice() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let proxy = FaultProxy::start(&world.control_plane, "trueup").await.unwrap();
     let admin = world.rest("admin").await;
     let recorder = Recorder::start(admin.client().clone(), &[ApiResource::erase::<Job>(&())]).await.unwrap();
@@ -224,7 +224,7 @@ async fn killed_in_any_phase_it_goes_on_and_no_hook_runs_twice() {
 
 #[tokio::test]
 async fn the_api_server_goes_and_comes_back_in_every_phase() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let scene = Scene::new(world, "hook-outage", NAMESPACE).await;
     let commit = scene.commit(&[
         ("app/before.yaml", Some(&hook("before", "PreSync"))),
@@ -257,7 +257,7 @@ async fn the_api_server_goes_and_comes_back_in_every_phase() {
 
 #[tokio::test]
 async fn the_api_server_goes_and_comes_back_while_a_hook_for_failures_runs() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let scene = Scene::new(world, "rescue-outage", NAMESPACE).await;
     scene.commit(&[
         ("app/before.yaml", Some(&hook("before", "PreSync"))),
@@ -282,7 +282,7 @@ async fn the_api_server_goes_and_comes_back_while_a_hook_for_failures_runs() {
 
 #[tokio::test]
 async fn killed_while_a_hook_for_failures_runs_it_ends_as_failed() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let scene = Scene::new(world, "kill-rescue", NAMESPACE).await;
     scene.commit(&[
         ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),
@@ -309,7 +309,7 @@ async fn killed_while_a_hook_for_failures_runs_it_ends_as_failed() {
 
 #[tokio::test]
 async fn ended_by_somebody_while_there_is_no_controller_it_ends_with_its_hook() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let scene = Scene::new(world, "kill-terminate", NAMESPACE).await;
     scene.commit(&[
         ("app/config.yaml", Some(&config_map("config", &[("a", "1")]))),

@@ -68,7 +68,7 @@ fn work(requests: &Requests, user: &str) -> Requests {
 
 #[tokio::test]
 async fn one_of_two_works_and_the_other_takes_over_at_once_when_it_ends() {
-    let world: &'static World = Box::leak(Box::new(World::start_for(&["first", "second"]).await));
+    let world: &'static World = World::start_for(&["first", "second"]).await.kept();
     let scene = Scene::new(world, "lease", NAMESPACE).await;
     let audit = Audit::of(&world.control_plane).await.unwrap();
     let begun = audit.mark().await.unwrap();
@@ -112,7 +112,7 @@ async fn one_of_two_works_and_the_other_takes_over_at_once_when_it_ends() {
 
 #[tokio::test]
 async fn a_holder_that_died_is_succeeded_when_its_lease_ends_and_not_before() {
-    let world: &'static World = Box::leak(Box::new(World::start_for(&["first", "second"]).await));
+    let world: &'static World = World::start_for(&["first", "second"]).await.kept();
     let scene = Scene::new(world, "lease-dies", NAMESPACE).await;
     // Both run on one host and have its name.
     let mut first = world.controller(&options("first", "host", &[SHORT])).await;
@@ -143,7 +143,7 @@ async fn a_holder_that_died_is_succeeded_when_its_lease_ends_and_not_before() {
 
 #[tokio::test]
 async fn a_holder_that_is_started_again_goes_on_at_once() {
-    let world: &'static World = Box::leak(Box::new(World::start_for(&["first", "second"]).await));
+    let world: &'static World = World::start_for(&["first", "second"]).await.kept();
     let scene = Scene::new(world, "lease-again", NAMESPACE).await;
     // Nobody could wait for its end.
     let long = "--lease-duration=10m";
@@ -166,7 +166,7 @@ async fn a_holder_that_is_started_again_goes_on_at_once() {
 
 #[tokio::test]
 async fn a_holder_that_slept_through_its_lease_writes_nothing_when_it_wakes() {
-    let world: &'static World = Box::leak(Box::new(World::start_for(&["first", "second"]).await));
+    let world: &'static World = World::start_for(&["first", "second"]).await.kept();
     let scene = Scene::new(world, "lease-sleeps", NAMESPACE).await;
     let audit = Audit::of(&world.control_plane).await.unwrap();
     let recorder =
@@ -263,7 +263,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: operators}]
 
 #[tokio::test]
 async fn without_the_role_for_leases_it_stops_and_says_so_and_goes_on_with_it() {
-    let world: &'static World = Box::leak(Box::new(World::start_for(&["first:operators"]).await));
+    let world: &'static World = World::start_for(&["first:operators"]).await.kept();
     let scene = Scene::new(world, "lease-role", NAMESPACE).await;
     let audit = Audit::of(&world.control_plane).await.unwrap();
     for roles in [ROLES, ELECTION] {
@@ -305,7 +305,7 @@ async fn without_the_role_for_leases_it_stops_and_says_so_and_goes_on_with_it() 
 
 #[tokio::test]
 async fn a_lease_of_a_stranger_is_respected_and_told_of() {
-    let world: &'static World = Box::leak(Box::new(World::start_for(&["first"]).await));
+    let world: &'static World = World::start_for(&["first"]).await.kept();
     let scene = Scene::new(world, "lease-stranger", NAMESPACE).await;
     let audit = Audit::of(&world.control_plane).await.unwrap();
     let begun = audit.mark().await.unwrap();
@@ -361,7 +361,7 @@ async fn a_lease_of_a_stranger_is_respected_and_told_of() {
 
 #[tokio::test]
 async fn a_lease_that_is_deleted_under_its_living_holder_goes_to_nobody_else() {
-    let world: &'static World = Box::leak(Box::new(World::start_for(&["first", "second"]).await));
+    let world: &'static World = World::start_for(&["first", "second"]).await.kept();
     let scene = Scene::new(world, "lease-deleted", NAMESPACE).await;
     let audit = Audit::of(&world.control_plane).await.unwrap();
     let mut first = world.controller(&options("first", "pod-1", &[])).await;

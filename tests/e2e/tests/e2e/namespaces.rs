@@ -143,7 +143,7 @@ subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: Group, name: operators}}
 
 #[tokio::test]
 async fn a_namespace_without_its_role_keeps_nobody_else_from_work_and_loses_nothing() {
-    let world: &'static World = Box::leak(Box::new(World::start_for(&["first:operators"]).await));
+    let world: &'static World = World::start_for(&["first:operators"]).await.kept();
     let own = Scene::new(world, "nsz-own", "nsz-control").await;
     project(&own, json!(["nsz-a", "nsz-b"])).await;
     let a = Scene::new(world, "nsz-in-a", "nsz-a").await;
@@ -216,7 +216,7 @@ async fn project_for(scene: &Scene<'_>, name: &str, source_namespace: &str, dest
 
 #[tokio::test]
 async fn what_an_application_that_cannot_be_listed_may_hold_waits_and_nothing_else_does() {
-    let world: &'static World = Box::leak(Box::new(World::start_for(&["first:operators"]).await));
+    let world: &'static World = World::start_for(&["first:operators"]).await.kept();
     let own = Scene::new(world, "nsd-own", "nsd-control").await;
     let a = Scene::new(world, "nsd-in-a", "nsd-a").await;
     let b = Scene::new(world, "nsd-in-b", "nsd-b").await;

@@ -32,7 +32,7 @@ async fn until_ready_answers(port: u16, wanted: u16) {
 
 #[tokio::test]
 async fn it_is_not_ready_while_the_api_server_is_away_and_goes_on_afterwards() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let scene = Scene::new(world, "outage", NAMESPACE).await;
     let mut controller = world.controller(&controller_options(NAMESPACE)).await;
     let first = scene.commit(&[

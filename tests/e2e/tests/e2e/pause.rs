@@ -101,7 +101,7 @@ async fn a_running_operation_waits_before_its_next_step() {
 
 #[tokio::test]
 async fn it_is_told_while_git_cannot_be_had_and_outlives_the_controller() {
-    let world: &'static World = Box::leak(Box::new(World::start().await));
+    let world: &'static World = World::start().await.kept();
     let scene = Scene::new(world, "pause-lasts", NAMESPACE).await;
     let first = scene.put("app/a.yaml", &config_map("a", &[("a", "1")]));
     let mut controller = world.controller(&controller_options(NAMESPACE)).await;

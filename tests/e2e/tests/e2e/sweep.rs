@@ -216,7 +216,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: operators}]
 
 #[tokio::test]
 async fn what_may_be_listed_later_is_searched_then_and_nothing_else() {
-    let world: &'static World = Box::leak(Box::new(World::start_for(&["first:operators"]).await));
+    let world: &'static World = World::start_for(&["first:operators"]).await.kept();
     let scene = Scene::new(world, "sweep-later", trueup_e2e::NAMESPACE).await;
     let apply = ["apply", "--server-side", "-f", "-"];
     kubectl_with_input(&world.control_plane, &apply, ROLES).await;
