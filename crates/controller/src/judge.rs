@@ -113,19 +113,10 @@ impl Frame<'_> {
     pub(crate) fn input<'i>(&'i self, target: &'i Target, live: &'i Node, schema: &'i Schema) -> Input<'i> {
         let options = object_options(target.manifest.node()).within(&self.spec.options);
         Input {
-            desired: target.manifest.node(),
-            live,
-            base: None,
-            schema,
-            projection: None,
-            ignore: &[],
-            ignore_managers: &[],
-            scalers: &[],
             former: self.former(),
             built_in: is_built_in(&target.gvk.group),
             client_side: manner(&options, target) == Manner::ClientSide,
-            pending: false,
-            never_synced: false,
+            ..Input::plain(target.manifest.node(), live, schema)
         }
     }
 

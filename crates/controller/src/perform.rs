@@ -310,19 +310,12 @@ impl Order<'_> {
     /// What a comparison with this state of the object needs.
     pub(crate) fn input<'i>(&'i self, live: &'i Node, manner: Manner, schema: &'i Schema) -> Input<'i> {
         Input {
-            desired: self.target.manifest.node(),
-            live,
             base: self.base,
-            schema,
-            projection: None,
-            ignore: &[],
-            ignore_managers: &[],
             scalers: self.scalers,
             former: self.former,
             built_in: is_built_in(&self.target.gvk.group),
             client_side: manner == Manner::ClientSide,
-            pending: false,
-            never_synced: false,
+            ..Input::plain(self.target.manifest.node(), live, schema)
         }
     }
 

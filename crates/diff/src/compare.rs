@@ -46,6 +46,28 @@ pub struct Input<'a> {
     pub never_synced: bool,
 }
 
+impl<'a> Input<'a> {
+    /// The two objects with nothing beside them: of a kind that is not built in, applied by the server, with nothing known of
+    /// before.
+    pub fn plain(desired: &'a Node, live: &'a Node, schema: &'a Schema) -> Self {
+        Self {
+            desired,
+            live,
+            base: None,
+            schema,
+            projection: None,
+            ignore: &[],
+            ignore_managers: &[],
+            scalers: &[],
+            former: Former::default(),
+            built_in: false,
+            client_side: false,
+            pending: false,
+            never_synced: false,
+        }
+    }
+}
+
 /// The answer to one comparison.
 #[derive(Clone, Debug, Default)]
 pub struct Comparison {
@@ -262,21 +284,9 @@ mod tests {
                 r#"{{"apiVersion":"v1","data":{{"a":"2"}},"metadata":{{"managedFields":[{{"manager":"{manager}","operation":"{operation}",
                     "apiVersion":"v1","fieldsV1":{{"f:data":{{"f:a":{{}}}}}}}}]}}}}"#
             ));
-            let comparison = compare(&Input {
-                desired: &desired,
-                live: &live,
-                base: Some(&desired),
-                schema: &Schema::unknown(),
-                projection: None,
-                ignore: &[],
-                ignore_managers: &[],
-                scalers: &[],
-                former: Former::default(),
-                built_in: true,
-                client_side: false,
-                pending: true,
-                never_synced: false,
-            });
+            let schema = Schema::unknown();
+            let plain = Input::plain(&desired, &live, &schema);
+            let comparison = compare(&Input { base: Some(&desired), built_in: true, pending: true, ..plain });
             let drifts: Vec<bool> = comparison.differences.iter().map(|difference| difference.drift).collect();
             assert_eq!(drifts, [drift], "{manager} {operation}");
         }

@@ -14,21 +14,7 @@ use crate::{Comparison, Difference, Input, ListKind, Note, Schema, What, mask, r
 
 /// The leaves of desired that live has otherwise, each by itself and with its value: what a projection is made of.
 pub(crate) fn differing_leaves(desired: &Node, answer: &Node, schema: &Schema) -> Vec<Difference> {
-    let input = Input {
-        desired,
-        live: answer,
-        base: None,
-        schema,
-        projection: None,
-        ignore: &[],
-        ignore_managers: &[],
-        scalers: &[],
-        former: crate::Former::default(),
-        built_in: false,
-        client_side: false,
-        pending: false,
-        never_synced: false,
-    };
+    let input = Input::plain(desired, answer, schema);
     let owners = Owners::of(answer);
     let evidence = owners.evidence();
     let here = Here { kinds: Kinds::root(&evidence, schema, false), ignore: Ignore::default() };

@@ -83,21 +83,8 @@ mod tests {
     }
 
     fn differing(desired: &Node, live: &Node, base: Option<&Node>) -> Vec<String> {
-        let input = Input {
-            desired,
-            live,
-            base,
-            schema: &Schema::unknown(),
-            projection: None,
-            ignore: &[],
-            ignore_managers: &[],
-            scalers: &[],
-            former: crate::Former::default(),
-            built_in: false,
-            client_side: false,
-            pending: true,
-            never_synced: false,
-        };
+        let schema = Schema::unknown();
+        let input = Input { base, pending: true, ..Input::plain(desired, live, &schema) };
         compare(&input).differences.iter().map(|difference| difference.pointer.clone()).collect()
     }
 

@@ -51,7 +51,7 @@ pub fn respected(input: &Input, whole: bool) -> Option<Node> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Former, Schema};
+    use crate::Schema;
 
     fn json(text: &str) -> Node {
         Node::from_json(text.as_bytes()).unwrap()
@@ -91,21 +91,9 @@ mod tests {
         ] as [(&[&str], &[&str], bool, Option<Node>); 9]
         {
             let desired = json(desired);
-            let input = Input {
-                desired: &desired,
-                live: &live,
-                base: None,
-                schema: &Schema::unknown(),
-                projection: None,
-                ignore: pointers,
-                ignore_managers: managers,
-                scalers: &[],
-                former: Former::default(),
-                built_in: false,
-                client_side: false,
-                pending: false,
-                never_synced: false,
-            };
+            let schema = Schema::unknown();
+            let plain = Input::plain(&desired, &live, &schema);
+            let input = Input { ignore: pointers, ignore_managers: managers, ..plain };
             assert_eq!(respected(&input, whole), expected, "{pointers:?} {managers:?} {whole}");
         }
     }

@@ -10,21 +10,7 @@ pub(crate) fn yaml(text: &str) -> Node {
 
 /// An input with nothing beside the two objects.
 pub(crate) fn input<'a>(desired: &'a Node, live: &'a Node, schema: &'a Schema) -> Input<'a> {
-    Input {
-        desired,
-        live,
-        base: None,
-        schema,
-        projection: None,
-        ignore: &[],
-        ignore_managers: &[],
-        scalers: &[],
-        client_side: false,
-        former: trueup_diff::Former::default(),
-        built_in: true,
-        pending: false,
-        never_synced: false,
-    }
+    Input { built_in: true, ..Input::plain(desired, live, schema) }
 }
 
 /// The comparison in words: one line per difference and note.

@@ -29,9 +29,6 @@ use crate::change::Place;
 use crate::seeds::Seed;
 use crate::shape::Shape;
 
-/// As where nothing is said of former managers.
-const FORMER: Former<'static> = Former { named: None, kubectl: true };
-
 /// How many objects are tried until the server takes one.
 const TRIES: usize = 6;
 /// How many leaves are changed by hand in each case, of those that Git sets and of those that it does not.
@@ -154,7 +151,9 @@ impl Subject<'_> {
         if let (Some(live), Some(node)) = (&live, &before) {
             let removes = self.judge(node, None, true).differences.iter().any(|found| found.what == What::Extra);
             let fields = removes
-                .then(|| takeover(self.desired(), self.base.as_ref(), node, &Schema::unknown(), FORMER, false))
+                .then(|| {
+                    takeover(self.desired(), self.base.as_ref(), node, &Schema::unknown(), Former::default(), false)
+                })
                 .flatten();
             if let Some(fields) = fields {
                 let (key, version) = (&self.target.key, &live.resource_version);
@@ -181,19 +180,11 @@ impl Subject<'_> {
     fn judge(&self, live: &Node, projection: Option<&Projection>, pending: bool) -> Comparison {
         let unknown = Schema::unknown();
         let input = Input {
-            desired: self.desired(),
-            live,
             base: self.base.as_ref(),
-            schema: &unknown,
             projection,
-            ignore: &[],
-            scalers: &[],
-            ignore_managers: &[],
-            former: FORMER,
-            client_side: false,
             built_in: !self.kind().gvk.group.contains("example"),
             pending,
-            never_synced: false,
+            ..Input::plain(self.desired(), live, &unknown)
         };
         let first = compare(&input);
         if first.needs_schema { compare(&Input { schema: &self.known.schema, ..input }) } else { first }
