@@ -369,6 +369,15 @@ pub(crate) fn name_and_spec<T: for<'de> Deserialize<'de>>(
 }
 
 #[cfg(test)]
+impl Meta {
+    /// One with these annotations and nothing else.
+    pub(crate) fn annotated(annotations: &[(&str, &str)]) -> Self {
+        let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Self { annotations, ..Self::default() }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

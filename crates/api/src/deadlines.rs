@@ -58,15 +58,10 @@ impl Deadlines {
 mod tests {
     use super::*;
 
-    fn meta(annotations: &[(&str, &str)]) -> Meta {
-        let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Meta { annotations, ..Meta::default() }
-    }
-
     #[test]
     fn reads_what_is_set() {
-        assert_eq!(Deadlines::read(&meta(&[("a", "b")])), Deadlines::default());
-        let all = meta(&[(SYNC_DEADLINE, "1h30m"), (WAVE_DEADLINE, " 90s "), (HOOK_DEADLINE, "45")]);
+        assert_eq!(Deadlines::read(&Meta::annotated(&[("a", "b")])), Deadlines::default());
+        let all = Meta::annotated(&[(SYNC_DEADLINE, "1h30m"), (WAVE_DEADLINE, " 90s "), (HOOK_DEADLINE, "45")]);
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         assert_eq!(Deadlines::read(&all), Deadlines { sync: seconds(5400), wave: seconds(90), hook: seconds(45) });
         assert_eq!(Deadlines::warnings(&all).count(), 0);
@@ -76,7 +71,7 @@ mod tests {
     fn what_is_no_deadline_counts_as_absent_and_is_told() {
         for text in ["", "soon", "-5s", "0", "0s", "1d"] {
             for annotation in [SYNC_DEADLINE, WAVE_DEADLINE, HOOK_DEADLINE] {
-                let meta = meta(&[(annotation, text)]);
+                let meta = Meta::annotated(&[(annotation, text)]);
                 assert_eq!(Deadlines::read(&meta), Deadlines::default(), "{text}");
                 let warnings: Vec<Unsupported> = Deadlines::warnings(&meta).collect();
                 assert_eq!((warnings.len(), warnings[0].field.as_str()), (1, annotation), "{text}");

@@ -48,7 +48,7 @@ pub use duration::duration_text;
 pub use hook::{DeletePolicy, Hook, HookPhase, hook, wave};
 pub use ignore_rule::{IgnoreRule, Ignored};
 pub use namespaces::NamespacePatterns;
-pub use operation::{Operation, OperationInitiator, SyncOperation, SyncResource};
+pub use operation::{MANIFESTS_BYTES_MAX, Operation, OperationInitiator, SyncOperation, SyncResource, manifests_bytes};
 pub use operation_state::{OperationPhase, OperationState, ResourceResult, ResultCode, SyncResult};
 pub use options::{Consent, Effective, ObjectOptions, PrunePropagation, SyncOptions, object_options};
 pub use pause::Pause;

@@ -11,7 +11,7 @@ use crate::spec::{RetryStrategy, is_zero};
 
 /// How large manifests that an operation brings may be, in bytes of JSON text: etcd takes objects of 1.5 MiB, and while the
 /// operation runs the Application has it twice, as what is asked for and in its state.
-const MANIFESTS_BYTES_MAX: usize = 600 * 1024;
+pub const MANIFESTS_BYTES_MAX: usize = 600 * 1024;
 
 /// What somebody asks of an Application.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -123,13 +123,17 @@ pub struct SyncResource {
     pub namespace: String,
 }
 
+/// How large these manifests are where an operation brings them: texts inside a text, in bytes of JSON.
+pub fn manifests_bytes(manifests: &[String]) -> usize {
+    manifests.iter().map(|text| serde_json::Value::from(text.as_str()).to_string().len() + 1).sum()
+}
+
 // === impl SyncOperation ===
 
 impl SyncOperation {
     /// Whether it brings more manifests than an Application can hold twice.
     pub fn is_too_large(&self) -> bool {
-        let bytes = self.manifests.iter().map(|text| serde_json::Value::from(text.as_str()).to_string().len() + 1);
-        bytes.sum::<usize>() > MANIFESTS_BYTES_MAX
+        manifests_bytes(&self.manifests) > MANIFESTS_BYTES_MAX
     }
 
     /// Whether objects that cannot be changed are deleted and made anew.

@@ -72,11 +72,6 @@ impl fmt::Display for Pause {
 mod tests {
     use super::*;
 
-    fn meta(annotations: &[(&str, &str)]) -> Meta {
-        let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Meta { annotations, ..Meta::default() }
-    }
-
     #[test]
     fn a_pause_has_a_reason_and_an_end_or_not() {
         let ten = "2026-11-24T10:00:00Z";
@@ -102,11 +97,14 @@ mod tests {
             ),
             (&[(PAUSE_UNTIL, "")][..], Some("paused (annotation trueup.dev/pause)"), true),
         ] {
-            let meta = meta(annotations);
+            let meta = Meta::annotated(annotations);
             assert_eq!(Pause::read(&meta).map(|pause| pause.to_string()).as_deref(), said, "{annotations:?}");
             assert_eq!(Pause::warning(&meta).is_some(), warned, "{annotations:?}");
         }
-        assert_eq!(Pause::read(&meta(&[(PAUSE, &"é".repeat(9000))])).unwrap().reason.chars().count(), REASON_SHOWN);
+        assert_eq!(
+            Pause::read(&Meta::annotated(&[(PAUSE, &"é".repeat(9000))])).unwrap().reason.chars().count(),
+            REASON_SHOWN
+        );
     }
 
     #[test]

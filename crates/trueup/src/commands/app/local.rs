@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use trueup_api::{App, SyncResource};
+use trueup_api::{App, MANIFESTS_BYTES_MAX, SyncResource, manifests_bytes};
 use trueup_object::{Manifest, ObjectKey};
 use trueup_render::Rendered;
 
@@ -13,9 +13,6 @@ use crate::command_error::{CommandError, user_error};
 use crate::commands::app::diff::wanted;
 use crate::output::talk;
 
-/// How much may be sent, in bytes of JSON text: etcd takes objects of 1.5 MiB, and while the sync runs the Application has the
-/// manifests twice, once as asked for and once in its status, which needs room itself.
-const BYTES_MAX: usize = 600 * 1024;
 /// How many objects an error names.
 const NAMED_MAX: usize = 5;
 
@@ -59,13 +56,12 @@ fn sendable(rendered: &Rendered, dir: &Path) -> Result<Local, CommandError> {
         .iter()
         .map(|manifest| String::from_utf8_lossy(&manifest.node().to_json()).into_owned())
         .collect();
-    // As it is sent: texts inside a text.
-    let bytes: usize = manifests.iter().map(|text| serde_json::Value::from(text.as_str()).to_string().len() + 1).sum();
-    if bytes > BYTES_MAX {
+    let bytes = manifests_bytes(&manifests);
+    if bytes > MANIFESTS_BYTES_MAX {
         return Err(user_error(format!(
             "not sent: the manifests in '{dir}' are {} KiB, and an Application takes {} KiB",
             bytes.div_ceil(1024),
-            BYTES_MAX / 1024
+            MANIFESTS_BYTES_MAX / 1024
         ))
         .hinted("push them to a branch: trueup app sync NAME --revision BRANCH"));
     }
@@ -112,8 +108,10 @@ mod tests {
             let data = "x".repeat(bytes);
             format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: a}}, data: {{a: {data}}}}}")
         };
-        assert!(sent(&[text(BYTES_MAX / 2)]).is_ok());
-        let refused = sent(&[text(BYTES_MAX / 2), text(BYTES_MAX / 2).replace("name: a", "name: b")]).unwrap_err();
+        assert!(sent(&[text(MANIFESTS_BYTES_MAX / 2)]).is_ok());
+        let refused =
+            sent(&[text(MANIFESTS_BYTES_MAX / 2), text(MANIFESTS_BYTES_MAX / 2).replace("name: a", "name: b")])
+                .unwrap_err();
         assert!(refused.contains("are 601 KiB, and an Application takes 600 KiB"), "{refused}");
         assert_eq!(sent(&[]).unwrap_err(), "'dir' has no manifests");
     }
