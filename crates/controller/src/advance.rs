@@ -183,14 +183,7 @@ impl Look<'_> {
         let application = &self.application;
         if let Some((message, results)) = operation::invalid(view, run, options) {
             attempt.tally.results.extend(results);
-            return Some(end(
-                application,
-                view,
-                run,
-                OperationPhase::Failed,
-                message,
-                std::mem::take(&mut attempt.tally),
-            ));
+            return Some(self.over(view, run, attempt, OperationPhase::Failed, message));
         }
         if run.is_automated() {
             attempt.left_alone = left_alone(application, view, memory);
@@ -200,7 +193,7 @@ impl Look<'_> {
         {
             let message = attempt.tally.note_failure(&error, |error| no_namespace(view, error));
             return Some(if let Some(message) = message {
-                end(application, view, run, OperationPhase::Failed, message, std::mem::take(&mut attempt.tally))
+                self.over(view, run, attempt, OperationPhase::Failed, message)
             } else {
                 attempt.tally.barred = false;
                 broken_off(application, view, run, attempt, BrokenOff::Barred, BARRED.to_owned())
@@ -231,16 +224,13 @@ impl Look<'_> {
             attempt.tally.results.push(operation::result(&task.key, &task.gvk, code, message));
         }
         operation::note_unchanged(view, run, &mut attempt.tally);
-        let tally = std::mem::take(&mut attempt.tally);
-        let (phase, message) = if tally.refusals.is_empty() {
+        let refusals = &attempt.tally.refusals;
+        let (phase, message) = if refusals.is_empty() {
             (OperationPhase::Succeeded, trial(condition::SYNCED))
         } else {
-            (
-                OperationPhase::Failed,
-                trial(&format!("{}, reason: {}", condition::SYNC_FAILED, reasons(&tally.refusals))),
-            )
+            (OperationPhase::Failed, trial(&format!("{}, reason: {}", condition::SYNC_FAILED, reasons(refusals))))
         };
-        Ended { history: None, ..end(&self.application, view, run, phase, message, tally) }
+        self.over(view, run, attempt, phase, message)
     }
 
     /// Asks the server about the objects of a stage before any of it is written, where others follow. Answers whether it
@@ -332,10 +322,8 @@ impl Look<'_> {
         if run.is_whole() {
             memory.base = crate::memory::Base::Known(Arc::clone(&view.targets));
         }
-        let tally = std::mem::take(&mut attempt.tally);
-        let ended = end(&self.application, view, run, OperationPhase::Succeeded, condition::SYNCED.to_owned(), tally);
-        let history = ended.history.filter(|_| run.is_whole());
-        Ended { history, left_alone: std::mem::take(&mut attempt.left_alone), ..ended }
+        let ended = self.over(view, run, attempt, OperationPhase::Succeeded, condition::SYNCED.to_owned());
+        Ended { left_alone: std::mem::take(&mut attempt.left_alone), ..ended }
     }
 
     async fn fail(
@@ -351,9 +339,13 @@ impl Look<'_> {
         pruning::skip(view, attempt);
         operation::note_unchanged(view, run, &mut attempt.tally);
         let message = failure(attempt, &failures);
-        let tally = std::mem::take(&mut attempt.tally);
-        let ended = end(&self.application, view, run, OperationPhase::Failed, message, tally);
+        let ended = self.over(view, run, attempt, OperationPhase::Failed, message);
         Ended { overdue: attempt.overdue.is_some(), ..ended }
+    }
+
+    /// The end of an attempt, with all that it did.
+    fn over(&self, view: &View, run: &Run, attempt: &mut Attempt, phase: OperationPhase, message: String) -> Ended {
+        end(&self.application, view, run, phase, message, std::mem::take(&mut attempt.tally))
     }
 }
 

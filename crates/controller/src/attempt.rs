@@ -25,7 +25,7 @@ use crate::drift;
 use crate::judge::Judged;
 use crate::memory::Memory;
 use crate::observe::View;
-use crate::operation::{Run, Tally, key_of};
+use crate::operation::{Run, Tally, key_of, result};
 use crate::waiting;
 
 /// What one attempt at an operation has done so far.
@@ -172,53 +172,25 @@ impl Attempt {
 
     /// The hooks that have begun and not ended.
     pub(crate) fn hooks_that_run(&self) -> Vec<Task> {
-        self.hooks_of(is_running_hook)
+        hooks_that_run(&self.tally.results)
     }
 
     /// The hooks that have begun.
     pub(crate) fn hooks(&self) -> Vec<Task> {
-        self.hooks_of(|result| !result.hook_type.is_empty())
-    }
-
-    fn hooks_of(&self, wanted: impl Fn(&ResourceResult) -> bool) -> Vec<Task> {
-        let found = self.tally.results.iter().filter(|result| wanted(result));
-        let task = |result: &ResourceResult| {
-            let key = key_of(result);
-            Some(Task {
-                gvk: Gvk { group: key.group.clone(), version: result.version.as_str().into(), kind: key.kind.clone() },
-                key,
-                phase: HookPhase::named(&result.hook_type)?,
-                wave: 0,
-                act: Act::Hook,
-                defines: None,
-            })
-        };
-        found.filter_map(task).collect()
+        self.tally.results.iter().filter_map(hook_of).collect()
     }
 
     /// Notes how far a hook is, as the status tells it.
     pub(crate) fn note_hook(&mut self, hook: &Task, at: OperationPhase, message: String) {
         let Task { key, gvk, phase, .. } = hook;
+        let code = if at == OperationPhase::Failed { ResultCode::SyncFailed } else { ResultCode::Synced };
         let result = ResourceResult {
-            group: key.group.to_string(),
-            version: gvk.version.to_string(),
-            kind: key.kind.to_string(),
-            namespace: key.namespace.to_string(),
-            name: key.name.to_string(),
-            status: Some(if at == OperationPhase::Failed { ResultCode::SyncFailed } else { ResultCode::Synced }),
-            message,
             hook_type: phase.name().to_owned(),
             hook_phase: Some(at),
             sync_phase: phase.name().to_owned(),
-            ..ResourceResult::default()
+            ..result(key, gvk, code, message)
         };
-        let same = |other: &ResourceResult| {
-            other.hook_type == result.hook_type
-                && other.group == result.group
-                && other.kind == result.kind
-                && other.namespace == result.namespace
-                && other.name == result.name
-        };
+        let same = |other: &ResourceResult| other.hook_type == result.hook_type && key_of(other) == *key;
         let known = self.tally.results.iter_mut().find(|other| same(other));
         // What it says of itself meanwhile is worth no write of its own.
         self.unwritten |= known.as_ref().is_none_or(|known| known.hook_phase != result.hook_phase);
@@ -276,4 +248,22 @@ fn is_of(state: &OperationState, run: &Run) -> bool {
 /// Whether a hook has begun and not ended.
 pub(crate) fn is_running_hook(result: &ResourceResult) -> bool {
     !result.hook_type.is_empty() && result.hook_phase == Some(OperationPhase::Running)
+}
+
+/// Of these results the hooks that have begun and not ended.
+pub(crate) fn hooks_that_run(results: &[ResourceResult]) -> Vec<Task> {
+    results.iter().filter(|result| is_running_hook(result)).filter_map(hook_of).collect()
+}
+
+/// The hook that a result is about, if it is about one.
+fn hook_of(result: &ResourceResult) -> Option<Task> {
+    let key = key_of(result);
+    Some(Task {
+        gvk: Gvk { group: key.group.clone(), version: result.version.as_str().into(), kind: key.kind.clone() },
+        key,
+        phase: HookPhase::named(&result.hook_type)?,
+        wave: 0,
+        act: Act::Hook,
+        defines: None,
+    })
 }

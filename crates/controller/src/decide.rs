@@ -3,6 +3,7 @@
 //! Keeps nothing and decides nothing: the facts are put before [`trueup_plan::decide`], and its answer becomes something that
 //! can be done. Entry point: [`next`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,7 +15,7 @@ use trueup_plan::{
 
 use crate::attempt::is_running_hook;
 use crate::drift::is_drift;
-use crate::judge::Verdict;
+use crate::judge::{Judged, Verdict};
 use crate::memory::Memory;
 use crate::namespace_metadata;
 use crate::observe::{Notice, View, asked_for};
@@ -62,11 +63,7 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
     heal::forget_past(application, view, memory);
     let drifting = heal::drifts(application, view, memory);
     let drifts: Vec<trueup_plan::Drift> = drifting.iter().map(|(_, drift)| *drift).collect();
-    let automation = view.spec.automated.as_ref().map(|automated| Automation {
-        prune: automated.prune,
-        self_heal: automated.self_heal,
-        allow_empty: automated.allow_empty,
-    });
+    let automation = automation(view);
     let block = block(view);
     let asked = application.operation.as_ref().is_some_and(|operation| !operation.initiated_by.automated);
     let prunable = view.extras.iter().filter(|extra| extra.is_to_go(asked)).count();
@@ -74,9 +71,6 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
         (Some(request), _) => request.prune && (prunable > 0 || request.elsewhere),
         (None, automation) => prunable > 0 && block.is_none() && automation.is_some_and(|automation| automation.prune),
     };
-    // What another application holds keeps the sync open; what drifts meanwhile is drift all the same.
-    let others_hold = view.objects.iter().any(|judged| matches!(judged.verdict, Verdict::HeldBy(_)));
-    let synced = others_hold && memory.synced == Some(content(application, view));
     hindrance::find(world, application, memory);
     let held_back = held_back(application, view, memory);
     let namespace_due = namespace_metadata::is_due(world, application, view, memory);
@@ -88,12 +82,7 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
         held_back: held_back.as_ref().map(|(why, _)| *why),
         pending: view.pending || namespace_due,
         desired: view.targets.objects.len(),
-        wanting: view
-            .objects
-            .iter()
-            .filter(|judged| wants_sync(&judged.verdict) && !(synced && is_drift(judged, view)))
-            .count()
-            + usize::from(namespace_due),
+        wanting: wanting(application, view, memory) + usize::from(namespace_due),
         prunable,
         behind: if prunes { behind(world, application, view, memory) } else { no_longer_behind(memory) },
         drifts: &drifts,
@@ -104,14 +93,7 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
     hindrance::note_withheld(world, application, memory, is_withheld(&decision));
     windows::note_withheld(world, application, memory, situation.held_back, &decision);
     match decision {
-        Decision::Sync(attempt) => {
-            let run = run(application, view, attempt);
-            if !attempt.goes_on && has_begun(application, &run) {
-                return Next::Wait { until: Instant::now() + CLOCK_STEP, notices: Vec::new() };
-            }
-            namespace_metadata::note_begun(view, memory);
-            Next::Run(Box::new(run))
-        }
+        Decision::Sync(attempt) => sync(application, view, memory, attempt),
         Decision::Heal(now) => {
             let due = now.into_iter().filter_map(|at| drifting.get(at));
             Next::Heal(due.map(|(key, _)| key.clone()).collect())
@@ -140,6 +122,33 @@ pub(crate) fn next(world: &World, application: &Application, view: &View, memory
             Next::Nothing { notices: why_idle(idle, view).map(sync_error).into_iter().collect() }
         }
     }
+}
+
+/// A sync, unless another one began within the same second: they are told apart by that.
+fn sync(application: &Application, view: &View, memory: &mut Memory, attempt: Attempt) -> Next {
+    let run = run(application, view, attempt);
+    if !attempt.goes_on && has_begun(application, &run) {
+        return Next::Wait { until: Instant::now() + CLOCK_STEP, notices: Vec::new() };
+    }
+    namespace_metadata::note_begun(view, memory);
+    Next::Run(Box::new(run))
+}
+
+fn automation(view: &View) -> Option<Automation> {
+    view.spec.automated.as_ref().map(|automated| Automation {
+        prune: automated.prune,
+        self_heal: automated.self_heal,
+        allow_empty: automated.allow_empty,
+    })
+}
+
+/// How many objects a sync would change. What another application holds keeps the sync open; what drifts meanwhile is drift all
+/// the same.
+fn wanting(application: &Application, view: &View, memory: &Memory) -> usize {
+    let others_hold = view.objects.iter().any(|judged| matches!(judged.verdict, Verdict::HeldBy(_)));
+    let synced = others_hold && memory.synced == Some(content(application, view));
+    let wants = |judged: &&Arc<Judged>| wants_sync(&judged.verdict) && !(synced && is_drift(judged, view));
+    view.objects.iter().filter(wants).count()
 }
 
 /// What is said of doing nothing.

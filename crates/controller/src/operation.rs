@@ -301,7 +301,7 @@ pub(crate) fn end(
         managed_namespace_metadata: view.spec.namespace_metadata.clone().filter(|_| run.options(view).create_namespace),
         ..SyncResult::default()
     });
-    let history = (phase == OperationPhase::Succeeded).then(|| RevisionHistory {
+    let history = (phase == OperationPhase::Succeeded && run.is_whole()).then(|| RevisionHistory {
         id: application.status.history.last().map_or(0, |last| last.id + 1),
         revision,
         source,

@@ -23,27 +23,30 @@ impl Look<'_> {
     /// Notes which hooks have ended since.
     pub(crate) fn note_ends(&self, plan: &Plan, states: &States, attempt: &mut Attempt) {
         for task in plan.tasks.iter().filter(|task| task.is_hook() && states.is_made(task)) {
-            let place = (task.phase, task.key.clone());
             match states.of(task) {
-                State::Done => {
-                    let live = self.world.cluster.live(&task.gvk, &task.key);
-                    let words = live.as_deref().map(hooks::last_words).unwrap_or_default();
-                    attempt.note_hook(task, OperationPhase::Succeeded, words);
-                    attempt.done.insert(place, Done::Ended(Ok(())));
-                    attempt.moved = Instant::now();
-                }
-                State::Failed(why) => {
-                    attempt.note_hook(task, OperationPhase::Failed, why.clone());
-                    attempt.done.insert(place, Done::Ended(Err(why)));
-                    attempt.moved = Instant::now();
-                }
+                State::Done => self.note_end(attempt, task, Ok(())),
+                State::Failed(why) => self.note_end(attempt, task, Err(why)),
                 State::Running(why) => {
                     attempt.note_hook(task, OperationPhase::Running, why);
-                    attempt.done.insert(place, Done::Made);
+                    attempt.done.insert((task.phase, task.key.clone()), Done::Made);
                 }
                 State::Pending => {}
             }
         }
+    }
+
+    /// Notes that a hook has ended.
+    fn note_end(&self, attempt: &mut Attempt, task: &Task, ended: Result<(), String>) {
+        let (at, words) = match &ended {
+            Ok(()) => {
+                let live = self.world.cluster.live(&task.gvk, &task.key);
+                (OperationPhase::Succeeded, live.as_deref().map(hooks::last_words).unwrap_or_default())
+            }
+            Err(why) => (OperationPhase::Failed, why.clone()),
+        };
+        attempt.note_hook(task, at, words);
+        attempt.done.insert((task.phase, task.key.clone()), Done::Ended(ended));
+        attempt.moved = Instant::now();
     }
 
     pub(crate) async fn make_hooks(&self, view: &View, plan: &Plan, attempt: &mut Attempt, tasks: &[&Task]) {
@@ -113,22 +116,11 @@ impl Look<'_> {
             };
             let there = live.is_some() || matches!(condition, Condition::OnItsWay(_));
             let facts = Facts { done: Some(Done::Made), due: true, there, condition };
-            let ended = match progress::state(Act::Hook, &facts) {
-                State::Running(why) => {
-                    run.push((task, why));
-                    continue;
-                }
-                State::Failed(why) => Err(why),
-                State::Done | State::Pending => Ok(()),
-            };
-            let at = if ended.is_ok() { OperationPhase::Succeeded } else { OperationPhase::Failed };
-            let words = match &ended {
-                Ok(()) => live.as_deref().map(hooks::last_words).unwrap_or_default(),
-                Err(why) => why.clone(),
-            };
-            attempt.note_hook(&task, at, words);
-            attempt.done.insert((task.phase, task.key.clone()), Done::Ended(ended));
-            attempt.moved = Instant::now();
+            match progress::state(Act::Hook, &facts) {
+                State::Running(why) => run.push((task, why)),
+                State::Failed(why) => self.note_end(attempt, &task, Err(why)),
+                State::Done | State::Pending => self.note_end(attempt, &task, Ok(())),
+            }
         }
         run
     }
@@ -162,9 +154,7 @@ impl Look<'_> {
                 why = format!("{why}; it could not be deleted, and may still run: {error}");
             }
         }
-        attempt.note_hook(task, OperationPhase::Failed, why.clone());
-        attempt.done.insert((task.phase, task.key.clone()), Done::Ended(Err(why)));
-        attempt.moved = Instant::now();
+        self.note_end(attempt, task, Err(why));
     }
 
     /// Ends the hooks that run, where nobody goes on with the operation.
@@ -178,17 +168,22 @@ impl Look<'_> {
     /// Lets the hooks go that have ended, where nobody goes on with the operation.
     pub(crate) async fn let_go(&self, attempt: &Attempt) {
         for task in attempt.hooks() {
-            let Some(kind) = self.kind(&task).await else { continue };
-            let released = match self.hands() {
-                Ok(hands) => {
-                    let released = hooks::tidy(self.world, &hands, self.name(), &kind, &task.key, false).await;
-                    released.map_err(|error| error.to_string())
-                }
-                Err(why) => Err(why),
-            };
-            if let Err(error) = released {
-                tracing::warn!(application = %self.name(), hook = %task.key, %error, "a hook cannot be let go");
+            self.clear_away(&task, false).await;
+        }
+    }
+
+    /// Lets a hook go, and deletes it if that is wished.
+    async fn clear_away(&self, task: &Task, goes: bool) {
+        let Some(kind) = self.kind(task).await else { return };
+        let cleared = match self.hands() {
+            Ok(hands) => {
+                let tidied = hooks::tidy(self.world, &hands, self.name(), &kind, &task.key, goes).await;
+                tidied.map_err(|error| error.to_string())
             }
+            Err(why) => Err(why),
+        };
+        if let Err(error) = cleared {
+            tracing::warn!(application = %self.name(), hook = %task.key, %error, "a hook cannot be cleared away");
         }
     }
 
@@ -207,15 +202,7 @@ impl Look<'_> {
             if !attempt.done.contains_key(&(task.phase, task.key.clone())) {
                 continue;
             }
-            let goes = goes(view, plan, task, succeeded);
-            let Some(kind) = self.kind(task).await else { continue };
-            let tidied = match view.hands(self.world, &self.application) {
-                Ok(hands) => hooks::tidy(self.world, &hands, self.name(), &kind, &task.key, goes).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = tidied {
-                tracing::warn!(application = %self.name(), hook = %task.key, %error, "a hook cannot be cleared away");
-            }
+            self.clear_away(task, goes(view, plan, task, succeeded)).await;
         }
     }
 }

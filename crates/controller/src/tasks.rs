@@ -92,9 +92,8 @@ impl Plan {
         }
         // What left the application meanwhile, as when another one took it over, is none of its business any more.
         let done = &attempt.done;
-        attempt.prunes.retain(|key, _| {
-            done.contains_key(&(HookPhase::Sync, key.clone())) || view.extras.iter().any(|extra| extra.key == *key)
-        });
+        let extras: HashSet<&ObjectKey> = view.extras.iter().map(|extra| &extra.key).collect();
+        attempt.prunes.retain(|key, _| done.contains_key(&(HookPhase::Sync, key.clone())) || extras.contains(key));
         let prunes = attempt.prunes.iter().map(|(key, (gvk, wave, last))| Task {
             key: key.clone(),
             gvk: gvk.clone(),
@@ -108,9 +107,7 @@ impl Plan {
 
     /// The place of what a task makes among the targets.
     pub(crate) fn target(&self, task: &Task) -> Option<usize> {
-        // A namespace or a definition may have moved to an earlier phase.
-        let phase = if task.act == Act::Apply { HookPhase::Sync } else { task.phase };
-        self.targets.get(&(phase, task.key.clone())).copied()
+        self.targets.get(&(phase_of(task), task.key.clone())).copied()
     }
 
     /// Where each task is, at one moment.
@@ -171,7 +168,7 @@ impl States {
     }
 }
 
-/// The phase under which it is kept what was done about a task.
+/// The phase under which it is kept what was done about a task. A namespace or a definition may have moved to an earlier one.
 pub(crate) fn phase_of(task: &Task) -> HookPhase {
     if task.is_hook() { task.phase } else { HookPhase::Sync }
 }

@@ -4,15 +4,15 @@
 
 use std::sync::Arc;
 
-use trueup_api::{Application, OperationPhase, OperationState, ResourceResult, ResultCode};
+use trueup_api::{Application, OperationPhase, OperationState, ResultCode};
 use trueup_cluster::ClusterError;
 use trueup_object::{Gvk, ObjectKey};
+use trueup_plan::task::Task;
 
 use super::rules::{Rules, rules};
-use crate::attempt::is_running_hook;
+use crate::attempt::{hooks_that_run, is_running_hook};
 use crate::extras::is_ours;
 use crate::memory::Memory;
-use crate::operation::key_of;
 use crate::world::World;
 use crate::writer::{Update, write};
 use crate::{clock, hooks};
@@ -40,7 +40,7 @@ pub(super) async fn end(
             state.sync_result.get_or_insert_default().resources = attempt.tally.results;
         }
         if let Ok(rules) = rules(world, application, "") {
-            for (gvk, key) in running(&state) {
+            for Task { gvk, key, .. } in running(&state) {
                 if let Err(error) = end_hook(world, application, &rules, &gvk, &key).await {
                     tracing::warn!(application = %application.meta.instance, hook = %key, %error, "a hook of the sync that the deletion ends cannot be deleted");
                 }
@@ -79,13 +79,8 @@ async fn end_hook(
 }
 
 /// The hooks that have begun and not ended.
-fn running(state: &OperationState) -> Vec<(Gvk, ObjectKey)> {
-    let results = state.sync_result.iter().flat_map(|result| &result.resources);
-    let named = |result: &ResourceResult| {
-        let key = key_of(result);
-        (Gvk { group: key.group.clone(), version: result.version.as_str().into(), kind: key.kind.clone() }, key)
-    };
-    results.filter(|result| is_running_hook(result)).map(named).collect()
+fn running(state: &OperationState) -> Vec<Task> {
+    state.sync_result.as_ref().map(|result| hooks_that_run(&result.resources)).unwrap_or_default()
 }
 
 /// The state as it ends.
@@ -105,7 +100,7 @@ fn ended(mut state: OperationState, now: &str) -> OperationState {
 
 #[cfg(test)]
 mod tests {
-    use trueup_api::SyncResult;
+    use trueup_api::{ResourceResult, SyncResult};
 
     use super::*;
 
@@ -127,7 +122,7 @@ mod tests {
         ];
         let sync_result = Some(SyncResult { resources, ..SyncResult::default() });
         let state = OperationState { phase: OperationPhase::Running, sync_result, ..OperationState::default() };
-        let names: Vec<String> = running(&state).into_iter().map(|(_, key)| key.name.to_string()).collect();
+        let names: Vec<String> = running(&state).into_iter().map(|task| task.key.name.to_string()).collect();
         assert_eq!(names, ["hangs"]);
         let state = ended(state, "T");
         assert_eq!((state.phase, state.finished_at.as_deref()), (OperationPhase::Failed, Some("T")));
