@@ -1,8 +1,11 @@
 //! What one test has for itself in a world: an application's name, a namespace, a repository.
 
 use trueup_bed::ApplicationBuilder;
+use trueup_bed::Asked;
+use trueup_bed::Deadline;
 use trueup_bed::Repository;
 use trueup_bed::application;
+use trueup_bed::until;
 
 use crate::App;
 use crate::NAMESPACE;
@@ -115,12 +118,22 @@ impl<'a> Scene<'a> {
     pub async fn until_value(&self, plural: &str, name: &str, pointer: &str, wanted: impl Into<serde_json::Value>) {
         let wanted = wanted.into();
         let what = format!("{plural}/{name} to have {wanted} at {pointer}");
-        trueup_bed::until(what, crate::SLOW, async || {
+        until(what, crate::SLOW, async || {
             let object = self.object(plural, name).await.ok_or_else(|| "not there".to_owned())?;
             match object.pointer(pointer) {
                 Some(value) if *value == wanted => Ok(()),
                 other => Err(format!("{other:?}; {}", self.app(&self.name).brief().await)),
             }
+        })
+        .await
+        .unwrap();
+    }
+
+    /// Waits until the refs of the repository have been listed so often.
+    pub async fn listed(&self, times: usize) {
+        until("further listings of refs", Deadline::LONG, async || {
+            let asked = self.repository.asked(Asked::LsRefs);
+            if asked >= times { Ok(()) } else { Err(asked) }
         })
         .await
         .unwrap();

@@ -18,7 +18,6 @@ use trueup_bed::Asked;
 use trueup_bed::Audit;
 use trueup_bed::Controller;
 use trueup_bed::ControllerOptions;
-use trueup_bed::Deadline;
 use trueup_bed::Requests;
 use trueup_bed::until;
 use trueup_e2e::NAMESPACE;
@@ -111,7 +110,7 @@ async fn at_rest_nothing_moves_and_a_push_costs_what_it_touches() {
     let listings = scene.repository.asked(Asked::LsRefs);
     let fetches = scene.repository.asked(Asked::Fetch);
     let mark = audit.mark().await.unwrap();
-    listed(&scene, listings + 3).await;
+    scene.listed(listings + 3).await;
     let requests = moved(&audit.since(mark).await.unwrap());
     assert!(requests.is_empty(), "at rest: {}", told(&requests));
     assert!((metric(&controller, "trueup_renders_total").await - renders).abs() < 0.5, "something was rendered");
@@ -155,21 +154,11 @@ fn whole(value: f64) -> usize {
     format!("{value:.0}").parse().unwrap()
 }
 
-/// Waits until refs have been listed so often.
-async fn listed(scene: &Scene<'_>, times: usize) {
-    until("further listings of refs", Deadline::LONG, async || {
-        let asked = scene.repository.asked(Asked::LsRefs);
-        if asked >= times { Ok(()) } else { Err(asked) }
-    })
-    .await
-    .unwrap();
-}
-
 /// Waits for a whole period in which nothing moves.
 async fn quiet(scene: &Scene<'_>, audit: &Audit) {
     until("a quiet period", ALL, async || {
         let mark = audit.mark().await.unwrap();
-        listed(scene, scene.repository.asked(Asked::LsRefs) + 1).await;
+        scene.listed(scene.repository.asked(Asked::LsRefs) + 1).await;
         let requests = moved(&audit.since(mark).await.unwrap());
         if requests.is_empty() { Ok(()) } else { Err(told(&requests)) }
     })

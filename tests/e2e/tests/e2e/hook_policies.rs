@@ -7,6 +7,7 @@ use trueup_e2e::App;
 use trueup_e2e::SLOW;
 use trueup_e2e::Scene;
 use trueup_e2e::manifests::config_map;
+use trueup_e2e::manifests::definition;
 use trueup_e2e::objects;
 
 use crate::jobs::Jobs;
@@ -243,21 +244,7 @@ async fn a_hook_of_two_phases_runs_in_each() {
 #[tokio::test]
 async fn a_hook_may_be_of_a_kind_that_the_sync_brings() {
     let group = "hooks-kind.e2e.dev";
-    let definition = format!(
-        r"apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {{name: bells.{group}}}
-spec:
-  group: {group}
-  scope: Namespaced
-  names: {{kind: Bell, listKind: BellList, plural: bells, singular: bell}}
-  versions:
-    - name: v1
-      served: true
-      storage: true
-      schema: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}
-"
-    );
+    let definition = definition("Bell", "bells", group);
     let bell = format!(
         "apiVersion: {group}/v1\nkind: Bell\nmetadata:\n  name: bell\n  annotations: {{argocd.argoproj.io/hook: PostSync}}\n"
     );

@@ -14,6 +14,7 @@ use trueup_bed::until;
 use trueup_e2e::SLOW;
 use trueup_e2e::Scene;
 use trueup_e2e::manifests::config_map;
+use trueup_e2e::manifests::definition;
 use trueup_e2e::objects;
 
 use crate::balancer::Balancer;
@@ -27,21 +28,7 @@ use crate::jobs::waits;
 /// A definition in wave 0, an object of its kind in wave 1, and a hook of each phase. Answers the group of the kind.
 fn commit_all(scene: &Scene<'_>) -> (String, String) {
     let group = format!("{}.e2e.dev", scene.name);
-    let definition = format!(
-        r"apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {{name: gears.{group}}}
-spec:
-  group: {group}
-  scope: Namespaced
-  names: {{kind: Gear, listKind: GearList, plural: gears, singular: gear}}
-  versions:
-    - name: v1
-      served: true
-      storage: true
-      schema: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}
-"
-    );
+    let definition = definition("Gear", "gears", &group);
     let gear = format!(
         "apiVersion: {group}/v1\nkind: Gear\nmetadata:\n  name: gear\n  annotations: {{argocd.argoproj.io/sync-wave: \"1\"}}\nspec: {{teeth: 12}}\n"
     );
@@ -191,7 +178,7 @@ async fn each_turn_costs_one_write_and_rest_costs_none() {
     // Rest is when the refs are listed again and nothing follows from it.
     let seen = until("rest", SLOW, async || {
         let mark = audit.mark().await.unwrap();
-        listed(&scene).await;
+        scene.listed(scene.repository.asked(Asked::LsRefs) + 2).await;
         let moved = own(&audit.since(mark).await.unwrap());
         if moved.is_empty() { Ok(()) } else { Err(moved.counts()) }
     });
@@ -203,17 +190,6 @@ async fn each_turn_costs_one_write_and_rest_costs_none() {
     assert_eq!(all.count("patch", "services") + all.count("patch", "configmaps"), 2, "{:?}", all.counts());
     let reads = all.filtered(|asked| ["get", "list"].contains(&&*asked.verb));
     assert!(reads.is_empty(), "everything is known from watches: {:?}", reads.counts());
-}
-
-/// Waits until the refs of a scene's repository have been listed twice more.
-async fn listed(scene: &Scene<'_>) {
-    let before = scene.repository.asked(Asked::LsRefs);
-    until("further listings of refs", SLOW, async || {
-        let now = scene.repository.asked(Asked::LsRefs);
-        if now >= before + 2 { Ok(()) } else { Err(now) }
-    })
-    .await
-    .unwrap();
 }
 
 #[tokio::test]

@@ -23,6 +23,9 @@ use trueup_e2e::World;
 use trueup_e2e::controller_options;
 use trueup_e2e::kubectl;
 use trueup_e2e::kubectl_with_input;
+use trueup_e2e::manifests::bound;
+use trueup_e2e::manifests::bound_in;
+use trueup_e2e::manifests::cluster_role;
 use trueup_e2e::manifests::config_map;
 use trueup_e2e::objects;
 
@@ -233,18 +236,13 @@ async fn a_holder_that_slept_through_its_lease_writes_nothing_when_it_wakes() {
 }
 
 /// All that the controller needs but Leases, and these apart.
-const ROLES: &str = "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: work}
-rules:
-  - {apiGroups: ['', apps, argoproj.io, apiextensions.k8s.io, apiregistration.k8s.io], resources: ['*'], verbs: ['*']}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: work}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: work}
-subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: operators}]
+fn roles() -> String {
+    let groups = "['', apps, argoproj.io, apiextensions.k8s.io, apiregistration.k8s.io]";
+    let work = cluster_role("work", &format!("  - {{apiGroups: {groups}, resources: ['*'], verbs: ['*']}}"));
+    format!("{work}{}{ELECTION}", bound("work"))
+}
+
+const ELECTION: &str = "\
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
@@ -253,21 +251,13 @@ rules:
   - {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, list, watch, create, update]}
 ";
 
-const ELECTION: &str = "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: election, namespace: argocd}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: election}
-subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: operators}]
-";
-
 #[tokio::test]
 async fn without_the_role_for_leases_it_stops_and_says_so_and_goes_on_with_it() {
     let world: &'static World = World::start_for(&["first:operators"]).await.kept();
     let scene = Scene::new(world, "lease-role", NAMESPACE).await;
     let audit = Audit::of(&world.control_plane).await.unwrap();
-    for roles in [ROLES, ELECTION] {
-        kubectl_with_input(&world.control_plane, &["apply", "--server-side", "-f", "-"], roles).await;
+    for roles in [roles(), bound_in(NAMESPACE, "Role", "election")] {
+        kubectl_with_input(&world.control_plane, &["apply", "--server-side", "-f", "-"], &roles).await;
     }
     let controller = world.controller(&options("first", "pod-1", &[SHORT])).await;
     let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
@@ -297,7 +287,12 @@ async fn without_the_role_for_leases_it_stops_and_says_so_and_goes_on_with_it() 
     let writes = work(&audit.since(stopped).await.unwrap(), "first");
     assert!(writes.is_empty(), "{writes:#?}");
     assert_eq!(scene.expect("configmaps", "config").await["data"]["a"], "1");
-    kubectl_with_input(&world.control_plane, &["apply", "--server-side", "-f", "-"], ELECTION).await;
+    kubectl_with_input(
+        &world.control_plane,
+        &["apply", "--server-side", "-f", "-"],
+        &bound_in(NAMESPACE, "Role", "election"),
+    )
+    .await;
     app.synced(&commit).await;
     until_leads(&controller, 1.0).await;
     assert_eq!(scene.expect("configmaps", "config").await["data"]["a"], "2");

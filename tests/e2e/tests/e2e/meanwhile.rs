@@ -59,13 +59,7 @@ async fn a_commit_that_cannot_be_rendered_ends_nothing_and_costs_nothing() {
     let audit = Audit::of(&scene.world.control_plane).await.unwrap();
     until("rest", SLOW, async || {
         let mark = audit.mark().await.unwrap();
-        let before = scene.repository.asked(Asked::LsRefs);
-        until("further listings of refs", SLOW, async || {
-            let now = scene.repository.asked(Asked::LsRefs);
-            if now >= before + 2 { Ok(()) } else { Err(now) }
-        })
-        .await
-        .unwrap();
+        scene.listed(scene.repository.asked(Asked::LsRefs) + 2).await;
         let asked = audit.since(mark).await.unwrap().by("trueup").writes();
         let moved = asked.filtered(|asked| asked.resource == "applications" && asked.name == scene.name);
         if moved.is_empty() { Ok(()) } else { Err(moved.counts()) }

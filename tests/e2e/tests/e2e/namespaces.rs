@@ -9,6 +9,9 @@ use trueup_e2e::Scene;
 use trueup_e2e::World;
 use trueup_e2e::controller_options;
 use trueup_e2e::kubectl_with_input;
+use trueup_e2e::manifests::bound;
+use trueup_e2e::manifests::bound_in;
+use trueup_e2e::manifests::cluster_role;
 use trueup_e2e::manifests::config_map;
 use trueup_e2e::objects;
 
@@ -108,37 +111,16 @@ async fn a_project_that_takes_an_application_no_more_stops_its_deletion() {
 }
 
 /// All that the controller needs, but Applications only where a Role says so.
-const ROLES: &str = "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: work}
-rules:
-  - {apiGroups: ['', apps, apiextensions.k8s.io, apiregistration.k8s.io], resources: ['*'], verbs: ['*']}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: work}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: work}
-subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: operators}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: applications}
-rules:
-  - {apiGroups: [argoproj.io], resources: ['*'], verbs: ['*']}
-";
+fn roles() -> String {
+    let groups = "['', apps, apiextensions.k8s.io, apiregistration.k8s.io]";
+    let work = cluster_role("work", &format!("  - {{apiGroups: {groups}, resources: ['*'], verbs: ['*']}}"));
+    let applications = cluster_role("applications", "  - {apiGroups: [argoproj.io], resources: ['*'], verbs: ['*']}");
+    format!("{work}{}{applications}", bound("work"))
+}
 
 /// The binding of a namespace.
 fn binding(namespace: &str) -> String {
-    format!(
-        "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: applications, namespace: {namespace}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: applications}}
-subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: Group, name: operators}}]
-"
-    )
+    bound_in(namespace, "ClusterRole", "applications")
 }
 
 #[tokio::test]
@@ -149,7 +131,7 @@ async fn a_namespace_without_its_role_keeps_nobody_else_from_work_and_loses_noth
     let a = Scene::new(world, "nsz-in-a", "nsz-a").await;
     let b = Scene::new(world, "nsz-in-b", "nsz-b").await;
     let apply = ["apply", "--server-side", "-f", "-"];
-    for roles in [ROLES, &binding("nsz-control"), &binding("nsz-a")] {
+    for roles in [&roles(), &binding("nsz-control"), &binding("nsz-a")] {
         kubectl_with_input(&world.control_plane, &apply, roles).await;
     }
     // What b's application holds, from before: a's render has it too, and so had a render of a's before that.
@@ -221,7 +203,7 @@ async fn what_an_application_that_cannot_be_listed_may_hold_waits_and_nothing_el
     let a = Scene::new(world, "nsd-in-a", "nsd-a").await;
     let b = Scene::new(world, "nsd-in-b", "nsd-b").await;
     let apply = ["apply", "--server-side", "-f", "-"];
-    for roles in [ROLES, &binding("nsd-control"), &binding("nsd-a"), &binding("nsd-b")] {
+    for roles in [&roles(), &binding("nsd-control"), &binding("nsd-a"), &binding("nsd-b")] {
         kubectl_with_input(&world.control_plane, &apply, roles).await;
     }
     // Both may have the shared namespace, and a one of its own besides.

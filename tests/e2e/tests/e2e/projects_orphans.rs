@@ -3,8 +3,6 @@
 use serde_json::json;
 use trueup_bed::Asked;
 use trueup_bed::Audit;
-use trueup_bed::until;
-use trueup_e2e::SLOW;
 use trueup_e2e::manifests::config_map;
 
 use crate::projects::amend;
@@ -37,12 +35,7 @@ async fn what_no_application_has_is_told_where_the_project_asks_for_it() {
     // Nothing asks for that again while nothing happens there, however many intervals pass.
     let audit = Audit::of(&scene.world.control_plane).await.unwrap();
     let (mark, listings) = (audit.mark().await.unwrap(), scene.repository.asked(Asked::LsRefs));
-    until("three intervals", SLOW, async || match scene.repository.asked(Asked::LsRefs) {
-        now if now >= listings + 3 => Ok(()),
-        now => Err(format!("{} have passed", now - listings)),
-    })
-    .await
-    .unwrap();
+    scene.listed(listings + 3).await;
     let asked = audit.since(mark).await.unwrap().by("trueup");
     let asked = asked.filtered(|request| request.namespace == "t-orphans" && request.verb != "watch");
     assert!(asked.is_empty(), "at rest: {asked:?}");

@@ -8,6 +8,8 @@ use trueup_e2e::Scene;
 use trueup_e2e::World;
 use trueup_e2e::controller_options;
 use trueup_e2e::kubectl_with_input;
+use trueup_e2e::manifests::bound;
+use trueup_e2e::manifests::cluster_role;
 use trueup_e2e::manifests::config_map;
 use trueup_e2e::objects;
 
@@ -177,12 +179,7 @@ async fn a_lost_status_loses_no_object() {
 }
 
 /// All that the controller needs, but no PodTemplates.
-const ROLES: &str = "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: work}
-rules:
-  - apiGroups: ['']
+const RULES: &str = "  - apiGroups: ['']
     resources: [configmaps, componentstatuses, endpoints, events, limitranges, namespaces, nodes, persistentvolumeclaims,
       persistentvolumes, pods, replicationcontrollers, resourcequotas, secrets, serviceaccounts, services]
     verbs: ['*']
@@ -191,35 +188,22 @@ rules:
       discovery.k8s.io, events.k8s.io, flowcontrol.apiserver.k8s.io, networking.k8s.io, node.k8s.io, policy,
       rbac.authorization.k8s.io, resource.k8s.io, scheduling.k8s.io, storage.k8s.io]
     resources: ['*']
-    verbs: ['*']
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: work}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: work}
-subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: operators}]
-";
+    verbs: ['*']";
 
 /// What is missing then.
-const FURTHER: &str = "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: further}
-rules: [{apiGroups: [''], resources: [podtemplates], verbs: ['*']}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: further}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: further}
-subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: operators}]
-";
+const FURTHER: &str = "  - {apiGroups: [''], resources: [podtemplates], verbs: ['*']}";
+
+/// A ClusterRole of the controller's.
+fn granted(name: &str, rules: &str) -> String {
+    cluster_role(name, rules) + &bound(name)
+}
 
 #[tokio::test]
 async fn what_may_be_listed_later_is_searched_then_and_nothing_else() {
     let world: &'static World = World::start_for(&["first:operators"]).await.kept();
     let scene = Scene::new(world, "sweep-later", trueup_e2e::NAMESPACE).await;
     let apply = ["apply", "--server-side", "-f", "-"];
-    kubectl_with_input(&world.control_plane, &apply, ROLES).await;
+    kubectl_with_input(&world.control_plane, &apply, &granted("work", RULES)).await;
     scene.admin.create(&objects("namespaces", ""), &json!({"metadata": {"name": scene.namespace}})).await;
     leave_applied(&scene, "left").await;
     scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
@@ -231,7 +215,7 @@ async fn what_may_be_listed_later_is_searched_then_and_nothing_else() {
     let words = ["PodTemplate cannot be listed", "tried again by themselves", "hard refresh"];
     let seen = app.condition("OrphanedResourceWarning", &words).await;
     assert!(!lists(&seen, "left"));
-    kubectl_with_input(&world.control_plane, &apply, FURTHER).await;
+    kubectl_with_input(&world.control_plane, &apply, &granted("further", FURTHER)).await;
     let seen = app.until("the leftover in the inventory", |app| lists(app, "left")).await;
     assert_eq!(seen["status"]["sync"]["status"], "OutOfSync", "{}", app.brief().await);
     app.without_condition("OrphanedResourceWarning").await;
