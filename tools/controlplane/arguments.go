@@ -3,21 +3,23 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+
+	"trueup.dev/tools/controlplane/ports"
 )
 
 const apiserverName = "kube-apiserver"
 
-// ports are those of one control plane.
-type ports struct {
+// endpoints are the ports of one control plane.
+type endpoints struct {
 	etcdClient, etcdPeer, apiserver, controllerManager, scheduler, kwok int
 }
 
-func choosePorts() (ports, error) {
-	p, err := freePorts(6)
+func chooseEndpoints() (endpoints, error) {
+	p, err := ports.Reserve(6)
 	if err != nil {
-		return ports{}, err
+		return endpoints{}, err
 	}
-	return ports{p[0], p[1], p[2], p[3], p[4], p[5]}, nil
+	return endpoints{p[0], p[1], p[2], p[3], p[4], p[5]}, nil
 }
 
 func (c *cluster) path(name string) string { return filepath.Join(c.dir, name) }

@@ -27,7 +27,7 @@ type cluster struct {
 	nodes int
 	// Whether pod metrics are served.
 	metrics bool
-	ports   ports
+	ports   endpoints
 	// Components that ended, whether killed by us or not.
 	died chan *process
 
@@ -39,7 +39,7 @@ type cluster struct {
 
 // newCluster chooses ports and writes every file that a component reads.
 func newCluster(o options) (*cluster, error) {
-	chosen, err := choosePorts()
+	chosen, err := chooseEndpoints()
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"os"
 	"os/exec"
 	"runtime"
@@ -12,9 +10,6 @@ import (
 
 // How much of the end of a log is read to explain why a component ended.
 const logTailBytes = 4096
-
-// errPortTaken says that a component found its port in use: worth another try with others.
-var errPortTaken = errors.New("a port was taken in between")
 
 // process is one running component.
 type process struct {
@@ -84,9 +79,4 @@ func (p *process) logTail() string {
 		return err.Error()
 	}
 	return string(text[max(0, len(text)-logTailBytes):])
-}
-
-// failedToBind tells whether the log shows that a port was taken.
-func (p *process) failedToBind() bool {
-	return bytes.Contains([]byte(p.logTail()), []byte("address already in use"))
 }

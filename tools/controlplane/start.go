@@ -96,9 +96,6 @@ func (c *cluster) wait(ctx context.Context, stop chan string, what string, ready
 			if p.killed.Load() {
 				continue
 			}
-			if p.failedToBind() {
-				return fmt.Errorf("%s: %w", p.name, errPortTaken)
-			}
 			return fmt.Errorf("%s ended while starting, its log ends with\n%s", p.name, p.logTail())
 		}
 	}

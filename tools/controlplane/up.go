@@ -12,9 +12,6 @@ import (
 	"time"
 )
 
-// How many times a start is tried again with other ports, when one of them was taken in between.
-const startAttempts = 3
-
 // parentPoll is how often `up` looks whether its parent still lives.
 const parentPoll = 200 * time.Millisecond
 
@@ -111,23 +108,16 @@ func run(o options, orders, stop chan string) error {
 	}
 }
 
-// startCluster starts everything, with other ports if somebody took one of ours between the choice and the bind.
 func startCluster(o options, stop chan string) (*cluster, error) {
-	for attempt := 1; ; attempt++ {
-		c, err := newCluster(o)
-		if err != nil {
-			return nil, err
-		}
-		err = c.start(stop)
-		if err == nil {
-			return c, nil
-		}
-		c.stopAll()
-		if attempt == startAttempts || !errors.Is(err, errPortTaken) {
-			return nil, err
-		}
-		progress("%v; trying other ports", err)
+	c, err := newCluster(o)
+	if err != nil {
+		return nil, err
 	}
+	if err := c.start(stop); err != nil {
+		c.stopAll()
+		return nil, err
+	}
+	return c, nil
 }
 
 // watchForTheEnd reports signals and the death of the parent. The parent is polled: the death signal that Linux offers

@@ -33,6 +33,8 @@ use crate::wait::until;
 const START_DEADLINE: Duration = Duration::from_mins(2);
 /// How long the components may take to end before their parent is killed, and they with it.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
+/// The file of its directory in which `up` says what it does.
+const UP_LOG: &str = "up.log";
 
 /// A running control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, and kwok for the kubelets.
 ///
@@ -87,7 +89,7 @@ impl ControlPlane {
             .map_err(|error| Error::ControlPlane(format!("build panicked: {error}")))??;
         let dir =
             tempfile::Builder::new().prefix("trueup-bed-").tempdir().map_err(Error::file(env::temp_dir()))?.keep();
-        let log = dir.join("up.log");
+        let log = dir.join(UP_LOG);
         let mut up = spawn(&binary, &dir, &log, users, options)?;
         let (Some(stdin), Some(stdout)) = (up.stdin.take(), up.stdout.take()) else {
             return Err(Error::ControlPlane("has no pipes".to_owned()));
@@ -207,6 +209,11 @@ impl ControlPlane {
         }
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         Err(Error::Failed { program: "kubectl apply".to_owned(), status: output.status.to_string(), stderr })
+    }
+
+    /// What it has said of itself: why it ended, if it did.
+    pub fn said(&self) -> String {
+        fs::read_to_string(self.dir.join(UP_LOG)).unwrap_or_default()
     }
 
     /// Kills the API server; it stays away until [`Self::start_apiserver`].

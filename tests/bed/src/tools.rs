@@ -84,21 +84,11 @@ pub fn trueup_binary() -> Result<PathBuf> {
 
 /// A hash of everything that decides what the build yields.
 fn fingerprint(sources: &Path) -> Result<String> {
-    let mut files: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(sources).map_err(Error::file(sources))? {
-        let path = entry.map_err(Error::file(sources))?.path();
-        let wanted =
-            path.extension().is_some_and(|extension| extension == "go" || extension == "mod" || extension == "sum");
-        if wanted {
-            files.push(path);
-        }
-    }
-    files.sort();
     let mut hash = Sha256::new();
     hash.update(LDFLAGS);
-    for path in files {
+    for path in go_files(sources)? {
         let content = fs::read(&path).map_err(Error::file(&path))?;
-        hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+        hash.update(path.strip_prefix(sources).unwrap_or(&path).as_os_str().as_encoded_bytes());
         hash.update(content.len().to_be_bytes());
         hash.update(content);
     }
@@ -107,6 +97,23 @@ fn fingerprint(sources: &Path) -> Result<String> {
         let _ = write!(hex, "{byte:02x}");
         hex
     }))
+}
+
+/// What the build reads of a module, in order.
+fn go_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).map_err(Error::file(dir))? {
+        let path = entry.map_err(Error::file(dir))?.path();
+        if path.is_dir() {
+            files.extend(go_files(&path)?);
+        } else if matches!(path.extension().and_then(|extension| extension.to_str()), Some("go" | "mod" | "sum"))
+            && !path.to_string_lossy().ends_with("_test.go")
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Builds beside the place and renames, so that a killed build leaves nothing that looks finished.

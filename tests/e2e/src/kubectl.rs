@@ -12,6 +12,6 @@ pub async fn kubectl(control_plane: &ControlPlane, line: &str) -> String {
 pub async fn kubectl_with_input(control_plane: &ControlPlane, args: &[&str], input: &str) -> String {
     let output = control_plane.kubectl_with_input(args, input).await.unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "kubectl {args:?}: {stderr}");
+    assert!(output.status.success(), "kubectl {args:?}: {stderr}\n{}", control_plane.said());
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
