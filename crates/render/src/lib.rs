@@ -16,6 +16,7 @@ mod renderer;
 mod strip;
 mod target;
 mod walk;
+pub mod workers;
 
 pub use definition::defines;
 pub use error::RenderError;
