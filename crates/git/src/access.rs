@@ -28,6 +28,17 @@ pub struct Access {
     pub insecure: bool,
 }
 
+/// How a Helm repository or a registry is reached, and what it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct RegistryAccess {
+    /// How it is reached.
+    pub access: Access,
+    /// Whether charts are kept as in a registry, although the URL does not say so (`enableOCI`, or the type is `oci`).
+    pub oci: bool,
+    /// Whether a registry is asked without TLS (`insecureOCIForceHttp`).
+    pub oci_over_http: bool,
+}
+
 impl Access {
     /// Who we are: what a server may show us depends on this alone.
     pub(crate) fn who(&self) -> (&Login, Option<&ClientCertificate>) {

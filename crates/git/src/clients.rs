@@ -9,11 +9,10 @@ use std::sync::{Arc, Mutex};
 use reqwest::Client;
 use tokio::sync::OnceCell;
 
-use crate::GitError;
 use crate::http_client::Settings;
 use crate::remote::Remote;
 use crate::store::lock;
-use crate::stores::StoresConfig;
+use crate::{GitError, Limits, Proxies};
 
 /// All clients.
 #[derive(Debug, Default)]
@@ -25,11 +24,12 @@ impl Clients {
         &self,
         settings: Settings,
         remote: &Remote,
-        config: &StoresConfig,
+        proxies: &Proxies,
+        limits: &Limits,
     ) -> Result<Client, GitError> {
         let cell = Arc::clone(lock(&self.0).entry(settings.clone()).or_default());
         let made = cell.get_or_try_init(async || {
-            let (proxies, limits) = (config.proxies.clone(), config.limits);
+            let (proxies, limits) = (proxies.clone(), *limits);
             let made = tokio::task::spawn_blocking(move || settings.client(&proxies, &limits)).await;
             let detail = made.map_err(|error| error.to_string()).flatten();
             detail.map_err(|detail| Settings::unusable(remote, &detail))

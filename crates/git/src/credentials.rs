@@ -8,9 +8,11 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::repository_secret::RepositorySecret;
+use trueup_api::git_url::normalized;
+
+use crate::repository_secret::{RepositorySecret, without_login};
 use crate::secret_fields::Fields;
-use crate::{Access, GitError, RepoUrl, Tls};
+use crate::{Access, GitError, RegistryAccess, RepoUrl, Tls};
 
 /// The ConfigMap whose keys are host names, and values the certificates that are trusted there.
 pub const TLS_CERTS: &str = "argocd-tls-certs-cm";
@@ -24,13 +26,22 @@ const KNOWN_HOSTS_KEY: &str = "ssh_known_hosts";
 pub struct Credentials {
     /// What each Secret says, in the order of their names.
     secrets: Vec<Arc<RepositorySecret>>,
-    /// Of Git, those for one repository, by its URL in normal form.
-    exact: BTreeMap<String, Vec<Arc<RepositorySecret>>>,
-    /// Of Git, those for a prefix, the longest first.
-    prefixes: Vec<(String, Vec<Arc<RepositorySecret>>)>,
+    /// Of Git only.
+    git: Places,
+    /// Of all kinds: who has a login for a place need not have said for what. Those of Helm and OCI come first.
+    registries: Places,
     /// Certificates by host.
     authorities: BTreeMap<String, Arc<str>>,
     known_hosts: Arc<str>,
+}
+
+/// Secrets by what they are for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Places {
+    /// Those for one repository, by its URL in normal form.
+    exact: BTreeMap<String, Vec<Arc<RepositorySecret>>>,
+    /// Those for a prefix, the longest first.
+    prefixes: Vec<(String, Vec<Arc<RepositorySecret>>)>,
 }
 
 /// What a server is recognised by.
@@ -49,18 +60,18 @@ impl Credentials {
     pub fn new(secrets: impl IntoIterator<Item = Arc<RepositorySecret>>, trust: &Trust) -> Self {
         let mut secrets: Vec<_> = secrets.into_iter().collect();
         secrets.sort_by(|one, other| one.secret.cmp(&other.secret));
-        let (mut exact, mut prefixes) = (BTreeMap::new(), BTreeMap::new());
-        for secret in secrets.iter().filter(|secret| secret.is_git()) {
-            let places: &mut BTreeMap<String, Vec<_>> = if secret.prefix { &mut prefixes } else { &mut exact };
-            if let Some(place) = &secret.place {
-                places.entry(place.clone()).or_default().push(Arc::clone(secret));
-            }
-        }
-        let mut prefixes: Vec<_> = prefixes.into_iter().collect();
-        prefixes.sort_by_key(|(prefix, _)| Reverse(prefix.len()));
+        let git = secrets.iter().filter(|secret| secret.is_git());
+        let git = Places::new(git.filter_map(|secret| Some((secret.place.clone()?, secret))));
+        let (of_git, others): (Vec<_>, Vec<_>) = secrets.iter().partition(|secret| secret.is_git());
+        let all = others.into_iter().chain(of_git);
+        let registries = Places::new(all.map(|secret| {
+            // As a prefix, `team/` is not for `team-b`.
+            let end = if secret.prefix && secret.url.ends_with('/') { "/" } else { "" };
+            (registry_place(&secret.url) + end, secret)
+        }));
         let authorities = trust.tls_certs.iter().map(|(host, pem)| (host.to_lowercase(), pem.as_str().into()));
         let known_hosts = trust.known_hosts.get(KNOWN_HOSTS_KEY).map(String::as_str).unwrap_or_default();
-        Self { secrets, exact, prefixes, authorities: authorities.collect(), known_hosts: known_hosts.into() }
+        Self { secrets, git, registries, authorities: authorities.collect(), known_hosts: known_hosts.into() }
     }
 
     /// How an application of a project reaches a repository. An error if a Secret is meant for it and cannot be used: it is
@@ -70,11 +81,8 @@ impl Credentials {
         if place.file {
             return Ok(Access::default());
         }
-        let (fields, secret) = self.fields(&place.normal, project);
-        let failed = |problem: String| GitError::Login {
-            repository: url.to_string(),
-            detail: secret.map(|secret| format!("Secret '{}': ", secret.secret)).unwrap_or_default() + &problem,
-        };
+        let (fields, secret) = self.git.fields(&place.normal, project);
+        let failed = |problem: String| unusable(url.to_string(), secret, &problem);
         let fields = fields.map_err(failed)?;
         let login = fields.login(place.ssh).map_err(failed)?;
         let proxy = (!fields.proxy.is_empty()).then(|| fields.proxy.clone());
@@ -82,20 +90,63 @@ impl Credentials {
         let (tls, known_hosts) = if place.ssh {
             (Tls::default(), Arc::clone(&self.known_hosts))
         } else {
-            let authorities = self.authorities.get(&place.host).cloned().unwrap_or_default();
-            (Tls { authorities, client: fields.client_certificate() }, Arc::default())
+            (self.tls(&place.host, &fields), Arc::default())
         };
         Ok(Access { login, tls, proxy, no_proxy: fields.no_proxy, known_hosts, insecure: fields.insecure })
     }
 
+    /// How an application of a project reaches a Helm repository or a registry: `https://…`, `oci://…`, or a registry without
+    /// scheme. An error as in [`Credentials::access`].
+    pub fn registry_access(&self, url: &str, project: &str) -> Result<RegistryAccess, GitError> {
+        let place = registry_place(url);
+        let (fields, secret) = self.registries.fields(&place, project);
+        let fields = fields.map_err(|problem| unusable(without_login(url), secret, &problem))?;
+        let access = Access {
+            login: fields.registry_login(),
+            tls: self.tls(&host_of(&place), &fields),
+            proxy: (!fields.proxy.is_empty()).then(|| fields.proxy.clone()),
+            no_proxy: fields.no_proxy,
+            known_hosts: Arc::default(),
+            insecure: fields.insecure,
+        };
+        let own = self.registries.exact(&place, project);
+        let oci = own.is_some_and(|own| own.kind == "oci" || own.fields.oci);
+        Ok(RegistryAccess { access, oci, oci_over_http: fields.oci_over_http })
+    }
+
     /// The Secret that an application of a project logs in with at a repository, if there is one.
     pub fn login_of(&self, url: &RepoUrl, project: &str) -> Option<&RepositorySecret> {
-        self.fields(&Place::of(url).normal, project).1
+        self.git.fields(&Place::of(url).normal, project).1
     }
 
     /// All Secrets, also of Helm and OCI repositories, in the order of their names.
     pub fn secrets(&self) -> impl Iterator<Item = &RepositorySecret> {
         self.secrets.iter().map(|secret| &**secret)
+    }
+
+    fn tls(&self, host: &str, fields: &Fields) -> Tls {
+        let authorities = self.authorities.get(host).cloned().unwrap_or_default();
+        Tls { authorities, client: fields.client_certificate() }
+    }
+}
+
+fn unusable(repository: String, secret: Option<&RepositorySecret>, problem: &str) -> GitError {
+    let secret = secret.map(|secret| format!("Secret '{}': ", secret.secret)).unwrap_or_default();
+    GitError::Login { repository, detail: secret + problem }
+}
+
+// === impl Places ===
+
+impl Places {
+    fn new<'a>(secrets: impl IntoIterator<Item = (String, &'a Arc<RepositorySecret>)>) -> Self {
+        let (mut exact, mut prefixes) = (BTreeMap::new(), BTreeMap::new());
+        for (place, secret) in secrets {
+            let places: &mut BTreeMap<String, Vec<_>> = if secret.prefix { &mut prefixes } else { &mut exact };
+            places.entry(place).or_default().push(Arc::clone(secret));
+        }
+        let mut prefixes: Vec<_> = prefixes.into_iter().collect();
+        prefixes.sort_by_key(|(prefix, _)| Reverse(prefix.len()));
+        Self { exact, prefixes }
     }
 
     /// What the Secrets say of a repository, and which one the login is from.
@@ -144,17 +195,31 @@ struct Place {
 impl Place {
     fn of(url: &RepoUrl) -> Self {
         let normal = url.normalised();
-        let (_, rest) = normal.split_once("://").unwrap_or(("", &normal));
-        let host = rest.split('/').next().unwrap_or_default();
-        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-        // A certificate is for a host, whatever the port. An IPv6 address keeps its brackets' content.
-        let host = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((address, _)) => address,
-            None => host.split(':').next().unwrap_or_default(),
-        };
         let (ssh, file) = (url.ssh_place().is_some(), url.file_path().is_some());
-        Self { ssh, file, host: host.to_owned(), normal }
+        Self { ssh, file, host: host_of(&normal), normal }
     }
+}
+
+/// The host of a URL in normal form.
+fn host_of(normal: &str) -> String {
+    let (_, rest) = normal.split_once("://").unwrap_or(("", normal));
+    let host = rest.split('/').next().unwrap_or_default();
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    // A certificate is for a host, whatever the port. An IPv6 address keeps its brackets' content.
+    let host = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    host.to_owned()
+}
+
+/// How the URL of a Helm repository or a registry is compared: a registry is the same one with and without `oci://`.
+fn registry_place(url: &str) -> String {
+    let normal = normalized(url);
+    let place = normal.strip_prefix("oci://").unwrap_or(&normal);
+    let (host, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+    let host = if place.contains("://") { host } else { host.rsplit_once('@').map_or(host, |(_, host)| host) };
+    format!("{host}{path}")
 }
 
 /// Whether a prefix covers a repository. Its path may end anywhere, but not its host: `https://git.example.com` does not cover
@@ -293,6 +358,50 @@ mod tests {
             let prefix = credentials(&[("repo-creds", "a", &[("url", text.trim_end_matches('/')), (key, "own")])]);
             assert_eq!(used(&prefix, text, "p"), "own", "{text} as a prefix");
         }
+    }
+
+    #[test]
+    fn a_registry_is_reached_as_its_secret_says() {
+        let all = credentials(&[
+            (
+                "repository",
+                "a",
+                &[("url", "https://charts.h/stable/"), ("type", "helm"), ("username", "u"), ("password", "a")],
+            ),
+            ("repository", "b", &[("url", "reg.h/org"), ("type", "helm"), ("enableOCI", "true"), ("password", "b")]),
+            ("repository", "c", &[("url", "oci://Reg.h/art"), ("type", "oci"), ("insecureOCIForceHttp", "true")]),
+            ("repo-creds", "d", &[("url", "oci://reg.h"), ("type", "oci"), ("password", "d")]),
+            ("repo-creds", "e", &[("url", "reg.h:5000/team/"), ("type", "helm"), ("password", "e")]),
+            ("repo-creds", "f", &[("url", "https://git.h"), ("githubAppID", "1"), ("githubAppPrivateKey", "k")]),
+            ("repository", "g", &[("url", "reg.h/red"), ("type", "oci"), ("password", "g"), ("project", "red")]),
+            ("repository", "h", &[("url", "reg.h/azure"), ("type", "oci"), ("useAzureWorkloadIdentity", "true")]),
+        ]);
+        // What of it is used: password, as a registry, without TLS.
+        let table = [
+            ("https://charts.h/stable", ("a", false, false)),
+            ("https://charts.h/stable-b", ("nobody", false, false)),
+            ("reg.h/org", ("b", true, false)),
+            ("oci://reg.h/org", ("b", true, false)),
+            ("oci://reg.h/art", ("d", true, true)),
+            ("reg.h/other", ("d", false, false)),
+            ("reg.h.elsewhere.org/other", ("nobody", false, false)),
+            ("reg.h:5000/team/x", ("e", false, false)),
+            ("reg.h:5000/team-b", ("nobody", false, false)),
+            ("https://git.h/releases", ("nobody", false, false)),
+            ("reg.h/red", ("d", false, false)),
+        ];
+        for (at, expected) in table {
+            let found = all.registry_access(at, "p").unwrap();
+            let password = match &found.access.login {
+                Login::Basic { password, .. } => password.reveal(),
+                Login::None => "nobody",
+                other => panic!("{other:?}"),
+            };
+            assert_eq!((password, found.oci, found.oci_over_http), expected, "{at}");
+        }
+        assert!(all.registry_access("oci://reg.h/red", "red").unwrap().oci, "the project's own");
+        let error = all.registry_access("oci://reg.h/azure", "p").unwrap_err().to_string();
+        assert!(error.contains("'oci://reg.h/azure'") && error.contains("Secret 'h'"), "{error}");
     }
 
     #[test]

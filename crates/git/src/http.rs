@@ -74,14 +74,14 @@ fn redirected(remote: &Remote, from: &Url, response: &Response, suffix: &str) ->
 }
 
 /// The same host and port, or the same host's step up from `http` to `https`.
-fn same_server(from: &Url, to: &Url) -> bool {
+pub(crate) fn same_server(from: &Url, to: &Url) -> bool {
     let same_port = from.port_or_known_default() == to.port_or_known_default();
     let step_up = from.scheme() == "http" && to.scheme() == "https" && from.port().is_none() && to.port().is_none();
     from.host_str() == to.host_str() && (same_port || step_up)
 }
 
 /// Scheme, host and port of a URL: what can be shown of somebody else's redirect.
-fn place(url: &Url) -> String {
+pub(crate) fn place(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
@@ -136,8 +136,13 @@ impl Answer for Body<'_> {
 }
 
 async fn send(request: RequestBuilder, remote: &Remote) -> Result<Response, GitError> {
+    with_login(request, remote)?.send().await.map_err(|error| http_client::failed(remote, &error))
+}
+
+/// The request with our login.
+pub(crate) fn with_login(request: RequestBuilder, remote: &Remote) -> Result<RequestBuilder, GitError> {
     let unusable = |detail: &str| GitError::Login { repository: remote.to_string(), detail: detail.to_owned() };
-    let request = match &remote.access.login {
+    Ok(match &remote.access.login {
         Login::Basic { username, password } => request.basic_auth(username, Some(password.reveal())),
         Login::Bearer(token) => request.bearer_auth(token.reveal()),
         Login::None => match remote.url.credentials() {
@@ -148,8 +153,7 @@ async fn send(request: RequestBuilder, remote: &Remote) -> Result<Response, GitE
             return Err(unusable("a private key is for ssh:// URLs: use one, or a user name and password or token"));
         }
         Login::GitHubApp(_) => return Err(unusable("no token was bought for the GitHub App")),
-    };
-    request.send().await.map_err(|error| http_client::failed(remote, &error))
+    })
 }
 
 /// Refuses what is not an answer of Git, with what to do about it.

@@ -31,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) no_proxy: String,
     /// Any certificate is taken.
     pub(crate) insecure: bool,
+    /// The system's authorities are trusted beside those that are named.
+    pub(crate) system_too: bool,
 }
 
 impl Settings {
@@ -39,7 +41,14 @@ impl Settings {
         let Access { tls, proxy, insecure, .. } = access;
         // Without a proxy of its own it says nothing: the environment has its own list.
         let no_proxy = if proxy.is_some() { access.no_proxy.clone() } else { String::new() };
-        Self { tls: tls.clone(), proxy: proxy.clone(), no_proxy, insecure: *insecure }
+        Self { tls: tls.clone(), proxy: proxy.clone(), no_proxy, insecure: *insecure, system_too: false }
+    }
+
+    /// Those for other servers than the repository's own, of which nothing is known but that it names them: they are not shown
+    /// who we are, and are trusted if either the system or who knows the repository does.
+    pub(crate) fn for_others(self) -> Self {
+        let tls = Tls { client: None, ..self.tls };
+        Self { tls, insecure: false, system_too: true, ..self }
     }
 
     /// The error that says why no client can be made.
@@ -49,7 +58,7 @@ impl Settings {
 
     /// Makes the client; or says why that cannot be. Reads the system's certificates where it is to trust them.
     pub(crate) fn client(&self, proxies: &Proxies, limits: &Limits) -> Result<Client, String> {
-        let Self { tls, proxy, no_proxy, insecure } = self;
+        let Self { tls, proxy, no_proxy, insecure, system_too } = self;
         let mut builder = builder(limits);
         if !tls.authorities.is_empty() {
             let authorities = Certificate::from_pem_bundle(tls.authorities.as_bytes()).unwrap_or_default();
@@ -57,8 +66,12 @@ impl Settings {
                 let why = "what stands under the host's name in argocd-tls-certs-cm is no certificate in PEM: correct or remove it";
                 return Err(why.to_owned());
             }
-            // Not beside the system's: who names the authority of a host wants no other one to speak for it.
-            builder = builder.tls_certs_only(authorities);
+            builder = if *system_too {
+                builder.tls_certs_merge(authorities)
+            } else {
+                // Not beside the system's: who names the authority of a host wants no other one to speak for it.
+                builder.tls_certs_only(authorities)
+            };
         }
         if let Some(own) = &tls.client {
             let pem = Zeroizing::new(format!("{}\n{}\n", own.certificate, own.key.reveal()));

@@ -12,7 +12,7 @@ use std::path::Path;
 const OTHERS: u32 = 0o077;
 
 /// Makes a directory, and those above it, for us alone. One that others may look into is closed.
-pub(crate) fn directory(path: &Path) -> io::Result<()> {
+pub fn directory(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -23,7 +23,7 @@ pub(crate) fn directory(path: &Path) -> io::Result<()> {
 }
 
 /// Writes a new file for us alone, in place of what is there.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // One that is there keeps its permissions, and whoever has it open reads on.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

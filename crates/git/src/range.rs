@@ -23,9 +23,9 @@ const OPERATORS: [(&str, Operator); 11] = [
     ("^", Operator::Caret),
 ];
 
-/// A set of versions: within one of the groups.
+/// A set of versions (`1.x`, `^2.1`, `>= 1.0, < 2`), read as Argo CD and Helm read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Range(Vec<Group>);
+pub struct Range(Vec<Group>);
 
 /// Constraints that all have to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -109,15 +109,21 @@ fn suffix(text: &str, mark: char) -> (&str, &str) {
 
 impl Range {
     /// The range that a revision is; none if it is a name or an exact version.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         if version(text).is_some() {
             return None;
         }
+        Self::constraint(text)
+    }
+
+    /// The range that a text is, also where it is a version: `1.2` is every 1.2, `1.2.3` and `v1.2.3` one version. Nothing and
+    /// names are none.
+    pub fn constraint(text: &str) -> Option<Self> {
         text.split("||").map(Group::parse).collect::<Option<Vec<_>>>().map(Self)
     }
 
     /// The tag with the highest version within the range. Of equal versions the first counts, so the order matters.
-    pub(crate) fn best<'a>(&self, tags: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    pub fn best<'a>(&self, tags: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
         let mut best: Option<(&str, Version)> = None;
         for tag in tags {
             let Some(version) = version(tag).filter(|version| self.holds(version)) else { continue };

@@ -148,7 +148,7 @@ fn place(url: &str, prefix: bool) -> Result<(String, String), GitError> {
 }
 
 /// What can be shown of a text that is no repository's URL: a password may be anywhere up to an `@` or behind a `?`.
-fn without_login(url: &str) -> String {
+pub(crate) fn without_login(url: &str) -> String {
     match (url.rsplit_once('@'), url.split_once(['?', '#'])) {
         (Some(_), Some(_)) => "…".to_owned(),
         (Some((_, place)), None) => format!("…{place}"),

@@ -16,7 +16,7 @@ const TOKEN_USER: &str = "x-access-token";
 
 /// What a Secret says beside where and whose.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "four independent fields of the Secret")]
+#[expect(clippy::struct_excessive_bools, reason = "independent fields of the Secret")]
 pub(crate) struct Fields {
     pub(crate) username: Secret,
     pub(crate) password: Secret,
@@ -36,6 +36,10 @@ pub(crate) struct Fields {
     pub(crate) google: bool,
     /// `useAzureWorkloadIdentity` is set.
     pub(crate) azure: bool,
+    /// `enableOCI`.
+    pub(crate) oci: bool,
+    /// `insecureOCIForceHttp`.
+    pub(crate) oci_over_http: bool,
 }
 
 /// The values of a Secret, decoded.
@@ -63,6 +67,8 @@ impl Fields {
             force_basic: values.flag("forceHttpBasicAuth", problems),
             google: !values.plain("gcpServiceAccountKey", problems).is_empty(),
             azure: values.flag("useAzureWorkloadIdentity", problems),
+            oci: values.flag("enableOCI", problems),
+            oci_over_http: values.flag("insecureOCIForceHttp", problems),
         }
     }
 
@@ -100,7 +106,17 @@ impl Fields {
             all.no_proxy.clone_from(&self.no_proxy);
         }
         all.insecure = self.insecure;
+        all.oci = self.oci;
+        all.oci_over_http |= self.oci_over_http;
         all
+    }
+
+    /// Who we are to a registry. What only a Git host takes is of no use there, and no reason not to ask.
+    pub(crate) fn registry_login(&self) -> Login {
+        match self.login(false) {
+            Ok(login @ (Login::Basic { .. } | Login::Bearer(_))) => login,
+            _ => Login::None,
+        }
     }
 
     /// Who we are to a server that is asked over HTTP, or over SSH.
@@ -154,7 +170,7 @@ impl Fields {
         let tls = Tls { client: self.client_certificate(), ..Tls::default() };
         let proxy = (!self.proxy.is_empty()).then(|| self.proxy.clone());
         // Whom it trusts is not the question, and the system's authorities take their time to read.
-        let settings = Settings { tls, proxy, insecure: true, no_proxy: String::new() };
+        let settings = Settings { tls, proxy, insecure: true, ..Settings::default() };
         settings.client(&Proxies::default(), &Limits::default()).err()
     }
 

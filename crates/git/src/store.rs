@@ -167,7 +167,7 @@ impl Store {
         let mut remote = Remote { url: self.url.clone(), access: self.access.clone() };
         if let Login::GitHubApp(app) = &self.access.login {
             let settings = github_app::settings(app, &self.url, &self.access);
-            let client = self.shared.clients.client(settings, &remote, &self.shared.config).await?;
+            let client = self.shared.client(settings, &remote).await?;
             let login = self.shared.tokens.login(app, &self.url, &client).await;
             remote.access.login = login.map_err(|error| remote.scrubbed(error))?;
         }
@@ -175,7 +175,7 @@ impl Store {
     }
 
     async fn client(&self, remote: &Remote) -> Result<reqwest::Client, GitError> {
-        self.shared.clients.client(Settings::of(&remote.access), remote, &self.shared.config).await
+        self.shared.client(Settings::of(&remote.access), remote).await
     }
 
     async fn resolve_on_disk(

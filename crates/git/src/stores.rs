@@ -10,23 +10,20 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use sha2::{Digest as _, Sha256};
+use reqwest::Client;
 use tokio::sync::Semaphore;
-use zeroize::Zeroizing;
 
 use crate::clients::Clients;
 use crate::disk::Disk;
 use crate::github_app::Tokens;
+use crate::http_client::Settings;
 use crate::limits::set_libgit2_limits;
+use crate::names::{DirectoryNames, NAME_BYTES};
 use crate::pack::LOCK;
 use crate::process::FetchProgram;
+use crate::remote::Remote;
 use crate::store::{Store, lock};
 use crate::{Access, GitError, Limits, Proxies, RepoUrl, local, private};
-
-/// Random bytes that make the names of directories say nothing about credentials.
-const SALT_BYTES: usize = 32;
-/// Bytes of a hash that name a directory: 128 bits are beyond accident and attack alike, as the salt is secret.
-const NAME_BYTES: usize = 16;
 
 /// The ending of a directory that is to be deleted: one that a process left behind in the middle of it is deleted by the next.
 const GONE: &str = ".gone";
@@ -57,7 +54,7 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct Stores {
     shared: Arc<Shared>,
-    salt: Vec<u8>,
+    names: DirectoryNames,
     known: Mutex<HashMap<Identity, Arc<Store>>>,
 }
 
@@ -91,12 +88,12 @@ impl Stores {
         let failed = |detail: String| GitError::Store { repository: config.cache_dir.display().to_string(), detail };
         private::directory(&config.cache_dir).map_err(|error| failed(error.to_string()))?;
         let cache_dir = config.cache_dir.canonicalize().map_err(|error| failed(error.to_string()))?;
-        let salt = salt(&cache_dir).map_err(|error| failed(error.to_string()))?;
+        let names = DirectoryNames::open(&cache_dir).map_err(|error| failed(error.to_string()))?;
         let config = StoresConfig { cache_dir, ..config };
         let slots = Semaphore::new(config.limits.fetches.max(1));
         let shared =
             Shared { config, slots, clients: Clients::default(), tokens: Tokens::default(), counts: Counts::default() };
-        Ok(Self { shared: Arc::new(shared), salt, known: Mutex::default() })
+        Ok(Self { shared: Arc::new(shared), names, known: Mutex::default() })
     }
 
     /// The store of a repository; always the same for equal URLs and equal access.
@@ -179,22 +176,8 @@ impl Stores {
         entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path()))).collect()
     }
 
-    /// Another login has another directory, so that it never finds what this one fetched. The key of a GitHub App belongs to it:
-    /// its number alone anybody knows.
     fn directory(&self, (url, access): &Identity) -> Result<String, GitError> {
-        let mut hash = Sha256::new();
-        let (username, password) = url.credentials().unwrap_or_default();
-        let who = serde_json::to_vec(&access.who()).map(Zeroizing::new).map_err(|error| GitError::Store {
-            repository: url.to_string(),
-            // Where the error is, not what stands there.
-            detail: format!("its access cannot be written down ({:?})", error.classify()),
-        })?;
-        let (identity, password) = (url.identity(), password.unwrap_or_default().as_bytes());
-        for part in [&self.salt, identity.as_bytes(), username.as_bytes(), password, &who] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        Ok(hash.finalize()[..NAME_BYTES].iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
+        self.names.name(url, access)
     }
 }
 
@@ -216,30 +199,11 @@ fn set_aside(dir: &Path) -> std::io::Result<()> {
     }
 }
 
-/// The salt of a cache directory, made at its first use.
-fn salt(cache_dir: &Path) -> std::io::Result<Vec<u8>> {
-    let path = cache_dir.join("salt");
-    if let Ok(salt) = fs::read(&path)
-        && salt.len() == SALT_BYTES
-    {
-        private::close(&path);
-        return Ok(salt);
-    }
-    let mut salt = vec![0; SALT_BYTES];
-    let random = rustls::crypto::aws_lc_rs::default_provider().secure_random;
-    random.fill(&mut salt).map_err(|_| std::io::Error::other("the system gives no random numbers"))?;
-    // Another process may do the same just now: whoever comes second takes what is there.
-    let fresh = cache_dir.join(format!("salt.{}", std::process::id()));
-    private::write(&fresh, &salt)?;
-    let linked = fs::hard_link(&fresh, &path);
-    match (linked, fs::read(&path)) {
-        (Err(_), Ok(theirs)) if theirs.len() == SALT_BYTES => {
-            fs::remove_file(&fresh)?;
-            Ok(theirs)
-        }
-        // A damaged one, or a file system without links.
-        (Err(_), _) => fs::rename(&fresh, &path).map(|()| salt),
-        (Ok(()), _) => fs::remove_file(&fresh).map(|()| salt),
+// === impl Shared ===
+
+impl Shared {
+    pub(crate) async fn client(&self, settings: Settings, remote: &Remote) -> Result<Client, GitError> {
+        self.clients.client(settings, remote, &self.config.proxies, &self.config.limits).await
     }
 }
 
