@@ -6,19 +6,27 @@
 //! process and no timer. Entry point: [`Workers::render`].
 
 mod answers;
+mod asked;
 mod config;
 mod error;
+mod frame;
 mod job;
+mod line;
+mod message;
 mod need;
+mod pool;
 mod program;
 mod reply;
 mod versions;
+mod words;
+mod worker;
 
 pub use answers::{Answers, DirectoryEntry, FileKind, TreeFile};
 pub use config::WorkersConfig;
 pub use error::WorkerError;
 pub use job::{Chart, Fetched, FileParameter, HelmJob, Job, JsonnetJob, KustomizeJob, Parameter, ValuesFile, Variable};
 pub use need::Need;
+pub use pool::{WorkerCounters, Workers};
 pub use program::{Program, ProgramError};
 pub use reply::{Document, Done, Reply};
 pub use versions::Versions;

@@ -2,6 +2,11 @@
 //!
 //! None of these is the chart's word: what is wrong with a chart is [`super::Reply::Failed`]. No error holds content of files.
 
+use std::time::Duration;
+
+/// In bytes.
+const MEGABYTE: u64 = 1024 * 1024;
+
 /// Why a render came to no answer of the renderer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -47,14 +52,15 @@ pub enum WorkerError {
         ours: u64,
     },
     /// It did not come to an end in time.
-    #[error("the renderer was ended after {seconds} s, {doing}; {advice}")]
+    #[error(
+        "the renderer {what} within {} and was ended; see whether what it renders repeats itself without end",
+        amount(.after)
+    )]
     Deadline {
+        /// What it did not do.
+        what: &'static str,
         /// How long it was waited for.
-        seconds: u64,
-        /// What it was to do.
-        doing: &'static str,
-        /// What to look at.
-        advice: &'static str,
+        after: Duration,
     },
     /// It asked for more files than any render needs.
     #[error("the renderer was ended after it had asked {limit} times; see whether what it renders includes itself")]
@@ -64,11 +70,12 @@ pub enum WorkerError {
     },
     /// It needed more memory than it may have.
     #[error(
-        "the renderer was ended because it needed more than {megabytes} MB of memory; see whether what it renders repeats itself, or make several applications of it"
+        "the renderer was ended because it needed more than {} MB of memory; see whether what it renders repeats itself, or make several applications of it",
+        bytes_max / MEGABYTE
     )]
     Memory {
-        /// How much it may have.
-        megabytes: u64,
+        /// How much it may have, in bytes.
+        bytes_max: u64,
     },
     /// It ended by itself.
     #[error("the renderer ended while it worked ({how}){}", last_words(.stderr))]
@@ -87,23 +94,29 @@ pub enum WorkerError {
         detail: String,
     },
     /// Something is too large to be said.
-    #[error("{what} is larger than {megabytes} MB; make several applications of it")]
+    #[error("{what} is larger than {} MB; make several applications of it", bytes_max / MEGABYTE)]
     TooLarge {
         /// What.
         what: &'static str,
-        /// How large it may be.
-        megabytes: u64,
+        /// How large it may be, in bytes.
+        bytes_max: u64,
     },
     /// All workers were at work for too long.
     #[error(
-        "no renderer was free within {seconds} s, all {count} were at work; this is tried again, and what takes them so long says so itself"
+        "no renderer was free within {}, all {count} were at work; this is tried again, and what takes them so long says so itself",
+        amount(.after)
     )]
     Busy {
         /// How long it was waited for.
-        seconds: u64,
+        after: Duration,
         /// How many there are.
         count: usize,
     },
+}
+
+/// A time as people say it.
+fn amount(time: &Duration) -> String {
+    if time.as_secs() > 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
 }
 
 fn last_words(stderr: &str) -> String {

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::Need;
+use super::message::null_is_empty;
 
 /// What a worker says at the end of a render.
 #[derive(Clone, PartialEq, Eq)]
@@ -20,10 +21,13 @@ pub enum Reply {
 #[serde(default)]
 pub struct Done {
     /// The documents in the order in which the tool prints them.
+    #[serde(deserialize_with = "null_is_empty")]
     pub documents: Vec<Document>,
     /// What the user should know, though it rendered.
+    #[serde(deserialize_with = "null_is_empty")]
     pub warnings: Vec<String>,
     /// What makes the next render of the same another one, as `randAlphaNum in templates/secret.yaml`.
+    #[serde(deserialize_with = "null_is_empty")]
     pub unstable: Vec<String>,
 }
 
