@@ -182,7 +182,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         leadership,
         repositories: Arc::new(Repositories::new(stores, Arc::clone(&logins), config.resync, queue.clone())),
         logins,
-        renderer: Arc::new(Renderer::new(Some(config.cache_dir.join("renders")))),
+        renderer: Arc::new(Renderer::new(Some(config.cache_dir.join("renders")), None)),
         queue,
         applications: Applications::default(),
         projects: Projects::default(),

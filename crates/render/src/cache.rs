@@ -14,7 +14,9 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use trueup_object::{Digest, Manifest, Node};
 
-use crate::Rendered;
+use crate::reads::ReadSet;
+use crate::workers::Need;
+use crate::{Rendered, Tool};
 
 /// Bytes of JSON that are kept in memory; as trees they take about three times as much.
 const MEMORY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -30,10 +32,12 @@ const UNFINISHED: &str = ".new";
 /// What is kept under a key.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Kept {
-    /// What the files say.
+    /// What the files say. Its key is of what was declared and of what was read.
     Rendered(Arc<Rendered>),
-    /// The render also depends on where these links lead: path and target of each. It is kept under a key of its own.
-    Links(Arc<Vec<(String, String)>>),
+    /// What is to be fetched before the files say anything. Its key is like that of a render.
+    Needs(Arc<Vec<Need>>),
+    /// What renders read that were declared alike, the last one first. Its key is of what was declared.
+    Reads(Arc<Vec<ReadSet>>),
 }
 
 /// What was rendered before.
@@ -74,8 +78,9 @@ struct Disk {
 /// The first line of an entry on disk, behind the line with its digest.
 #[derive(Serialize, Deserialize)]
 enum Head {
-    Rendered { manifests: usize, warnings: Vec<String>, overridden: Vec<String> },
-    Links(Vec<(String, String)>),
+    Rendered { manifests: usize, tool: Tool, warnings: Vec<String> },
+    Needs(Vec<Need>),
+    Reads(Vec<ReadSet>),
 }
 
 // === impl Cache ===
@@ -103,6 +108,11 @@ impl Cache {
         if let Some(disk) = &self.disk {
             disk.put(key, &kept);
         }
+        self.put_in_memory(key, kept);
+    }
+
+    /// Keeps what must not be written to a disk.
+    pub(crate) fn put_in_memory(&self, key: Digest, kept: Kept) {
         lock(&self.memory).put(key, kept);
     }
 }
@@ -154,7 +164,8 @@ impl Kept {
     fn bytes(&self) -> usize {
         match self {
             Self::Rendered(rendered) => rendered.bytes + rendered.warnings.iter().map(String::len).sum::<usize>(),
-            Self::Links(links) => links.iter().map(|(path, target)| path.len() + target.len()).sum(),
+            Self::Needs(needs) => needs.len() * ENTRY_BYTES,
+            Self::Reads(sets) => sets.iter().map(ReadSet::bytes).sum(),
         }
     }
 
@@ -163,10 +174,11 @@ impl Kept {
         let head = match self {
             Self::Rendered(rendered) => Head::Rendered {
                 manifests: rendered.manifests.len(),
+                tool: rendered.tool,
                 warnings: rendered.warnings.clone(),
-                overridden: rendered.overridden.clone(),
             },
-            Self::Links(links) => Head::Links(links.to_vec()),
+            Self::Needs(needs) => Head::Needs(needs.to_vec()),
+            Self::Reads(sets) => Head::Reads(sets.to_vec()),
         };
         let mut body = serde_json::to_vec(&head).ok()?;
         body.push(b'\n');
@@ -190,15 +202,16 @@ impl Kept {
         }
         let (head, mut rest) = line(body)?;
         match serde_json::from_slice(head).ok()? {
-            Head::Links(links) => Some(Self::Links(Arc::new(links))),
-            Head::Rendered { manifests: count, warnings, overridden } => {
+            Head::Needs(needs) => Some(Self::Needs(Arc::new(needs))),
+            Head::Reads(sets) => Some(Self::Reads(Arc::new(sets))),
+            Head::Rendered { manifests: count, tool, warnings } => {
                 let mut manifests = Vec::new();
                 for _ in 0..count {
                     let (object, behind) = line(rest)?;
                     manifests.push(Manifest::try_from(Node::from_json(object).ok()?).ok()?);
                     rest = behind;
                 }
-                Some(Self::Rendered(Arc::new(Rendered::new(manifests, warnings, overridden))))
+                Some(Self::Rendered(Arc::new(Rendered::new(tool, manifests, warnings))))
             }
         }
     }
@@ -331,11 +344,12 @@ fn write_private(path: &Path, text: &[u8]) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reads::{Place, Read};
 
     fn rendered(name: &str) -> Kept {
         let text = format!(r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}"}}}}"#);
         let manifest = Manifest::try_from(Node::from_json(text.as_bytes()).unwrap()).unwrap();
-        Kept::Rendered(Arc::new(Rendered::new(vec![manifest], vec!["careful".to_owned()], vec!["app".to_owned()])))
+        Kept::Rendered(Arc::new(Rendered::new(Tool::Helm, vec![manifest], vec!["careful".to_owned()])))
     }
 
     fn key(name: &str) -> Digest {
@@ -367,13 +381,21 @@ mod tests {
     #[test]
     fn disk_survives_a_restart() {
         let dir = tempfile::tempdir().unwrap();
-        let links = Kept::Links(Arc::new(vec![("a.yaml".to_owned(), "../b.yaml".to_owned())]));
+        let mut reads = ReadSet::default();
+        reads.add(Read::File(Place::own("a.yaml")));
+        reads.add(Read::ApiVersion("v1/Pod".to_owned()));
+        let reads = Kept::Reads(Arc::new(vec![reads, ReadSet::default()]));
+        let needs = Kept::Needs(Arc::new(vec![Need::Resource { url: "https://a.example/b".to_owned() }]));
         let cache = Cache::new(Some(dir.path().join("renders")));
         cache.put(key("a"), rendered("a"));
-        cache.put(key("l"), links.clone());
+        cache.put(key("r"), reads.clone());
+        cache.put(key("n"), needs.clone());
+        cache.put_in_memory(key("m"), rendered("m"));
         let cache = Cache::new(Some(dir.path().join("renders")));
         assert_eq!(cache.get(key("a")), Some(rendered("a")));
-        assert_eq!(cache.get(key("l")), Some(links));
+        assert_eq!(cache.get(key("r")), Some(reads));
+        assert_eq!(cache.get(key("n")), Some(needs));
+        assert_eq!(cache.get(key("m")), None);
         assert_eq!(cache.get(key("b")), None);
     }
 

@@ -4,6 +4,8 @@
 
 use trueup_git::GitError;
 
+use crate::workers::{Need, WorkerError};
+
 /// Why a directory gives no manifests. Nothing is known about its objects then: nothing may be pruned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -53,24 +55,71 @@ pub enum RenderError {
         /// The kind of the object.
         kind: String,
     },
-    /// The directory is for a tool that is not there yet.
+    /// There is no renderer for what a tool renders.
     #[error(
-        "'{file}' makes this directory one for {tool}, which is not supported yet, and nothing is rendered by half: commit the output of `{}` and name its directory in spec.source.path{}",
-        command(.tool), beside(.tool, .file)
+        "{why}: {tool} is rendered by trueup-renderer, and there is none: put it beside trueup, or say where it is with --renderer"
     )]
-    Tool {
+    NoRenderer {
         /// The tool.
         tool: &'static str,
-        /// What tells so.
-        file: String,
+        /// What makes it one for the tool.
+        why: String,
     },
-    /// The directory overrides the application's source.
+    /// The renderer gave no answer.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// A tool cannot make manifests of what is there.
+    #[error("{tool}: {message}")]
+    Failed {
+        /// The tool.
+        tool: &'static str,
+        /// What it says.
+        message: String,
+    },
+    /// The source asks for several tools.
+    #[error("the source has options for several tools ({tools}), of which one renders it: keep those of one")]
+    SeveralTools {
+        /// Which.
+        tools: String,
+    },
+    /// The source asks for a plugin.
     #[error(
-        "'{file}' overrides the source of applications, which is not supported yet: move its settings into spec.source"
+        "spec.source.plugin: plugins are not supported yet: commit what it generates and name its directory in spec.source.path"
     )]
-    Overridden {
+    Plugin,
+    /// A file that overrides the application's source cannot be read.
+    #[error("'{file}' overrides the source of applications, and cannot be read: {reason}")]
+    Override {
         /// The file.
         file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Something is not there.
+    #[error("'{file}' does not exist")]
+    Missing {
+        /// What.
+        file: String,
+    },
+    /// Something is to be fetched, and nobody here does that.
+    #[error("something remote is needed, which is not fetched here: {}", needs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    NotFetched {
+        /// What.
+        needs: Vec<Need>,
+    },
+    /// A source that is referred to is not there.
+    #[error("there is no source with the ref '{name}': name one of spec.sources so, or mend '${name}'")]
+    UnknownReference {
+        /// Its name.
+        name: String,
+    },
+    /// A file cannot be decrypted.
+    #[error("'{file}' cannot be decrypted: {reason}")]
+    Encrypted {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
     },
     /// A glob of the application cannot be read.
     #[error("spec.source.directory.{field} '{pattern}' is not a valid glob: {reason}")]
@@ -112,17 +161,36 @@ pub enum RenderError {
     },
 }
 
-/// The command that prints what a tool makes of a directory.
-fn command(tool: &str) -> &'static str {
-    match tool {
-        "Helm" => "helm template",
-        "Kustomize" => "kustomize build",
-        _ => "jsonnet",
-    }
-}
+// === impl RenderError ===
 
-/// What to do if the directory holds plain manifests beside a tool's file.
-fn beside(tool: &str, file: &str) -> String {
-    let what = if tool == "Helm" { "to ignore the chart" } else { "to ignore this file" };
-    format!("; {what} and read the plain manifests beside it, set spec.source.directory.exclude to '{file}'")
+impl RenderError {
+    /// Whether the renderer came to it, so that asking again at once costs much and changes nothing.
+    pub(crate) fn is_of_renderer(&self) -> bool {
+        match self {
+            Self::Failed { .. } => true,
+            Self::Worker(error) => matches!(
+                error,
+                WorkerError::Deadline { .. }
+                    | WorkerError::Asks { .. }
+                    | WorkerError::Memory { .. }
+                    | WorkerError::Crashed { .. }
+                    | WorkerError::TooLarge { .. }
+            ),
+            _ => false,
+        }
+    }
+
+    /// The same, with the file named relative to a directory that it is in.
+    pub(crate) fn relative_to(mut self, top: &str) -> Self {
+        if let Self::Unreadable { file, .. }
+        | Self::Link { file, .. }
+        | Self::Submodule { file }
+        | Self::Missing { file }
+        | Self::Encrypted { file, .. } = &mut self
+            && let Some(below) = file.strip_prefix(top).and_then(|below| below.strip_prefix('/'))
+        {
+            *file = below.to_owned();
+        }
+        self
+    }
 }

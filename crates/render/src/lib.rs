@@ -6,15 +6,25 @@
 
 mod cache;
 mod definition;
+mod engine;
+mod environment;
 mod error;
-mod files;
 mod glob;
+mod helm;
+mod jsonnet;
+mod kustomize;
 mod options;
+mod overrides;
+mod plan;
 mod read;
+mod reads;
 mod rendered;
 mod renderer;
+mod request;
 mod strip;
 mod target;
+mod tree;
+mod view;
 mod walk;
 pub mod workers;
 
@@ -23,5 +33,8 @@ pub use error::RenderError;
 pub use options::DirectoryOptions;
 pub use read::of_texts;
 pub use rendered::Rendered;
-pub use renderer::{Counters, Renderer, render_directory};
+pub use renderer::{Again, Counters, Renderer, render_directory};
+pub use request::{Answer, Capabilities, Decrypt, Fetched, Request, Settings, Tool, Trees};
 pub use target::{Placement, Target, Targets, targets};
+pub use tree::{ArchiveTree, CommitTree, DiskTree, Entry, EntryKind, Stat, Tree};
+pub use workers::Need;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use trueup_api::source::DirectorySource;
+
 use crate::RenderError;
 use crate::walk::Globs;
 
@@ -21,11 +23,11 @@ pub struct DirectoryOptions {
 impl DirectoryOptions {
     /// Whether the globs can be read, so that a directory can be at all.
     pub fn check(&self) -> Result<(), RenderError> {
-        Globs::new(self).map(drop)
-    }
-
-    /// Whether somebody asked for a directory of plain manifests: then it is one, whatever tool could render it as well.
-    pub(crate) fn is_explicit(&self) -> bool {
-        *self != Self::default()
+        let source = DirectorySource {
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            ..DirectorySource::default()
+        };
+        Globs::new(&source).map(drop)
     }
 }

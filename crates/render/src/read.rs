@@ -1,16 +1,19 @@
 //! From the text of a file to manifests.
 //!
 //! A YAML file that has nothing to do with Kubernetes is passed over, as Argo CD does; one that may be meant as a manifest and
-//! is broken is an error, because its objects would otherwise look deleted. Entry point: [`read`].
+//! is broken is an error, because its objects would otherwise look deleted. Of what a tool made, everything is meant. Entry points:
+//! [`read`] and [`read_documents`].
 
 use std::borrow::Cow;
 
 use trueup_api::annotations;
 use trueup_object::{Manifest, Node, yaml};
 
-use crate::files::Files;
-use crate::walk::{Choice, Chosen, Format};
-use crate::{RenderError, Rendered};
+use crate::tree::join;
+use crate::view::View;
+use crate::walk::{Choice, Format};
+use crate::workers::Document;
+use crate::{RenderError, Rendered, Tool};
 
 /// Bytes of all manifest files of an application together, as Argo CD's default of 10M.
 pub(crate) const FILES_BYTES_MAX: u64 = 10_000_000;
@@ -23,8 +26,13 @@ const SKIP: &[u8] = b"+argocd:skip-file-rendering";
 /// What makes a generated name harmless: a hook is created once per sync on purpose.
 const HOOKS: [&str; 2] = [annotations::HOOK, annotations::HELM_HOOK];
 
-/// Reads the chosen files.
-pub(crate) fn read<S: Files>(files: &S, choice: Choice<S::File>) -> Result<Rendered, RenderError> {
+/// Reads the chosen files of a directory at `top`; `evaluate` makes documents of a Jsonnet file, none if they are passed over.
+pub(crate) fn read(
+    view: &mut View,
+    top: &str,
+    choice: Choice,
+    evaluate: &mut dyn FnMut(&mut View, &str) -> Result<Vec<Document>, RenderError>,
+) -> Result<Rendered, RenderError> {
     // Jsonnet is a program, whose result counts elsewhere.
     let bytes: u64 =
         choice.files.iter().filter(|chosen| chosen.format != Format::Jsonnet).map(|chosen| chosen.size).sum();
@@ -34,12 +42,51 @@ pub(crate) fn read<S: Files>(files: &S, choice: Choice<S::File>) -> Result<Rende
             limit: format!("{FILES_BYTES_MAX} bytes"),
         });
     }
-    let mut reader = Reader { manifests: Vec::new(), bytes: 0 };
+    let tree = &view.present().trees.own;
+    let mut reader = Reader::default();
     for chosen in &choice.files {
-        let text = files.read(&chosen.file, &chosen.path, FILES_BYTES_MAX)?;
-        reader.file(chosen, &text)?;
+        let path = join(top, &chosen.path);
+        let text = tree.read(&path, FILES_BYTES_MAX)?;
+        let text = view.decrypt(&path, text)?;
+        let text = utf8(&text);
+        if find(&text, SKIP) {
+            continue;
+        }
+        match chosen.format {
+            Format::Jsonnet => {
+                for document in evaluate(view, &path)? {
+                    reader.values(&chosen.path, &document.text)?;
+                }
+            }
+            Format::Json => reader.json(&chosen.path, &text)?,
+            Format::Yaml => reader.yaml(&chosen.path, &text)?,
+        }
     }
-    Ok(Rendered::new(reader.manifests, choice.warnings, choice.overridden))
+    Ok(Rendered::new(Tool::Directory, reader.manifests, choice.warnings))
+}
+
+/// Reads what a tool made: every document is an object, or empty.
+pub(crate) fn read_documents(
+    tool: Tool,
+    documents: &[Document],
+    warnings: Vec<String>,
+) -> Result<Rendered, RenderError> {
+    let mut reader = Reader::default();
+    for document in documents {
+        let file = if document.file.is_empty() { tool.name() } else { &document.file };
+        let read = yaml::documents(document.text.as_bytes()).map_err(|error| RenderError::Syntax {
+            file: file.to_owned(),
+            line: error.line,
+            message: error.message,
+        })?;
+        for document in read {
+            // Comments and separators of templates that render to nothing.
+            if !document.node.is_null() {
+                reader.object(file, document.line, document.node)?;
+            }
+        }
+    }
+    Ok(Rendered::new(tool, reader.manifests, warnings))
 }
 
 /// Reads manifests that somebody brings along, each text as a file of YAML or JSON.
@@ -51,7 +98,7 @@ pub fn of_texts(texts: &[String]) -> Result<Rendered, RenderError> {
             limit: format!("{FILES_BYTES_MAX} bytes"),
         });
     }
-    let mut reader = Reader { manifests: Vec::new(), bytes: 0 };
+    let mut reader = Reader::default();
     for (at, text) in texts.iter().enumerate() {
         let (file, before) = (format!("manifest {}", at + 1), reader.manifests.len());
         reader.yaml(&file, text.as_bytes())?;
@@ -61,24 +108,23 @@ pub fn of_texts(texts: &[String]) -> Result<Rendered, RenderError> {
             return Err(RenderError::Syntax { file, line: 1, message });
         }
     }
-    Ok(Rendered::new(reader.manifests, Vec::new(), Vec::new()))
+    Ok(Rendered::new(Tool::Directory, reader.manifests, Vec::new()))
 }
 
+#[derive(Default)]
 struct Reader {
     manifests: Vec<Manifest>,
     bytes: usize,
 }
 
 impl Reader {
-    fn file<F>(&mut self, chosen: &Chosen<F>, text: &[u8]) -> Result<(), RenderError> {
-        let text = utf8(text);
-        if find(&text, SKIP) {
-            return Ok(());
-        }
-        match chosen.format {
-            Format::Jsonnet => Err(RenderError::Tool { tool: "Jsonnet", file: chosen.path.clone() }),
-            Format::Json => self.json(&chosen.path, &text),
-            Format::Yaml => self.yaml(&chosen.path, &text),
+    /// What a program gave: one object, or a list of them.
+    fn values(&mut self, file: &str, text: &str) -> Result<(), RenderError> {
+        let bad = |message: String| RenderError::Syntax { file: file.to_owned(), line: 1, message };
+        let mut node: Node = serde_json::from_str(text).map_err(|error| bad(json_message(&error)))?;
+        match node.as_list_mut() {
+            Some(items) => std::mem::take(items).into_iter().try_for_each(|item| self.object(file, 1, item)),
+            None => self.object(file, 1, node),
         }
     }
 

@@ -1,10 +1,13 @@
-//! What the files of a directory say.
+//! What the files of a source say.
 //!
-//! Invariant: it depends on the files and the options alone, so that applications which read the same share it.
+//! Invariant: it depends on what the render read and was told, so that applications which read the same share it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use trueup_object::{Digest, Manifest};
+
+use crate::Tool;
 
 /// What the files of a directory say, before it is placed anywhere. Its `Debug` names the objects, not what they hold: there
 /// may be Secrets among them.
@@ -16,7 +19,9 @@ pub struct Rendered {
     pub warnings: Vec<String>,
     /// The digest of the objects in this order.
     pub digest: Digest,
-    /// Applications whose source is overridden by a file in the directory (`.argocd-source-NAME.yaml`).
+    /// What rendered them.
+    pub tool: Tool,
+    /// Always empty.
     pub overridden: Vec<String>,
     /// How long the objects are as JSON.
     pub(crate) bytes: usize,
@@ -25,11 +30,29 @@ pub struct Rendered {
 // === impl Rendered ===
 
 impl Rendered {
-    pub(crate) fn new(manifests: Vec<Manifest>, warnings: Vec<String>, overridden: Vec<String>) -> Self {
+    pub(crate) fn new(tool: Tool, manifests: Vec<Manifest>, warnings: Vec<String>) -> Self {
         let mut bytes = 0;
         let json = manifests.iter().map(|manifest| manifest.node().to_json()).inspect(|json| bytes += json.len());
         let digest = Digest::of_parts(json);
-        Self { manifests, warnings, digest, overridden, bytes }
+        Self { manifests, warnings, digest, tool, overridden: Vec::new(), bytes }
+    }
+
+    /// What several sources say together, in their order.
+    pub fn joined(parts: Vec<Arc<Self>>) -> Arc<Self> {
+        match <[Arc<Self>; 1]>::try_from(parts) {
+            Ok([one]) => one,
+            Err(parts) => {
+                let all = |list: fn(&Self) -> &[String]| parts.iter().flat_map(|part| list(part).to_vec()).collect();
+                Arc::new(Self {
+                    manifests: parts.iter().flat_map(|part| part.manifests.clone()).collect(),
+                    warnings: all(|part| &part.warnings),
+                    digest: Digest::of_parts(parts.iter().map(|part| part.digest.to_string())),
+                    tool: parts.first().map_or(Tool::Directory, |part| part.tool),
+                    overridden: Vec::new(),
+                    bytes: parts.iter().map(|part| part.bytes).sum(),
+                })
+            }
+        }
     }
 }
 

@@ -1,32 +1,49 @@
-//! Renders directories of repositories, each content once.
+//! Renders sources, each content once.
 //!
-//! The key of a render is the id of the directory's tree with the options and the version of the rules. Where links lead out
-//! of the directory, what they lead to is part of the key as well. Errors are not kept. Entry points: [`Renderer::render`],
-//! [`render_directory`].
+//! What was rendered is found in two steps: what is declared leads to what was read by renders that were declared alike, and
+//! what of it is there now to what came out. A plain directory needs one step only: it reads itself and nothing else.
+//! Entry points: [`Renderer::render`], [`render_directory`].
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use trueup_api::source::{ApplicationSource, DirectorySource};
 use trueup_git::{CommitId, Store};
 use trueup_object::Digest;
 
 use crate::cache::{Cache, Kept};
-use crate::files::{CommitFiles, DiskFiles, Files as _, Followed};
-use crate::walk::{Globs, choose};
-use crate::{DirectoryOptions, RenderError, Rendered, read};
+use crate::engine::Engine;
+use crate::plan::{self, Plan};
+use crate::reads::{Place, Present, Read, ReadSet, Told};
+use crate::tree::{CommitTree, DiskTree, Stat, Tree as _, clean};
+use crate::view::View;
+use crate::walk::choose;
+use crate::workers::Workers;
+use crate::{
+    Answer, Capabilities, DirectoryOptions, RenderError, Rendered, Request, Settings, Trees, helm, jsonnet, kustomize,
+    overrides, read,
+};
 
-/// The version of the rules by which files become objects. Raised with every change of them, so that a cache that is older
-/// than the program answers nothing.
-const RULES: &str = concat!(env!("CARGO_PKG_VERSION"), "+1");
+/// Sets of reads that are kept for what is declared alike: branches that are looked at in turn.
+const READ_SETS_MAX: usize = 4;
+/// How long a failure of the renderer is believed for the same files: a chart that runs into its deadline costs a minute of a
+/// worker, and applications that fail are looked at again and again.
+const FAILURE_KEPT: Duration = Duration::from_secs(30);
+/// Failures that are remembered: more applications than that do not fail at once.
+const FAILURES_MAX: usize = 1000;
 
-/// Renders directories of repositories, and remembers what it rendered. Blocks: for reading from disk and for parsing.
-#[derive(Debug)]
+/// Renders sources, and remembers what it rendered. Blocks: for reading from disk, for parsing, and for the workers.
 pub struct Renderer {
     cache: Cache,
+    engine: Option<Box<dyn Engine>>,
     /// What is being rendered just now: who comes second waits for the first.
     flights: Mutex<HashMap<Digest, Arc<Mutex<()>>>>,
+    failures: Mutex<HashMap<Digest, (Instant, RenderError)>>,
+    /// Held while the sets of reads of some key are changed.
+    learning: Mutex<()>,
     renders: AtomicU64,
     hits: AtomicU64,
 }
@@ -34,54 +51,80 @@ pub struct Renderer {
 /// What was done since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Directories rendered, failures included.
+    /// Sources rendered, failures included.
     pub renders: u64,
     /// Answers from the cache.
     pub hits: u64,
 }
 
+/// What a render answers that was asked for although the answer was known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Again {
+    /// The answer.
+    pub answer: Answer,
+    /// Whether it is another one than was known, which should not be: something counts that nobody recorded.
+    pub differs: bool,
+}
+
+/// What comes of a render before it is kept.
+pub(crate) enum Outcome {
+    Rendered(Rendered),
+    Needs(Vec<crate::workers::Need>),
+}
+
 // === impl Renderer ===
 
 impl Renderer {
-    /// A renderer that keeps what it renders in this directory too, which nobody else uses.
-    pub fn new(cache_dir: Option<PathBuf>) -> Self {
+    /// A renderer that keeps what it renders in this directory too, which nobody else uses. Without workers, only plain
+    /// directories are rendered.
+    pub fn new(cache_dir: Option<PathBuf>, workers: Option<Workers>) -> Self {
+        Self::with_engine(cache_dir, workers.map(|workers| Box::new(workers) as Box<dyn Engine>))
+    }
+
+    pub(crate) fn with_engine(cache_dir: Option<PathBuf>, engine: Option<Box<dyn Engine>>) -> Self {
         Self {
             cache: Cache::new(cache_dir),
+            engine,
             flights: Mutex::default(),
+            failures: Mutex::default(),
+            learning: Mutex::default(),
             renders: AtomicU64::new(0),
             hits: AtomicU64::new(0),
         }
     }
 
-    /// What the directory at `path` says at a commit, which must have been fetched.
-    pub fn render(
+    /// What a source says, or what is to be fetched before that can be told.
+    pub fn render(&self, request: &Request, trees: &Trees, capabilities: &Capabilities) -> Result<Answer, RenderError> {
+        self.errand(request, trees, capabilities)?.answer()
+    }
+
+    /// The same, rendered even if it is known.
+    pub fn render_again(
         &self,
-        store: &Store,
+        request: &Request,
+        trees: &Trees,
+        capabilities: &Capabilities,
+    ) -> Result<Again, RenderError> {
+        let errand = self.errand(request, trees, capabilities)?;
+        let plan = errand.plan()?;
+        let known = errand.known(&plan);
+        let flight = errand.flight(&plan).map(|key| self.flight(key));
+        let _alone = flight.as_ref().map(|flight| lock(flight));
+        let answer = errand.rendered(&plan)?;
+        let differs = known.is_some_and(|known| known != answer);
+        Ok(Again { answer, differs })
+    }
+
+    /// What the directory at `path` says at a commit, which must have been fetched.
+    pub fn render_plain(
+        &self,
+        store: &Arc<Store>,
         commit: &CommitId,
         path: &str,
         options: &DirectoryOptions,
     ) -> Result<Arc<Rendered>, RenderError> {
-        let files = CommitFiles::new(store, commit, path)?;
-        let key = key(&files, options);
-        if let Some(rendered) = self.known(key, &files) {
-            return Ok(rendered);
-        }
-        let flight = self.flight(key);
-        let _alone = flight.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(rendered) = self.known(key, &files) {
-            return Ok(rendered);
-        }
-        self.renders.fetch_add(1, Ordering::Relaxed);
-        let choice = choose(&files, &Globs::new(options)?, options)?;
-        let links = choice.links.clone();
-        let rendered = Arc::new(read::read(&files, choice)?);
-        if links.is_empty() {
-            self.cache.put(key, Kept::Rendered(Arc::clone(&rendered)));
-        } else if let Some(linked) = linked_key(key, &files, &links) {
-            self.cache.put(key, Kept::Links(Arc::new(links)));
-            self.cache.put(linked, Kept::Rendered(Arc::clone(&rendered)));
-        }
-        Ok(rendered)
+        let trees = Trees::new(Arc::new(CommitTree::new(Arc::clone(store), *commit)));
+        only(self.render(&directory_request(path, options), &trees, &Capabilities::default())?)
     }
 
     /// What was done since the start.
@@ -89,51 +132,259 @@ impl Renderer {
         Counters { renders: self.renders.load(Ordering::Relaxed), hits: self.hits.load(Ordering::Relaxed) }
     }
 
-    fn known(&self, key: Digest, files: &CommitFiles) -> Option<Arc<Rendered>> {
-        let mut kept = self.cache.get(key)?;
-        if let Kept::Links(links) = &kept {
-            kept = self.cache.get(linked_key(key, files, links)?)?;
-        }
-        let Kept::Rendered(rendered) = kept else { return None };
-        self.hits.fetch_add(1, Ordering::Relaxed);
-        Some(rendered)
+    fn errand<'a>(
+        &'a self,
+        request: &'a Request,
+        trees: &'a Trees,
+        capabilities: &'a Capabilities,
+    ) -> Result<Errand<'a>, RenderError> {
+        let content = trees.own.directory(&request.path)?;
+        let top = clean(&request.path).ok_or_else(|| RenderError::Missing { file: request.path.clone() })?;
+        let present = Present { trees, capabilities, revision: &request.revision, engine: self.engine.as_deref() };
+        Ok(Errand {
+            renderer: self,
+            request,
+            present,
+            top,
+            plain: content.and_then(|id| plan::plain(request, trees, id)),
+        })
     }
 
     fn flight(&self, key: Digest) -> Arc<Mutex<()>> {
-        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flights = lock(&self.flights);
         flights.retain(|_, flight| Arc::strong_count(flight) > 1);
         Arc::clone(flights.entry(key).or_default())
     }
-}
 
-fn key(files: &CommitFiles, options: &DirectoryOptions) -> Digest {
-    let tree = files.tree();
-    let recurse = [u8::from(options.recurse)];
-    Digest::of_parts([
-        RULES.as_bytes(),
-        tree.as_bytes(),
-        &recurse,
-        options.include.as_bytes(),
-        options.exclude.as_bytes(),
-    ])
-}
-
-/// The key with what the links lead to; `None` if one cannot be followed.
-fn linked_key(key: Digest, files: &CommitFiles, links: &[(String, String)]) -> Option<Digest> {
-    let mut parts = vec![key.to_string()];
-    for (path, target) in links {
-        parts.push(match files.follow(path, target).ok()? {
-            Followed::File(id, _) => id.to_string(),
-            Followed::NoFile => String::new(),
-        });
+    fn found(&self, key: Digest) -> Option<Kept> {
+        let kept = self.cache.get(key)?;
+        if let Kept::Rendered(_) = &kept {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+        }
+        Some(kept)
     }
-    Some(Digest::of_parts(parts))
+
+    fn failure(&self, key: Digest) -> Option<RenderError> {
+        let failures = lock(&self.failures);
+        failures.get(&key).filter(|(at, _)| at.elapsed() < FAILURE_KEPT).map(|(_, error)| error.clone())
+    }
+
+    fn failed(&self, key: Digest, error: &RenderError) {
+        let mut failures = lock(&self.failures);
+        failures.retain(|_, (at, _)| at.elapsed() < FAILURE_KEPT);
+        if failures.len() < FAILURES_MAX {
+            failures.insert(key, (Instant::now(), error.clone()));
+        }
+    }
+}
+
+/// One call of [`Renderer::render`].
+struct Errand<'a> {
+    renderer: &'a Renderer,
+    request: &'a Request,
+    present: Present<'a>,
+    /// The directory of the application.
+    top: String,
+    /// The key under which its content is, if it is a plain directory.
+    plain: Option<Digest>,
+}
+
+/// How an errand is done.
+struct Planned {
+    plan: Plan,
+    declared: Digest,
+    /// Whether files in the directory may change the source of some application.
+    is_overridden: bool,
+}
+
+// === impl Errand ===
+
+impl Errand<'_> {
+    fn answer(&self) -> Result<Answer, RenderError> {
+        if let Some(Kept::Rendered(rendered)) = self.plain.and_then(|key| self.renderer.found(key)) {
+            return Ok(Answer::Rendered(rendered));
+        }
+        let plan = self.plan()?;
+        if let Some(answer) = self.read_alike(&plan) {
+            return Ok(answer);
+        }
+        let key = self.flight(&plan);
+        let flight = key.map(|key| self.renderer.flight(key));
+        let _alone = flight.as_ref().map(|flight| lock(flight));
+        if flight.is_some()
+            && let Some(answer) = self.known(&plan)
+        {
+            return Ok(answer);
+        }
+        if let Some(error) = key.and_then(|key| self.renderer.failure(key)) {
+            return Err(error);
+        }
+        let answer = self.rendered(&plan);
+        if let (Some(key), Err(error)) = (key, &answer)
+            && error.is_of_renderer()
+        {
+            self.renderer.failed(key, error);
+        }
+        answer
+    }
+
+    fn plan(&self) -> Result<Planned, RenderError> {
+        let trees = self.present.trees;
+        let entries = trees.own.list(&self.top)?;
+        let plan = Plan::of(self.request, trees, &self.top, &entries)?;
+        let declared = plan.declared(self.request, trees, &self.top);
+        Ok(Planned { plan, declared, is_overridden: overrides::any(&entries) })
+    }
+
+    fn known(&self, plan: &Planned) -> Option<Answer> {
+        match self.plain.and_then(|key| self.renderer.found(key)) {
+            Some(Kept::Rendered(rendered)) => Some(Answer::Rendered(rendered)),
+            _ => self.read_alike(plan),
+        }
+    }
+
+    /// What a render gave that was declared alike and read the same.
+    fn read_alike(&self, plan: &Planned) -> Option<Answer> {
+        let Some(Kept::Reads(sets)) = self.renderer.cache.get(plan.declared) else { return None };
+        let mut needs = None;
+        for set in sets.iter() {
+            match set.key(plan.declared, &self.present) {
+                Told::Key(key) => match self.renderer.found(key) {
+                    Some(Kept::Rendered(rendered)) => return Some(Answer::Rendered(rendered)),
+                    Some(Kept::Needs(lacking)) if !self.has(&lacking) => needs = needs.or(Some(lacking.to_vec())),
+                    _ => {}
+                },
+                Told::Lacks(lacking) => needs = needs.or(Some(lacking)),
+                Told::Nothing => {}
+            }
+        }
+        needs.map(Answer::Needs)
+    }
+
+    fn has(&self, needs: &[crate::workers::Need]) -> bool {
+        let fetched = &self.present.trees.fetched;
+        needs.iter().all(|need| fetched.iter().any(|fetched| fetched.need == *need))
+    }
+
+    /// What tells this render from others that may be under way; `None` if nothing does.
+    fn flight(&self, planned: &Planned) -> Option<Digest> {
+        if let (Plan::Directory(_), false, Some(plain)) = (&planned.plan, planned.is_overridden, self.plain) {
+            return Some(plain);
+        }
+        let trees = self.present.trees;
+        let all = [&trees.own].into_iter().chain(trees.referenced.values());
+        let all = all.chain(trees.fetched.iter().map(|fetched| &fetched.tree));
+        let mut parts = vec![planned.declared.to_string(), self.request.revision.clone()];
+        for tree in all {
+            let Ok(Stat::Directory { id: Some(id) }) = tree.stat("") else { return None };
+            parts.push(id.to_string());
+        }
+        let capabilities = self.present.capabilities;
+        parts.push(capabilities.kube_version.clone());
+        parts.push(Digest::of_parts(capabilities.api_versions.iter()).to_string());
+        Some(Digest::of_parts(parts))
+    }
+
+    /// Renders, and keeps what came out.
+    fn rendered(&self, planned: &Planned) -> Result<Answer, RenderError> {
+        let mut view = View::new(self.present);
+        let outcome = match &planned.plan {
+            Plan::Directory(options) => self.directory(&mut view, options),
+            Plan::Helm(chart) => helm::render(chart, &mut view, &self.top),
+            Plan::Kustomize(overlay) => kustomize::render(overlay, &mut view, &self.top),
+        };
+        if !matches!(outcome, Ok(Outcome::Needs(_))) {
+            self.renderer.renders.fetch_add(1, Ordering::Relaxed);
+        }
+        let outcome = outcome.map_err(|error| error.relative_to(&self.top))?;
+        let (reads, decrypted) = view.into_reads();
+        let (answer, kept) = match outcome {
+            Outcome::Rendered(rendered) => {
+                let rendered = Arc::new(rendered);
+                (Answer::Rendered(Arc::clone(&rendered)), Kept::Rendered(rendered))
+            }
+            Outcome::Needs(needs) => (Answer::Needs(needs.clone()), Kept::Needs(Arc::new(needs))),
+        };
+        self.keep(planned, reads, decrypted, kept);
+        Ok(answer)
+    }
+
+    fn directory(&self, view: &mut View, options: &DirectorySource) -> Result<Outcome, RenderError> {
+        let tree = &self.present.trees.own;
+        view.note(Read::Whole(Place::own(&self.top)));
+        let choice = choose(tree.as_ref(), &self.top, options)?;
+        for link in &choice.links {
+            view.note(Read::File(Place::own(&crate::tree::join(&self.top, link))));
+        }
+        let is_on = self.request.settings.jsonnet_enabled;
+        let mut evaluate = |view: &mut View, file: &str| {
+            if is_on { jsonnet::evaluate(&options.jsonnet, view, &self.top, file) } else { Ok(Vec::new()) }
+        };
+        read::read(view, &self.top, choice, &mut evaluate).map(Outcome::Rendered)
+    }
+
+    fn keep(&self, planned: &Planned, reads: ReadSet, decrypted: bool, kept: Kept) {
+        let cache = &self.renderer.cache;
+        let put = |key, kept| if decrypted { cache.put_in_memory(key, kept) } else { cache.put(key, kept) };
+        let is_plain = !planned.is_overridden && matches!(planned.plan, Plan::Directory(_));
+        if let Some(key) = self.plain.filter(|_| is_plain && reads.is_only(&Place::own(&self.top))) {
+            return put(key, kept);
+        }
+        // Something changes while it is read, or cannot be read: nothing to rely on.
+        let Told::Key(key) = reads.key(planned.declared, &self.present) else { return };
+        put(key, kept);
+        let _alone = lock(&self.renderer.learning);
+        let mut sets = match cache.get(planned.declared) {
+            Some(Kept::Reads(sets)) => sets.to_vec(),
+            _ => Vec::new(),
+        };
+        if sets.first() == Some(&reads) {
+            return;
+        }
+        sets.retain(|set| *set != reads);
+        sets.insert(0, reads);
+        sets.truncate(READ_SETS_MAX);
+        put(planned.declared, Kept::Reads(Arc::new(sets)));
+    }
 }
 
 /// What a directory on disk says: for people who look at their files before they commit them. Links that leave the working
 /// copy it is in are refused.
 pub fn render_directory(dir: &Path, options: &DirectoryOptions) -> Result<Rendered, RenderError> {
-    let files = DiskFiles::new(dir)?;
-    let choice = choose(&files, &Globs::new(options)?, options)?;
-    read::read(&files, choice)
+    let (tree, path) = DiskTree::around(dir)?;
+    let trees = Trees::new(Arc::new(tree));
+    let request = directory_request(&path, options);
+    let rendered = only(Renderer::new(None, None).render(&request, &trees, &Capabilities::default())?)?;
+    Ok(Arc::unwrap_or_clone(rendered))
+}
+
+fn directory_request(path: &str, options: &DirectoryOptions) -> Request {
+    let directory = DirectorySource {
+        recurse: options.recurse,
+        include: options.include.clone(),
+        exclude: options.exclude.clone(),
+        ..DirectorySource::default()
+    };
+    Request {
+        source: ApplicationSource { directory: Some(directory), ..ApplicationSource::default() },
+        path: path.to_owned(),
+        revision: String::new(),
+        application: String::new(),
+        application_namespace: String::new(),
+        project: String::new(),
+        destination_namespace: String::new(),
+        settings: Arc::new(Settings::default()),
+    }
+}
+
+fn only(answer: Answer) -> Result<Arc<Rendered>, RenderError> {
+    match answer {
+        Answer::Rendered(rendered) => Ok(rendered),
+        Answer::Needs(needs) => Err(RenderError::NotFetched { needs }),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What these locks guard is whole after every statement.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

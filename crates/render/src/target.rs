@@ -57,12 +57,6 @@ pub struct Placement<'a> {
 /// Makes of what the files say what one application sends.
 pub fn targets(rendered: &Rendered, placement: &Placement) -> Targets {
     let mut invalid = Vec::new();
-    if rendered.overridden.iter().any(|app| app == placement.app) {
-        let app = placement.app;
-        invalid.push(format!(
-            "the file .argocd-source-{app}.yaml overrides the source of this application, which is not supported yet: move its settings into spec.source"
-        ));
-    }
     let mut objects: BTreeMap<ObjectKey, Target> = BTreeMap::new();
     let mut nameless = Vec::new();
     let mut duplicates = Vec::new();
@@ -130,13 +124,14 @@ mod tests {
     use trueup_object::Node;
 
     use super::*;
+    use crate::Tool;
 
     fn manifest(text: &str) -> Manifest {
         Manifest::try_from(Node::from_json(text.as_bytes()).unwrap()).unwrap()
     }
 
     fn rendered(objects: &[&str]) -> Rendered {
-        Rendered::new(objects.iter().map(|text| manifest(text)).collect(), Vec::new(), Vec::new())
+        Rendered::new(Tool::Directory, objects.iter().map(|text| manifest(text)).collect(), Vec::new())
     }
 
     fn namespaced(gvk: &Gvk) -> Option<bool> {
@@ -254,22 +249,14 @@ mod tests {
     }
 
     #[test]
-    fn an_override_of_this_application_is_invalid() {
-        let rendered =
-            Rendered::new(Vec::new(), vec!["careful".to_owned()], vec!["other".to_owned(), "shop".to_owned()]);
-        let targets = placed(&rendered, "team");
-        assert_eq!(targets.warnings, ["careful"]);
-        assert_eq!(targets.invalid.len(), 1);
-        let other = Placement { app: "mine", installation: "", namespace: "team", namespaced: &namespaced };
-        assert!(super::targets(&rendered, &other).invalid.is_empty());
-    }
-
-    #[test]
     fn what_is_sent_stays_the_same_when_it_is_sent_again() {
         let text = r#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a","uid":"x"},"stringData":{"a":"b"},"data":{"c":"ZA=="}}"#;
         let once = placed(&rendered(&[text]), "team");
-        let again =
-            Rendered::new(once.objects.iter().map(|target| target.manifest.clone()).collect(), Vec::new(), Vec::new());
+        let again = Rendered::new(
+            Tool::Directory,
+            once.objects.iter().map(|target| target.manifest.clone()).collect(),
+            Vec::new(),
+        );
         assert_eq!(placed(&again, "team"), once);
     }
 

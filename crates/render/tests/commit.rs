@@ -136,27 +136,27 @@ fn counted(renderer: &Renderer, renders: u64, hits: u64) {
 fn one_content_is_rendered_once() {
     let bench = Bench::new();
     let commit = bench.write("one/a.yaml", &object("a")).write("two/a.yaml", &object("a")).commit();
-    let renderer = Renderer::new(None);
-    let first = renderer.render(&bench.store, &commit, "one", &plain()).unwrap();
+    let renderer = Renderer::new(None, None);
+    let first = renderer.render_plain(&bench.store, &commit, "one", &plain()).unwrap();
     assert_eq!(names(&first), ["a"]);
-    let second = renderer.render(&bench.store, &commit, "one", &plain()).unwrap();
+    let second = renderer.render_plain(&bench.store, &commit, "one", &plain()).unwrap();
     assert!(Arc::ptr_eq(&first, &second));
     // Another application with the same files.
-    let third = renderer.render(&bench.store, &commit, "./two/", &plain()).unwrap();
+    let third = renderer.render_plain(&bench.store, &commit, "./two/", &plain()).unwrap();
     assert!(Arc::ptr_eq(&first, &third));
     counted(&renderer, 1, 2);
 }
 
 fn a_commit_elsewhere_renders_nothing() {
     let bench = Bench::new();
-    let renderer = Renderer::new(None);
+    let renderer = Renderer::new(None, None);
     let commit = bench.write("app/a.yaml", &object("a")).write("README", "1").commit();
-    let first = renderer.render(&bench.store, &commit, "app", &plain()).unwrap();
+    let first = renderer.render_plain(&bench.store, &commit, "app", &plain()).unwrap();
     let commit = bench.write("README", "2").commit();
-    assert!(Arc::ptr_eq(&first, &renderer.render(&bench.store, &commit, "app", &plain()).unwrap()));
+    assert!(Arc::ptr_eq(&first, &renderer.render_plain(&bench.store, &commit, "app", &plain()).unwrap()));
     counted(&renderer, 1, 1);
     let commit = bench.write("app/b.yaml", &object("b")).commit();
-    let rendered = renderer.render(&bench.store, &commit, "app", &plain()).unwrap();
+    let rendered = renderer.render_plain(&bench.store, &commit, "app", &plain()).unwrap();
     assert_eq!(names(&rendered), ["a", "b"]);
     assert_ne!(rendered.digest, first.digest);
     counted(&renderer, 2, 1);
@@ -166,8 +166,8 @@ fn a_restart_renders_nothing() {
     let bench = Bench::new();
     let commit = bench.write("app/a.yaml", &object("a")).commit();
     let render = || {
-        let renderer = Renderer::new(Some(bench.cache()));
-        let rendered = renderer.render(&bench.store, &commit, "app", &plain()).unwrap();
+        let renderer = Renderer::new(Some(bench.cache()), None);
+        let rendered = renderer.render_plain(&bench.store, &commit, "app", &plain()).unwrap();
         (rendered, renderer.counters().renders)
     };
     let (first, renders) = render();
@@ -184,7 +184,7 @@ fn a_restart_renders_nothing() {
 fn other_options_are_another_render() {
     let bench = Bench::new();
     let commit = bench.write("app/a.yaml", &object("a")).write("app/sub/b.yaml", &object("b")).commit();
-    let renderer = Renderer::new(None);
+    let renderer = Renderer::new(None, None);
     let globs = |include: &str, exclude: &str| DirectoryOptions {
         include: include.to_owned(),
         exclude: exclude.to_owned(),
@@ -198,7 +198,11 @@ fn other_options_are_another_render() {
         (globs("a.", "yaml"), &[]),
     ];
     for (options, expected) in &table {
-        assert_eq!(names(&renderer.render(&bench.store, &commit, "app", options).unwrap()), *expected, "{options:?}");
+        assert_eq!(
+            names(&renderer.render_plain(&bench.store, &commit, "app", options).unwrap()),
+            *expected,
+            "{options:?}"
+        );
     }
     counted(&renderer, 5, 0);
 }
@@ -207,13 +211,13 @@ fn who_comes_second_waits_for_the_first() {
     let bench = Bench::new();
     let list: Vec<String> = (0..300).map(|number| object(&format!("a{number}"))).collect();
     let commit = bench.write("app/a.yaml", &list.join("---\n")).commit();
-    let renderer = Renderer::new(Some(bench.cache()));
+    let renderer = Renderer::new(Some(bench.cache()), None);
     let start = std::sync::Barrier::new(8);
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 start.wait();
-                assert_eq!(renderer.render(&bench.store, &commit, "app", &plain()).unwrap().manifests.len(), 300);
+                assert_eq!(renderer.render_plain(&bench.store, &commit, "app", &plain()).unwrap().manifests.len(), 300);
             });
         }
     });
@@ -222,26 +226,27 @@ fn who_comes_second_waits_for_the_first() {
 
 fn errors_are_not_kept() {
     let bench = Bench::new();
-    let renderer = Renderer::new(Some(bench.cache()));
+    let renderer = Renderer::new(Some(bench.cache()), None);
     let broken = bench.write("app/a.yaml", "apiVersion: v1\nkind: A\nmetadata: {{ x }\n").commit();
     for renders in 1..3 {
-        let error = renderer.render(&bench.store, &broken, "app", &plain()).unwrap_err();
+        let error = renderer.render_plain(&bench.store, &broken, "app", &plain()).unwrap_err();
         assert!(matches!(&error, RenderError::Syntax { file, .. } if file == "a.yaml"), "{error}");
         counted(&renderer, renders, 0);
     }
     let mended = bench.write("app/a.yaml", &object("a")).commit();
-    assert_eq!(names(&renderer.render(&bench.store, &mended, "app", &plain()).unwrap()), ["a"]);
+    assert_eq!(names(&renderer.render_plain(&bench.store, &mended, "app", &plain()).unwrap()), ["a"]);
     counted(&renderer, 3, 0);
 }
 
 fn links_are_followed_inside_the_repository() {
     let bench = Bench::new();
     bench.write("shared/deep/s.yaml", &object("s")).write("apps/one/a.yaml", &object("a"));
-    bench.link("apps/one/s.yaml", "../../shared/hop.yaml").link("shared/hop.yaml", "deep/./s.yaml");
+    bench.link("apps/one/s.yaml", "../../way/hop.yaml").link("shared/hop.yaml", "deep/./s.yaml").link("way", "shared");
     let commit = bench.link("apps/one/dir.yaml", "../../shared").commit();
-    let render =
-        |renderer: &Renderer, commit: &CommitId| renderer.render(&bench.store, commit, "apps/one", &plain()).unwrap();
-    let renderer = Renderer::new(Some(bench.cache()));
+    let render = |renderer: &Renderer, commit: &CommitId| {
+        renderer.render_plain(&bench.store, commit, "apps/one", &plain()).unwrap()
+    };
+    let renderer = Renderer::new(Some(bench.cache()), None);
     let first = render(&renderer, &commit);
     assert_eq!(names(&first), ["a", "s"]);
     assert!(first.warnings[0].contains("'dir.yaml'"), "{:?}", first.warnings);
@@ -253,40 +258,40 @@ fn links_are_followed_inside_the_repository() {
     let commit = bench.write("shared/deep/s.yaml", &object("t")).commit();
     assert_eq!(names(&render(&renderer, &commit)), ["a", "t"]);
     counted(&renderer, 2, 1);
-    let again = Renderer::new(Some(bench.cache()));
+    let again = Renderer::new(Some(bench.cache()), None);
     assert_eq!(names(&render(&again, &commit)), ["a", "t"]);
     counted(&again, 0, 1);
     // Gone, it is an error, not a smaller application.
     fs::remove_file(bench.repository().join("shared/deep/s.yaml")).unwrap();
     let commit = bench.commit();
-    let error = renderer.render(&bench.store, &commit, "apps/one", &plain()).unwrap_err();
+    let error = renderer.render_plain(&bench.store, &commit, "apps/one", &plain()).unwrap_err();
     assert!(matches!(&error, RenderError::Link { file, .. } if file == "s.yaml"), "{error}");
 }
 
 fn links_out_of_the_repository_are_refused() {
     let bench = Bench::new();
-    bench.write("apps/a.yaml", &object("a")).link("other/bad.yaml", "../../../etc/passwd").link("dirlink", "apps");
-    let renderer = Renderer::new(None);
+    bench.write("apps/a.yaml", &object("a")).link("other/bad.yaml", "../../../etc/passwd").link("loop", "loop");
+    let renderer = Renderer::new(None, None);
     let repository = bench.repository();
     let targets = [
         "/etc/passwd".to_owned(),
         repository.join("apps/a.yaml").display().to_string(),
         "../../x.yaml".to_owned(),
         "../apps/../../repository/apps/a.yaml".to_owned(),
-        "../dirlink/a.yaml".to_owned(),
         "missing.yaml".to_owned(),
         "a.yaml/x".to_owned(),
+        "../loop/a.yaml".to_owned(),
         "x.yaml".to_owned(),
     ];
     for target in targets {
         let commit = bench.link("apps/x.yaml", &target).commit();
-        let error = renderer.render(&bench.store, &commit, "apps", &plain()).unwrap_err();
+        let error = renderer.render_plain(&bench.store, &commit, "apps", &plain()).unwrap_err();
         let RenderError::Link { file, target: told, reason } = &error else { panic!("{target}: {error}") };
         assert_eq!((file.as_str(), told), ("x.yaml", &target));
         assert!(!reason.is_empty());
         // Left out, it harms nobody.
         let exclude = DirectoryOptions { exclude: "x.yaml".to_owned(), ..plain() };
-        assert_eq!(names(&renderer.render(&bench.store, &commit, "apps", &exclude).unwrap()), ["a"], "{target}");
+        assert_eq!(names(&renderer.render_plain(&bench.store, &commit, "apps", &exclude).unwrap()), ["a"], "{target}");
     }
 }
 
@@ -297,8 +302,8 @@ fn a_submodule_is_not_lost_silently() {
     bench.git(&["commit", "--quiet", "--message", "module"]);
     let commit: CommitId = bench.git(&["rev-parse", "HEAD"]).parse().unwrap();
     bench.runtime.block_on(bench.store.fetch(&[commit])).unwrap();
-    let renderer = Renderer::new(None);
-    let render = |options: &DirectoryOptions| renderer.render(&bench.store, &commit, "app", options);
+    let renderer = Renderer::new(None, None);
+    let render = |options: &DirectoryOptions| renderer.render_plain(&bench.store, &commit, "app", options);
     assert_eq!(render(&recursive()).unwrap_err(), RenderError::Submodule { file: "module".to_owned() });
     assert_eq!(names(&render(&plain()).unwrap()), ["a"]);
     let exclude = DirectoryOptions { exclude: "module/*".to_owned(), ..recursive() };
@@ -308,8 +313,8 @@ fn a_submodule_is_not_lost_silently() {
 fn a_path_must_be_a_directory_of_the_repository() {
     let bench = Bench::new();
     let commit = bench.write("app/a.yaml", &object("a")).link("link", "app").commit();
-    let renderer = Renderer::new(None);
-    let render = |path: &str| renderer.render(&bench.store, &commit, path, &plain()).unwrap_err();
+    let renderer = Renderer::new(None, None);
+    let render = |path: &str| renderer.render_plain(&bench.store, &commit, path, &plain()).unwrap_err();
     let git = |error: RenderError| if let RenderError::Git(error) = error { error } else { panic!("{error}") };
     assert!(matches!(git(render("nope")), GitError::PathNotFound { .. }));
     assert!(matches!(git(render("app/a.yaml")), GitError::NotADirectory { .. }));
@@ -317,8 +322,8 @@ fn a_path_must_be_a_directory_of_the_repository() {
     assert!(matches!(git(render("../app")), GitError::InvalidPath { .. }));
     assert!(matches!(git(render("/app")), GitError::InvalidPath { .. }));
     let unknown: CommitId = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
-    let error = renderer.render(&bench.store, &unknown, "app", &plain()).unwrap_err();
+    let error = renderer.render_plain(&bench.store, &unknown, "app", &plain()).unwrap_err();
     assert!(matches!(git(error), GitError::NotFetched { .. }));
-    assert_eq!(names(&renderer.render(&bench.store, &commit, "", &plain()).unwrap()), [""; 0]);
+    assert_eq!(names(&renderer.render_plain(&bench.store, &commit, "", &plain()).unwrap()), [""; 0]);
     counted(&renderer, 1, 0);
 }

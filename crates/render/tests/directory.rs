@@ -174,7 +174,7 @@ fn a_generated_name_is_refused_except_for_hooks() {
 }
 
 #[test]
-fn a_directory_for_another_tool_is_refused() {
+fn a_directory_for_a_tool_is_refused_without_a_renderer() {
     let a = object("a");
     for (file, tool) in [
         ("Chart.yaml", "Helm"),
@@ -184,13 +184,13 @@ fn a_directory_for_another_tool_is_refused() {
         ("main.jsonnet", "Jsonnet"),
     ] {
         let error = plain(&[("a.yaml", &a), (file, "x: y\n")]).unwrap_err();
-        assert_eq!(error, RenderError::Tool { tool, file: file.to_owned() });
+        assert_eq!(error, RenderError::NoRenderer { tool, why: format!("'{file}'") });
         let message = error.to_string();
-        assert!(
-            message.contains("commit the output of") && message.contains(&format!("exclude to '{file}'")),
-            "{message}"
-        );
+        assert!(message.contains("--renderer") && message.contains(file), "{message}");
     }
+    // Where a chart is an overlay as well, it is an overlay.
+    let error = plain(&[("Chart.yaml", "x: y\n"), ("kustomization.yaml", "x: y\n")]).unwrap_err();
+    assert!(matches!(error, RenderError::NoRenderer { tool: "Kustomize", .. }), "{error}");
     // Somebody else's chart is no reason, and neither is a name that only ends like one.
     let harmless =
         [("a.yaml", a.as_str()), ("FlowChart.yaml", "x: y\n"), ("sub/Chart.yaml", "x: y\n"), ("lib.libsonnet", "{}")];
@@ -199,17 +199,8 @@ fn a_directory_for_another_tool_is_refused() {
     let asked = options(false, "", "kustomization.yaml");
     assert_eq!(names(render(&[("a.yaml", &a), ("kustomization.yaml", "x: y\n")], &asked)), ["a"]);
     let error = render(&[("main.jsonnet", "{}")], &options(true, "", "")).unwrap_err();
-    assert!(matches!(error, RenderError::Tool { tool: "Jsonnet", .. }), "{error}");
+    assert!(matches!(error, RenderError::NoRenderer { tool: "Jsonnet", .. }), "{error}");
     assert_eq!(names(render(&[("main.jsonnet", "{}"), ("a.yaml", &a)], &options(true, "", "*.jsonnet"))), ["a"]);
-}
-
-#[test]
-fn an_override_of_the_source_is_not_ignored() {
-    let error = plain(&[(".argocd-source.yaml", "directory: {recurse: true}\n")]).unwrap_err();
-    assert_eq!(error, RenderError::Overridden { file: ".argocd-source.yaml".to_owned() });
-    let rendered = plain(&[(".argocd-source-shop.yaml", "kustomize: {}\n"), ("a.yaml", &object("a"))]).unwrap();
-    assert_eq!(rendered.overridden, ["shop"]);
-    assert_eq!(rendered.manifests.len(), 1);
 }
 
 #[test]

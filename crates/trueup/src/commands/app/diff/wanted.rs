@@ -121,7 +121,7 @@ async fn fetched(
     store.fetch(&[commit]).await.map_err(failed)?;
     progress.end();
     let path = source.path.clone();
-    let rendered = blocking(move || Renderer::new(None).render(&store, &commit, &path, &options)).await?;
+    let rendered = blocking(move || Renderer::new(None, None).render_plain(&store, &commit, &path, &options)).await?;
     let what = format!("'{}' cannot be rendered at commit {commit}", source.path);
     let rendered = rendered.map_err(|error| user_error_with_message(what, error))?;
     Ok((commit, rendered))
