@@ -3,6 +3,8 @@
 //! Errors are plain values: they cross from the fetch process to its parent as JSON, are shared by all who waited for the same
 //! fetch, and never hold a credential: `repository` is always the redacted text of a [`crate::RepoUrl`].
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::CommitId;
@@ -209,6 +211,19 @@ pub enum GitError {
         /// Its words, shortened, without control characters and credentials.
         message: String,
     },
+    /// The server has no time for us (429, 503), or says when it will have some (403).
+    #[error(
+        "the server of repository '{repository}' answers that it is asked too much (HTTP status {status}){}",
+        .seconds.map(|seconds| format!(" and wants {seconds} s of patience")).unwrap_or_default()
+    )]
+    Busy {
+        /// Which repository.
+        repository: String,
+        /// What it answered.
+        status: u16,
+        /// How long it wants to be left alone, if it says so.
+        seconds: Option<u64>,
+    },
     /// The answer is not what the protocol promises: cut off, garbled, or from something else than Git.
     #[error("the answer of repository '{repository}' is not valid Git protocol: {detail}")]
     Protocol {
@@ -402,10 +417,21 @@ impl GitError {
                 | Self::NoProtocolV2 { .. }
                 | Self::ObjectFormat { .. }
                 | Self::Server { .. }
+                | Self::Busy { .. }
                 | Self::Deadline { .. }
                 | Self::Protocol { .. }
                 | Self::FetchProcess { .. }
         )
+    }
+}
+
+impl GitError {
+    /// How long the server wants to be left alone.
+    pub fn patience(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { seconds, .. } => seconds.map(Duration::from_secs),
+            _ => None,
+        }
     }
 }
 

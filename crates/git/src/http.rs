@@ -4,7 +4,7 @@
 //! `https` to `http`, and never to another host while a credential or a client certificate is at hand.
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 
@@ -156,11 +156,24 @@ pub(crate) fn with_login(request: RequestBuilder, remote: &Remote) -> Result<Req
     })
 }
 
+/// The seconds that a server wants to be left alone. That a date may stand there no Git server makes use of.
+fn patience(headers: &HeaderMap) -> Option<u64> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+}
+
 /// Refuses what is not an answer of Git, with what to do about it.
 fn checked(response: Response, remote: &Remote, kind: &str) -> Result<Response, GitError> {
     let repository = remote.to_string();
+    let seconds = patience(response.headers());
     match response.status() {
         StatusCode::OK => {}
+        // As a 403 it is the limit of requests that some servers have, and no word on the login.
+        status @ (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => {
+            return Err(GitError::Busy { repository, status: status.as_u16(), seconds });
+        }
+        status @ StatusCode::FORBIDDEN if seconds.is_some() => {
+            return Err(GitError::Busy { repository, status: status.as_u16(), seconds });
+        }
         StatusCode::UNAUTHORIZED => return Err(GitError::Unauthorized { repository }),
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(GitError::ProxyLogin { repository }),
         StatusCode::FORBIDDEN => return Err(GitError::Forbidden { repository }),
@@ -183,4 +196,20 @@ fn checked(response: Response, remote: &Remote, kind: &str) -> Result<Response, 
     let detail = remote
         .scrub(&format!("its content type is {content_type} instead of {expected}: is this the URL of a repository?"));
     Err(GitError::Protocol { repository, detail })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_patience_that_a_server_asks_for_is_in_seconds() {
+        for (value, seconds) in
+            [("120", Some(120)), (" 3 ", Some(3)), ("-1", None), ("Fri, 31 Dec 1999 23:59:59 GMT", None), ("", None)]
+        {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))]);
+            assert_eq!(patience(&headers), seconds, "{value}");
+        }
+        assert_eq!(patience(&HeaderMap::new()), None);
+    }
 }

@@ -120,6 +120,7 @@ async fn a_refusal_says_what_to_do() {
             (403, "allowed"),
             (404, "does not exist"),
             (410, "does not exist"),
+            (429, "asked too much"),
             (500, "500"),
             (503, "503"),
         ] {
