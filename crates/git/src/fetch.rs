@@ -20,7 +20,7 @@ use crate::process::REQUEST_BYTES;
 use crate::protocol::{self, Capabilities, Fetched, Want};
 use crate::remote::Remote;
 use crate::server::Server;
-use crate::{Access, CommitId, GitError, Limits, Proxies, RepoUrl};
+use crate::{Access, CommitId, GitError, Limits, Proxies, RepoUrl, TagId};
 
 /// The longest request, in bytes: some hundreds of commit ids, and certificates and known hosts, each of a ConfigMap that has
 /// 1 MiB at most.
@@ -53,6 +53,12 @@ pub(crate) enum Work {
         /// A reader missed an object: kept commits are checked before they count as present.
         suspect: bool,
         /// What the server can do; `None` for `file://`, and for SSH, where each connection says so.
+        discovered: Option<Discovered>,
+    },
+    /// Brings an annotated tag into the store.
+    Tag {
+        tag: TagId,
+        /// As for a fetch.
         discovered: Option<Discovered>,
     },
     /// Makes one pack of all.
@@ -111,17 +117,30 @@ fn work(request: &Request) -> Reply {
             Ok(done(&packs, HashMap::new()))
         }
         Work::Fetch { commits, used, searched, suspect, discovered } => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = runtime.map_err(|error| process_failed(&remote, &error.to_string()))?;
             let packs = if *suspect { distrust(packs, commits)? } else { packs };
-            let brought = runtime.block_on(async {
-                let origin = Origin::open(&remote, discovered.as_ref(), request).await?;
-                let bring = Bring { origin, packs, remote: &remote, limits: &request.limits, searched };
-                bring.all(commits, used).await
-            });
-            brought.map_err(|error| naming_the_proxy(error, &remote, &request.proxies))
+            bring(request, &remote, packs, discovered.as_ref(), searched, async |bring| bring.all(commits, used).await)
+        }
+        Work::Tag { tag, discovered } => {
+            bring(request, &remote, packs, discovered.as_ref(), &[], async |bring| bring.tag(*tag).await)
         }
     }
+}
+
+fn bring(
+    request: &Request,
+    remote: &Remote,
+    packs: Packs<'_>,
+    discovered: Option<&Discovered>,
+    searched: &[CommitId],
+    what: impl AsyncFnOnce(Bring<'_>) -> Reply,
+) -> Reply {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| process_failed(remote, &error.to_string()))?;
+    let brought = runtime.block_on(async {
+        let origin = Origin::open(remote, discovered, request).await?;
+        what(Bring { origin, packs, remote, limits: &request.limits, searched }).await
+    });
+    brought.map_err(|error| naming_the_proxy(error, remote, &request.proxies))
 }
 
 fn done(packs: &Packs, missing: HashMap<CommitId, GitError>) -> Done {
@@ -193,6 +212,23 @@ impl Bring<'_> {
         let used: Vec<CommitId> = commits.iter().chain(used).copied().collect();
         self.packs.forget(&used)?;
         Ok(done(&self.packs, missing))
+    }
+
+    /// Brings an annotated tag.
+    async fn tag(&self, tag: TagId) -> Reply {
+        let odb = self.packs.repository.odb().map_err(|error| process_failed(self.remote, error.message()))?;
+        if let Origin::Disk(local) = &self.origin {
+            let written = odb.write(git2::ObjectType::Tag, &local.tag(tag)?);
+            written.map_err(|error| process_failed(self.remote, error.message()))?;
+        } else {
+            // To a server it is one more object, as a commit is.
+            self.try_once(&[CommitId::from(*tag.as_bytes())]).await?;
+        }
+        if odb.read_header(tag.oid()).is_ok_and(|(_, kind)| kind == git2::ObjectType::Tag) {
+            return Ok(done(&self.packs, HashMap::new()));
+        }
+        // It was moved since it was listed.
+        Err(GitError::RevisionNotFound { repository: self.remote.to_string(), revision: tag.to_string() })
     }
 
     /// Brings one commit, by every way there is.

@@ -84,6 +84,10 @@ object_id! {
     CommitId
 }
 object_id! {
+    /// An annotated tag: an object of its own, which names a commit and may be signed.
+    TagId
+}
+object_id! {
     /// A directory: equal ids mean equal contents, all the way down.
     TreeId
 }

@@ -10,8 +10,8 @@ use git2::{ErrorCode, ObjectType, Oid, PackBuilder, Repository};
 
 use crate::limits::set_libgit2_limits;
 use crate::remote::one_line;
-use crate::revision::{self, Revision};
-use crate::{CommitId, GitError, Limits, RepoUrl};
+use crate::revision::{self, Resolved, Revision};
+use crate::{CommitId, GitError, Limits, RepoUrl, TagId};
 
 /// How many directories lie above each other at most; file systems end long before.
 const DEPTH_MAX: usize = 512;
@@ -44,7 +44,7 @@ impl<'a> Local<'a> {
     }
 
     /// The commit of a revision. `text` is the revision as the user wrote it.
-    pub(crate) fn resolve(&self, revision: &Revision, text: &str) -> Result<CommitId, GitError> {
+    pub(crate) fn resolve(&self, revision: &Revision, text: &str) -> Result<Resolved, GitError> {
         let tags = match revision {
             Revision::Range(..) => self.tags()?,
             _ => Vec::new(),
@@ -71,9 +71,12 @@ impl<'a> Local<'a> {
             .map_err(|error| failed(&error))
     }
 
-    fn peeled(&self, reference: &git2::Reference<'_>, text: &str) -> Result<CommitId, GitError> {
+    fn peeled(&self, reference: &git2::Reference<'_>, text: &str) -> Result<Resolved, GitError> {
         match reference.peel_to_commit() {
-            Ok(commit) => Ok(commit.id().into()),
+            Ok(commit) => {
+                let tag = reference.peel_to_tag().ok().map(|tag| TagId::from(tag.id()));
+                Ok(Resolved { commit: commit.id().into(), tag })
+            }
             // HEAD names a branch that has no commit yet.
             Err(error) if error.code() == ErrorCode::NotFound => Err(revision::not_found(text, self.url)),
             Err(error) if matches!(error.code(), ErrorCode::InvalidSpec | ErrorCode::Peel) => {
@@ -81,6 +84,12 @@ impl<'a> Local<'a> {
             }
             Err(error) => Err(unreadable(self.url, &error)),
         }
+    }
+
+    /// The object of an annotated tag.
+    pub(crate) fn tag(&self, tag: TagId) -> Result<Vec<u8>, GitError> {
+        let read = self.repository.odb().and_then(|odb| Ok(odb.read(tag.oid())?.data().to_vec()));
+        read.map_err(|error| unreadable(self.url, &error))
     }
 
     /// Whether the repository has the commit.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pkt::{self, Decoder, Encoder, Packet};
 use crate::remote::Remote;
-use crate::{CommitId, GitError, Limits};
+use crate::{CommitId, GitError, Limits, TagId};
 
 /// How we name ourselves to servers. Some tell git's clients from browsers by the beginning.
 pub(crate) const AGENT: &str = concat!("git/trueup-", env!("CARGO_PKG_VERSION"));
@@ -50,6 +50,8 @@ pub(crate) struct Ref {
     pub(crate) name: String,
     /// What the ref stands for; of an annotated tag, what it is about.
     pub(crate) id: CommitId,
+    /// The annotated tag itself.
+    pub(crate) tag: Option<TagId>,
 }
 
 /// What is asked of a server in one fetch.
@@ -158,14 +160,16 @@ pub(crate) async fn list<W: Wire>(
 /// One line of a listing.
 fn read_ref(line: &str) -> Option<Ref> {
     let mut words = line.split(' ');
-    let mut id = words.next()?.parse().ok()?;
+    let mut id: CommitId = words.next()?.parse().ok()?;
     let name = words.next()?.to_owned();
+    let mut tag = None;
     for attribute in words {
         if let Some(peeled) = attribute.strip_prefix("peeled:") {
+            tag = Some(TagId::from(*id.as_bytes()));
             id = peeled.parse().ok()?;
         }
     }
-    Some(Ref { name, id })
+    Some(Ref { name, id, tag })
 }
 
 /// Asks for commits and hands the bytes of the pack to `sink` as they come.
@@ -401,8 +405,9 @@ mod tests {
         ]);
         let refs = run(list(&said, &ALL, &["refs/heads/a".to_owned()], &Limits::default())).unwrap();
         let id: CommitId = ID.parse().unwrap();
-        let both = ["refs/heads/a", "refs/tags/a"].map(|name| Ref { name: name.to_owned(), id });
-        assert_eq!(refs, both);
+        let tag = Some(OTHER.parse().unwrap());
+        let both = [("refs/heads/a", None), ("refs/tags/a", tag)];
+        assert_eq!(refs, both.map(|(name, tag)| Ref { name: name.to_owned(), id, tag }));
         let heard = String::from_utf8(said.heard.lock().unwrap().clone()).unwrap();
         assert!(heard.starts_with("0014command=ls-refs\n"), "{heard}");
         assert!(heard.ends_with("object-format=sha1\n00010009peel\n001cref-prefix refs/heads/a\n0000"), "{heard}");

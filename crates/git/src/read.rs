@@ -10,7 +10,7 @@ use git2::{ErrorCode, ObjectType, Oid, Repository};
 
 use crate::near::near;
 use crate::store::{Store, lock};
-use crate::{BlobId, CommitId, GitError, TreeId};
+use crate::{BlobId, CommitId, GitError, TagId, TreeId};
 
 /// Handles kept open per store: as many threads as read at once. Each holds the indexes of the packs it has used.
 const HANDLES_MAX: usize = 4;
@@ -160,6 +160,29 @@ impl Store {
         self.read(|repository| {
             self.check_size(repository, id.oid(), "file", limit)?;
             Ok(repository.find_blob(id.oid())?.content().to_vec())
+        })
+    }
+
+    /// The object of a commit, byte by byte, which must have been fetched.
+    pub(crate) fn commit_object(&self, id: CommitId) -> Result<Vec<u8>, GitError> {
+        self.read(|repository| {
+            self.find_commit(repository, id)?;
+            Ok(repository.odb()?.read(id.oid())?.data().to_vec())
+        })
+    }
+
+    /// The object of an annotated tag, byte by byte; nothing if it is not here.
+    pub(crate) fn tag_object(&self, id: TagId) -> Result<Option<Vec<u8>>, GitError> {
+        self.read(|repository| {
+            let odb = repository.odb()?;
+            match odb.read_header(id.oid()) {
+                Ok((_, ObjectType::Tag)) => {}
+                Ok(_) => return Ok(None),
+                Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+            self.check_size(repository, id.oid(), "tag", self.limits().directory_bytes)?;
+            Ok(Some(odb.read(id.oid())?.data().to_vec()))
         })
     }
 

@@ -7,10 +7,12 @@
 
 use crate::id::HEX_LEN;
 use crate::range::Range;
-use crate::{CommitId, GitError, RepoUrl};
+use crate::{CommitId, GitError, RepoUrl, TagId};
 
 /// The fewest digits that people shorten a commit id to (as git's own default).
 const SHORT_HEX_MIN: usize = 7;
+/// Where branches are.
+const HEADS: &str = "refs/heads/";
 /// Where tags are.
 const TAGS: &str = "refs/tags/";
 /// The longest name that is sent to a server, in bytes: as long as a file name on the server may be, several levels deep.
@@ -25,6 +27,21 @@ pub(crate) enum Revision {
     Refs(Vec<String>),
     /// The best tag; without one the refs of that very name, as far as git allows it.
     Range(Range, Vec<String>),
+}
+
+/// Where a revision is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Resolved {
+    /// Its commit.
+    pub commit: CommitId,
+    /// The annotated tag that it is, if it is one: that tag is what is signed then.
+    pub tag: Option<TagId>,
+}
+
+impl From<CommitId> for Resolved {
+    fn from(commit: CommitId) -> Self {
+        Self { commit, tag: None }
+    }
 }
 
 impl Revision {
@@ -74,6 +91,17 @@ impl Revision {
     }
 }
 
+/// Whether a revision may name another commit, or one at last, once a ref has changed: a listing tells. The default branch may be
+/// any.
+pub fn may_move(revision: &str, changed: &str) -> bool {
+    let Ok(revision) = Revision::parse(revision) else { return false };
+    revision.prefixes().iter().any(|prefix| match prefix.as_str() {
+        "HEAD" => changed.starts_with(HEADS),
+        TAGS => changed.starts_with(TAGS),
+        name => changed == name,
+    })
+}
+
 /// The error for a name that no ref has, or a range that no tag is within.
 pub(crate) fn not_found(text: &str, url: &RepoUrl) -> GitError {
     if Range::parse(text).is_some() {
@@ -110,6 +138,29 @@ mod tests {
     fn what_git_forbids_in_a_name_is_never_sent() {
         for bad in ["a b", "a\nwant x", "a..b", "-\0", "a.lock", "a:b", "@{1}", "refs/", "main/", &"a".repeat(2000)] {
             assert!(matches!(Revision::parse(bad), Err(GitError::InvalidRevision { .. })), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_changed_ref_moves_what_may_name_it() {
+        let id = "0123456789abcdef0123456789abcdef01234567";
+        for (revision, changed, moves) in [
+            ("main", "refs/heads/main", true),
+            ("main", "refs/tags/main", true),
+            ("main", "refs/heads/main2", false),
+            ("main", "refs/heads/x/main", false),
+            ("refs/heads/main", "refs/heads/main", true),
+            ("refs/heads/main", "refs/tags/main", false),
+            ("HEAD", "refs/heads/trunk", true),
+            ("", "refs/heads/trunk", true),
+            ("HEAD", "refs/tags/v1", false),
+            ("1.x", "refs/tags/v1.4", true),
+            ("1.x", "refs/heads/1.x", true),
+            ("1.x", "refs/heads/main", false),
+            (id, "refs/heads/main", false),
+            ("a b", "refs/heads/a b", false),
+        ] {
+            assert_eq!(may_move(revision, changed), moves, "{revision} {changed}");
         }
     }
 

@@ -19,7 +19,7 @@ use crate::local::Local;
 use crate::pack::kept_path;
 use crate::protocol::{self, Ref};
 use crate::remote::Remote;
-use crate::revision::{self, Revision};
+use crate::revision::{self, Resolved, Revision};
 use crate::server::Server;
 use crate::stores::{Counters, Counts, Shared};
 use crate::{Access, CommitId, GitError, Limits, Login, RepoUrl};
@@ -84,6 +84,12 @@ impl Store {
     /// branch before it is a tag. An annotated tag gives the commit that it is about. The outer error is about the repository,
     /// an inner one about a revision.
     pub async fn resolve(&self, revisions: &[String]) -> Result<Vec<Result<CommitId, GitError>>, GitError> {
+        let found = self.look_up(revisions).await?;
+        Ok(found.into_iter().map(|found| found.map(|found| found.commit)).collect())
+    }
+
+    /// As [`Store::resolve`], and tells which revisions are annotated tags: what is signed of these is the tag.
+    pub async fn look_up(&self, revisions: &[String]) -> Result<Vec<Result<Resolved, GitError>>, GitError> {
         let parsed: Vec<Result<Revision, GitError>> = revisions.iter().map(|text| Revision::parse(text)).collect();
         let mut names: Vec<String> = Vec::new();
         for revision in parsed.iter().flatten() {
@@ -108,9 +114,9 @@ impl Store {
         Ok(parsed.into_iter().zip(revisions).map(found).collect())
     }
 
-    fn found(&self, revision: &Revision, text: &str, listed: &HashMap<String, CommitId>) -> Result<CommitId, GitError> {
+    fn found(&self, revision: &Revision, text: &str, listed: &HashMap<String, Resolved>) -> Result<Resolved, GitError> {
         match revision {
-            Revision::Commit(id) => Ok(*id),
+            Revision::Commit(id) => Ok((*id).into()),
             Revision::Refs(_) | Revision::Range(..) => {
                 let names = revision.refs(listed.keys().map(String::as_str));
                 let found = names.iter().find_map(|name| listed.get(name));
@@ -119,12 +125,12 @@ impl Store {
         }
     }
 
-    async fn list(&self, names: &[String]) -> Result<HashMap<String, CommitId>, GitError> {
+    async fn list(&self, names: &[String]) -> Result<HashMap<String, Resolved>, GitError> {
         let remote = self.remote().await?;
         let listed = self.list_at(&remote, names).await;
         self.learn_from(&remote, listed.as_ref().err()).await;
         let listed = listed.map_err(|error| naming_the_proxy(error, &remote, &self.shared.config.proxies))?;
-        Ok(listed.into_iter().map(|found| (found.name, found.id)).collect())
+        Ok(listed.into_iter().map(|found| (found.name, Resolved { commit: found.id, tag: found.tag })).collect())
     }
 
     async fn list_at(&self, remote: &Remote, names: &[String]) -> Result<Vec<Ref>, GitError> {
@@ -182,12 +188,12 @@ impl Store {
         &self,
         revisions: &[String],
         parsed: Vec<Result<Revision, GitError>>,
-    ) -> Result<Vec<Result<CommitId, GitError>>, GitError> {
+    ) -> Result<Vec<Result<Resolved, GitError>>, GitError> {
         let (url, cache_dir, revisions) = (self.url.clone(), self.shared.config.cache_dir.clone(), revisions.to_vec());
         let look = move || {
             let local = Local::open(&url, &cache_dir)?;
             let one = |(revision, text): (Result<Revision, GitError>, &String)| match revision? {
-                Revision::Commit(id) => Ok(id),
+                Revision::Commit(id) => Ok(id.into()),
                 revision => local.resolve(&revision, text),
             };
             Ok(parsed.into_iter().zip(&revisions).map(one).collect())
@@ -248,30 +254,12 @@ impl Store {
 
     /// One run of the fetch process.
     async fn fly(&self, flight: &mut Flight, missing: &[CommitId]) -> Result<Done, GitError> {
-        count(&self.counts.fetches, &self.shared.counts.fetches);
-        // Waiting for others is no fault of this repository: the deadline begins behind it.
-        let _slot = self.shared.slots.acquire().await;
-        let deadline = Instant::now() + self.limits().fetch_deadline;
-        let found = async {
-            let remote = self.remote().await?;
-            let discovered = self.discover(&remote).await;
-            self.learn_from(&remote, discovered.as_ref().err()).await;
-            Ok((remote, discovered?))
-        };
-        let (remote, discovered) = self.within_listing_deadline(found).await?;
         flight.searched.retain(|_, at| at.elapsed() < SEARCH_PAUSE);
         let suspect = self.disk.suspect.swap(false, Ordering::AcqRel);
-        let work = Work::Fetch {
-            commits: missing.to_vec(),
-            used: lock(&self.disk.used).last(self.limits().kept_commits),
-            searched: missing.iter().filter(|id| flight.searched.contains_key(id)).copied().collect(),
-            suspect,
-            discovered,
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        let request = self.request(&remote, work);
-        let reply = self.shared.config.fetch_program.run(&request, &remote, left, "fetch").await;
-        self.learn_from(&remote, reply.as_ref().err()).await;
+        let (commits, used) = (missing.to_vec(), lock(&self.disk.used).last(self.limits().kept_commits));
+        let searched = missing.iter().filter(|id| flight.searched.contains_key(id)).copied().collect();
+        let work = |discovered| Work::Fetch { commits, used, searched, suspect, discovered };
+        let reply = self.bring(work).await;
         if let Ok(done) = &reply {
             for (id, error) in &done.missing {
                 if matches!(error, GitError::CommitNotFound { .. }) && flight.searched.len() < SEARCHES_MAX {
@@ -285,6 +273,26 @@ impl Store {
         if suspect {
             lock(&self.disk.handles).clear();
         }
+        reply
+    }
+
+    /// Has the fetch process bring something from the server. The flight is the caller's.
+    pub(crate) async fn bring(&self, work: impl FnOnce(Option<Discovered>) -> Work) -> Result<Done, GitError> {
+        count(&self.counts.fetches, &self.shared.counts.fetches);
+        // Waiting for others is no fault of this repository: the deadline begins behind it.
+        let _slot = self.shared.slots.acquire().await;
+        let deadline = Instant::now() + self.limits().fetch_deadline;
+        let found = async {
+            let remote = self.remote().await?;
+            let discovered = self.discover(&remote).await;
+            self.learn_from(&remote, discovered.as_ref().err()).await;
+            Ok((remote, discovered?))
+        };
+        let (remote, discovered) = self.within_listing_deadline(found).await?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let request = self.request(&remote, work(discovered));
+        let reply = self.shared.config.fetch_program.run(&request, &remote, left, "fetch").await;
+        self.learn_from(&remote, reply.as_ref().err()).await;
         reply.map_err(|error| self.with_whole_deadline(error))
     }
 

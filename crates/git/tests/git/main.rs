@@ -14,5 +14,7 @@ mod limits;
 mod reads;
 mod revisions;
 mod secrets;
+mod signatures;
+mod signers;
 mod ssh;
 mod upkeep;
