@@ -12,7 +12,7 @@ use crate::clients::Clients;
 use crate::http::{place, same_server, with_login};
 use crate::http_client::{self, Settings, naming_the_proxy};
 use crate::remote::Remote;
-use crate::{Access, GitError, Limits, Proxies, RepoUrl};
+use crate::{Access, GitError, Limits, Login, Proxies, RepoUrl};
 
 /// All clients.
 #[derive(Debug)]
@@ -60,6 +60,11 @@ impl Site {
     /// The URL, without credentials and trailing `/`.
     pub fn base(&self) -> &Url {
         &self.base
+    }
+
+    /// Whether there is a login, of the access or of the URL itself.
+    pub fn has_login(&self) -> bool {
+        self.remote.access.login != Login::None || self.remote.url.credentials().is_some()
     }
 
     /// Whether a URL is on the repository's own server, which may see who we are: the same host and port, or its step up from
