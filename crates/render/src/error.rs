@@ -107,6 +107,46 @@ pub enum RenderError {
         /// What.
         needs: Vec<Need>,
     },
+    /// A file of values is not there.
+    #[error(
+        "{field}: there is no '{file}'; mend the path, which is relative to the chart, or to the repository with a '/' before it, or set spec.source.helm.ignoreMissingValueFiles"
+    )]
+    ValueFile {
+        /// Where it is named.
+        field: &'static str,
+        /// The file, as written.
+        file: String,
+    },
+    /// A glob finds nothing.
+    #[error("{field}: no file matches '{pattern}'; mend the pattern, or set spec.source.helm.ignoreMissingValueFiles")]
+    NoMatch {
+        /// Where it is written.
+        field: &'static str,
+        /// The glob.
+        pattern: String,
+    },
+    /// A path leads out of the repository.
+    #[error(
+        "{field}: '{path}' leads out of the repository; name a file inside it, or in a source of its own with a ref"
+    )]
+    Outside {
+        /// Where it is written.
+        field: &'static str,
+        /// The path.
+        path: String,
+    },
+    /// A URL has a scheme that is not allowed.
+    #[error(
+        "{field}: URLs of the scheme '{scheme}' are not allowed (helm.valuesFileSchemes in argocd-cm allows: {allowed})"
+    )]
+    Scheme {
+        /// Where it is written.
+        field: &'static str,
+        /// The scheme.
+        scheme: String,
+        /// What is allowed.
+        allowed: String,
+    },
     /// A source that is referred to is not there.
     #[error("there is no source with the ref '{name}': name one of spec.sources so, or mend '${name}'")]
     UnknownReference {
@@ -122,9 +162,9 @@ pub enum RenderError {
         reason: String,
     },
     /// A glob of the application cannot be read.
-    #[error("spec.source.directory.{field} '{pattern}' is not a valid glob: {reason}")]
+    #[error("{field} '{pattern}' is not a valid glob: {reason}")]
     Glob {
-        /// `include` or `exclude`.
+        /// Where it is written.
         field: &'static str,
         /// As written.
         pattern: String,

@@ -4,6 +4,7 @@
 //! [`render_directory`] reads a directory on disk. Both give a [`Rendered`]: what the files say, for whatever application.
 //! [`targets`] makes of it what one application sends: placed, tracked, and freed of what nobody may send.
 
+mod answers;
 mod cache;
 mod definition;
 mod engine;
@@ -13,6 +14,7 @@ mod glob;
 mod helm;
 mod jsonnet;
 mod kustomize;
+mod name_glob;
 mod options;
 mod overrides;
 mod plan;
@@ -24,6 +26,7 @@ mod request;
 mod strip;
 mod target;
 mod tree;
+mod value_files;
 mod view;
 mod walk;
 pub mod workers;

@@ -7,23 +7,25 @@ use trueup_api::source::{ApplicationSource, DirectorySource, HelmSource, Kustomi
 use trueup_object::Digest;
 
 use crate::environment::Environment;
+use crate::helm::Chart;
+use crate::kustomize::Overlay;
 use crate::request::Trees;
 use crate::tree::{Entry, EntryKind};
-use crate::{RenderError, Request, Settings, Tool, helm, jsonnet, kustomize, overrides};
+use crate::{RenderError, Request, Settings, Tool, jsonnet, overrides};
 
 /// The version of the rules by which files become objects. Raised with every change of them, so that a cache that is older
 /// than the program answers nothing.
 const RULES: &str = concat!(env!("CARGO_PKG_VERSION"), "+2");
 /// What makes a directory a chart. Argo CD takes every name that ends so, which nobody means.
-const CHART: &str = "Chart.yaml";
+const CHART_FILE: &str = "Chart.yaml";
 /// What makes a directory an overlay.
 const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// How a source is rendered.
 pub(crate) enum Plan {
     Directory(DirectorySource),
-    Helm(helm::Chart),
-    Kustomize(kustomize::Overlay),
+    Helm(Chart),
+    Kustomize(Overlay),
 }
 
 /// The tool of a source, and why it is that one.
@@ -45,13 +47,13 @@ impl Plan {
                 let directory = source.directory.unwrap_or_default();
                 Self::Directory(jsonnet::substituted(directory, &environment))
             }
-            Tool::Helm => Self::Helm(helm::Chart::new(request, source.helm.unwrap_or_default(), &environment, why)),
-            Tool::Kustomize => Self::Kustomize(kustomize::Overlay::new(
-                request,
-                source.kustomize.unwrap_or_default(),
-                &environment,
-                why,
-            )),
+            Tool::Helm => {
+                let options = source.helm.unwrap_or_default();
+                Self::Helm(Chart::new(request, trees, top, options, &environment, why)?)
+            }
+            Tool::Kustomize => {
+                Self::Kustomize(Overlay::new(request, source.kustomize.unwrap_or_default(), &environment, why))
+            }
             Tool::Plugin => return Err(RenderError::Plugin),
         })
     }
@@ -149,7 +151,7 @@ fn found(settings: &Settings, entries: &[Entry]) -> Choice {
         return Choice { tool: Tool::Kustomize, why: why(entry) };
     }
     if settings.helm_enabled
-        && let Some(entry) = find(&[CHART])
+        && let Some(entry) = find(&[CHART_FILE])
     {
         return Choice { tool: Tool::Helm, why: why(entry) };
     }

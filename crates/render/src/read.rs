@@ -26,12 +26,16 @@ const SKIP: &[u8] = b"+argocd:skip-file-rendering";
 /// What makes a generated name harmless: a hook is created once per sync on purpose.
 const HOOKS: [&str; 2] = [annotations::HOOK, annotations::HELM_HOOK];
 
-/// Reads the chosen files of a directory at `top`; `evaluate` makes documents of a Jsonnet file, none if they are passed over.
+/// Makes documents and warnings of a Jsonnet file, given its path and its name for people.
+pub(crate) type Evaluate<'a> =
+    dyn FnMut(&mut View, &str, &str) -> Result<(Vec<Document>, Vec<String>), RenderError> + 'a;
+
+/// Reads the chosen files of a directory at `top`; Jsonnet files give what `evaluate` makes of them.
 pub(crate) fn read(
     view: &mut View,
     top: &str,
     choice: Choice,
-    evaluate: &mut dyn FnMut(&mut View, &str) -> Result<Vec<Document>, RenderError>,
+    evaluate: &mut Evaluate,
 ) -> Result<Rendered, RenderError> {
     // Jsonnet is a program, whose result counts elsewhere.
     let bytes: u64 =
@@ -43,7 +47,7 @@ pub(crate) fn read(
         });
     }
     let tree = &view.present().trees.own;
-    let mut reader = Reader::default();
+    let (mut reader, mut warnings) = (Reader::default(), choice.warnings);
     for chosen in &choice.files {
         let path = join(top, &chosen.path);
         let text = tree.read(&path, FILES_BYTES_MAX)?;
@@ -54,15 +58,17 @@ pub(crate) fn read(
         }
         match chosen.format {
             Format::Jsonnet => {
-                for document in evaluate(view, &path)? {
-                    reader.values(&chosen.path, &document.text)?;
+                let (documents, told) = evaluate(view, &path, &chosen.path)?;
+                warnings.extend(told);
+                for document in documents {
+                    reader.json(&chosen.path, document.text.as_bytes())?;
                 }
             }
             Format::Json => reader.json(&chosen.path, &text)?,
             Format::Yaml => reader.yaml(&chosen.path, &text)?,
         }
     }
-    Ok(Rendered::new(Tool::Directory, reader.manifests, choice.warnings))
+    Ok(Rendered::new(Tool::Directory, reader.manifests, warnings))
 }
 
 /// Reads what a tool made: every document is an object, or empty.
@@ -82,11 +88,20 @@ pub(crate) fn read_documents(
         for document in read {
             // Comments and separators of templates that render to nothing.
             if !document.node.is_null() {
-                reader.object(file, document.line, document.node)?;
+                reader.object(file, document.line, document.node).map_err(|error| made(tool, error))?;
             }
         }
     }
     Ok(Rendered::new(tool, reader.manifests, warnings))
+}
+
+/// What is wrong with an object that a tool made: no file can be left out for it.
+fn made(tool: Tool, error: RenderError) -> RenderError {
+    let RenderError::NotAnObject { file, line, reason } = error else { return error };
+    RenderError::Failed {
+        tool: tool.name(),
+        message: format!("{file}, line {line} of what it renders to: not a Kubernetes object: {reason}"),
+    }
 }
 
 /// Reads manifests that somebody brings along, each text as a file of YAML or JSON.
@@ -118,16 +133,6 @@ struct Reader {
 }
 
 impl Reader {
-    /// What a program gave: one object, or a list of them.
-    fn values(&mut self, file: &str, text: &str) -> Result<(), RenderError> {
-        let bad = |message: String| RenderError::Syntax { file: file.to_owned(), line: 1, message };
-        let mut node: Node = serde_json::from_str(text).map_err(|error| bad(json_message(&error)))?;
-        match node.as_list_mut() {
-            Some(items) => std::mem::take(items).into_iter().try_for_each(|item| self.object(file, 1, item)),
-            None => self.object(file, 1, node),
-        }
-    }
-
     fn json(&mut self, file: &str, text: &[u8]) -> Result<(), RenderError> {
         let node: Node = serde_json::from_slice(text).map_err(|error| RenderError::Syntax {
             file: file.to_owned(),

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use trueup_object::Digest;
 
+use crate::RenderError;
 use crate::engine::Engine;
 use crate::request::{Capabilities, Trees};
 use crate::tree::{Entry, EntryKind, Stat, Tree};
@@ -126,7 +127,12 @@ impl Read {
             Self::Kind(place) | Self::Names(place) | Self::File(place) | Self::Whole(place) => place,
         };
         let tree = place.root.tree(present.trees)?;
-        let stat = tree.stat(&place.path).ok()?;
+        let stat = match (tree.stat(&place.path), self) {
+            (Ok(stat), _) => stat,
+            // A link that leads nowhere was seen, not followed.
+            (Err(RenderError::Link { .. } | RenderError::Submodule { .. }), Self::Kind(_)) => return text("nowhere"),
+            (Err(_), _) => return None,
+        };
         let id = match stat {
             Stat::Absent => return text("absent"),
             Stat::File { id, .. } | Stat::Directory { id } => id?,

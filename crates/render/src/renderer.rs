@@ -18,13 +18,12 @@ use crate::cache::{Cache, Kept};
 use crate::engine::Engine;
 use crate::plan::{self, Plan};
 use crate::reads::{Place, Present, Read, ReadSet, Told};
-use crate::tree::{CommitTree, DiskTree, Stat, Tree as _, clean};
+use crate::tree::{CommitTree, DiskTree, Stat, clean};
 use crate::view::View;
 use crate::walk::choose;
-use crate::workers::Workers;
+use crate::workers::{Need, Workers};
 use crate::{
-    Answer, Capabilities, DirectoryOptions, RenderError, Rendered, Request, Settings, Trees, helm, jsonnet, kustomize,
-    overrides, read,
+    Answer, Capabilities, DirectoryOptions, RenderError, Rendered, Request, Settings, Trees, jsonnet, overrides, read,
 };
 
 /// Sets of reads that are kept for what is declared alike: branches that are looked at in turn.
@@ -69,7 +68,7 @@ pub struct Again {
 /// What comes of a render before it is kept.
 pub(crate) enum Outcome {
     Rendered(Rendered),
-    Needs(Vec<crate::workers::Need>),
+    Needs(Vec<Need>),
 }
 
 // === impl Renderer ===
@@ -261,7 +260,7 @@ impl Errand<'_> {
         needs.map(Answer::Needs)
     }
 
-    fn has(&self, needs: &[crate::workers::Need]) -> bool {
+    fn has(&self, needs: &[Need]) -> bool {
         let fetched = &self.present.trees.fetched;
         needs.iter().all(|need| fetched.iter().any(|fetched| fetched.need == *need))
     }
@@ -290,8 +289,8 @@ impl Errand<'_> {
         let mut view = View::new(self.present);
         let outcome = match &planned.plan {
             Plan::Directory(options) => self.directory(&mut view, options),
-            Plan::Helm(chart) => helm::render(chart, &mut view, &self.top),
-            Plan::Kustomize(overlay) => kustomize::render(overlay, &mut view, &self.top),
+            Plan::Helm(chart) => chart.render(&mut view, &self.top),
+            Plan::Kustomize(overlay) => overlay.render(&mut view, &self.top),
         };
         if !matches!(outcome, Ok(Outcome::Needs(_))) {
             self.renderer.renders.fetch_add(1, Ordering::Relaxed);
@@ -317,8 +316,12 @@ impl Errand<'_> {
             view.note(Read::File(Place::own(&crate::tree::join(&self.top, link))));
         }
         let is_on = self.request.settings.jsonnet_enabled;
-        let mut evaluate = |view: &mut View, file: &str| {
-            if is_on { jsonnet::evaluate(&options.jsonnet, view, &self.top, file) } else { Ok(Vec::new()) }
+        let mut evaluate = |view: &mut View, file: &str, name: &str| {
+            if is_on {
+                jsonnet::evaluate(&options.jsonnet, view, &self.top, file, name)
+            } else {
+                Ok(Default::default())
+            }
         };
         read::read(view, &self.top, choice, &mut evaluate).map(Outcome::Rendered)
     }

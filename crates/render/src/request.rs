@@ -112,6 +112,16 @@ pub enum Tool {
     Plugin,
 }
 
+// === impl Request ===
+
+impl Request {
+    /// What a release is called if nothing else is said: the name of the application alone.
+    pub(crate) fn release_name(&self) -> &str {
+        // Names of Kubernetes hold no `_`.
+        self.application.rsplit_once('_').map_or(self.application.as_str(), |(_, name)| name)
+    }
+}
+
 // === impl Settings ===
 
 /// As Argo CD has it where nobody says anything.

@@ -3,10 +3,12 @@
 //! Invariant: whatever a render got to know of files and of the destination is in [`View::reads`]. Encrypted files are
 //! decrypted here and nowhere else. Entry point: [`View`].
 
+use trueup_object::{Node, yaml};
+
 use crate::reads::{Place, Present, Read, ReadSet, Root};
 use crate::tree::{Entry, EntryKind, Stat, Tree, join};
-use crate::workers::TreeFile;
-use crate::{RenderError, tree};
+use crate::workers::{Need, TreeFile};
+use crate::{Fetched, RenderError, tree};
 
 /// The longest file that a render may read, in bytes: charts carry dashboards of a few, etcd takes objects of 1.5.
 pub(crate) const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -17,10 +19,17 @@ const ENTRIES_MAX: usize = 50_000;
 /// Levels of directories, links counted: file systems end not far beyond.
 const DEPTH_MAX: usize = 64;
 
+/// What stands for something that was encrypted.
+const MASK: &str = "••••••";
+/// Shorter texts are no secrets, and hiding them would make messages unreadable; in bytes.
+const SECRET_BYTES_MIN: usize = 4;
+
 /// What a render sees.
 pub(crate) struct View<'a> {
     present: Present<'a>,
     reads: ReadSet,
+    /// What was encrypted: texts that no message may repeat.
+    secrets: Vec<String>,
     decrypted: bool,
     bytes: u64,
 }
@@ -29,7 +38,7 @@ pub(crate) struct View<'a> {
 
 impl<'a> View<'a> {
     pub(crate) fn new(present: Present<'a>) -> Self {
-        Self { present, reads: ReadSet::default(), decrypted: false, bytes: 0 }
+        Self { present, reads: ReadSet::default(), secrets: Vec::new(), decrypted: false, bytes: 0 }
     }
 
     /// What was read, and whether any of it was encrypted.
@@ -48,9 +57,8 @@ impl<'a> View<'a> {
 
     /// What is at a place.
     pub(crate) fn stat(&mut self, place: &Place) -> Result<Stat, RenderError> {
-        let stat = self.tree(&place.root)?.stat(&place.path)?;
         self.reads.add(Read::Kind(place.clone()));
-        Ok(stat)
+        self.tree(&place.root)?.stat(&place.path)
     }
 
     /// What is in a directory.
@@ -124,10 +132,23 @@ impl<'a> View<'a> {
         match plain.map_err(|reason| RenderError::Encrypted { file: path.to_owned(), reason })? {
             Some(plain) => {
                 self.decrypted = true;
+                for document in yaml::documents(&plain).unwrap_or_default() {
+                    texts(&document.node, &mut self.secrets);
+                }
                 Ok(plain)
             }
             None => Ok(text),
         }
+    }
+
+    /// What was fetched for a need.
+    pub(crate) fn fetched(&self, need: &Need) -> Option<&'a Fetched> {
+        self.present.trees.fetched.iter().find(|fetched| fetched.need == *need)
+    }
+
+    /// A message without what was encrypted in the files that were read.
+    pub(crate) fn masked(&self, message: &str) -> String {
+        self.secrets.iter().fold(message.to_owned(), |message, secret| message.replace(secret, MASK))
     }
 
     fn open(&mut self, place: &Place) -> Result<Vec<u8>, RenderError> {
@@ -145,5 +166,15 @@ impl<'a> View<'a> {
             Root::Referenced(name) => RenderError::UnknownReference { name: name.clone() },
             _ => tree::missing(""),
         })
+    }
+}
+
+/// All texts in a document that are long enough to be a secret.
+fn texts(node: &Node, into: &mut Vec<String>) {
+    match node {
+        Node::String(text) if text.len() >= SECRET_BYTES_MIN => into.push(text.to_string()),
+        Node::List(items) => items.iter().for_each(|item| texts(item, into)),
+        Node::Map(map) => map.iter().for_each(|(_, value)| texts(value, into)),
+        _ => {}
     }
 }

@@ -70,7 +70,10 @@ impl Globs {
             let glob = Glob::parse(pattern);
             glob.map(Some).map_err(|reason| RenderError::Glob { field, pattern: pattern.to_owned(), reason })
         };
-        Ok(Self { include: glob("include", &options.include)?, exclude: glob("exclude", &options.exclude)? })
+        Ok(Self {
+            include: glob("spec.source.directory.include", &options.include)?,
+            exclude: glob("spec.source.directory.exclude", &options.exclude)?,
+        })
     }
 
     fn excludes(&self, path: &str) -> bool {

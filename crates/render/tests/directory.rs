@@ -79,7 +79,7 @@ fn files_are_chosen_by_ending_glob_and_depth_in_the_order_of_their_names() {
 fn a_glob_that_cannot_be_read_is_named() {
     for (options, field) in [(options(true, "{a", ""), "include"), (options(true, "", "[a-zA-Z]*"), "exclude")] {
         let error = render(&[], &options).unwrap_err();
-        assert!(matches!(&error, RenderError::Glob { field: found, .. } if *found == field), "{error}");
+        assert!(matches!(&error, RenderError::Glob { field: found, .. } if found.ends_with(field)), "{error}");
     }
 }
 
