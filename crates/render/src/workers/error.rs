@@ -51,6 +51,14 @@ pub enum WorkerError {
         /// The number that is understood.
         ours: u64,
     },
+    /// It takes no more work.
+    #[error("the renderer '{program}' takes no more work: {reason}; give it more workers, or fewer that ask it")]
+    Refused {
+        /// The program or socket.
+        program: String,
+        /// What it said.
+        reason: String,
+    },
     /// It did not come to an end in time.
     #[error(
         "the renderer {what} within {} and was ended; see whether what it renders repeats itself without end",

@@ -11,6 +11,7 @@ use super::Need;
 /// What a worker is asked to render.
 #[derive(Clone, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(clippy::large_enum_variant, reason = "one per render, and never in a list")]
 pub enum Job {
     /// A chart.
     Helm(HelmJob),

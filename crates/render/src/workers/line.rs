@@ -21,8 +21,8 @@ use super::frame::{Frames, TooLarge};
 use super::words::Words;
 use super::{Program, WorkerError, WorkersConfig};
 
-/// In which variable a worker is told how much memory it may have, in bytes. Go's own runtime keeps to it.
-const MEMORY_VARIABLE: &str = "GOMEMLIMIT";
+/// With which flag a worker is told how much memory it may have, in bytes.
+const MEMORY_FLAG: &str = "--memory-limit";
 /// How much is read at once, in bytes: what a pipe holds.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// How long a worker that has closed its output may take to end, before it is ended. What it still says is its reason.
@@ -43,7 +43,7 @@ pub(crate) struct Line {
 }
 
 /// Why nothing was heard.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Silence {
     /// It is too late.
     Late,
@@ -66,8 +66,8 @@ impl Line {
 
     fn start(path: &Path, config: &WorkersConfig) -> Result<Self, WorkerError> {
         let mut child = Command::new(path)
+            .arg(format!("{MEMORY_FLAG}={}", config.memory_bytes))
             .env_clear()
-            .env(MEMORY_VARIABLE, config.memory_bytes.to_string())
             .current_dir("/")
             // A signal from the terminal is for us alone, and a kill for all that the worker may have started.
             .process_group(0)
@@ -124,11 +124,9 @@ impl Line {
         Ok(line)
     }
 
-    /// Whether the worker listens and has said nothing that it was not asked for. What it wrote to stderr is forgotten.
-    pub(crate) fn is_quiet(&mut self) -> bool {
-        let heard = self.exchange(&[], Instant::now());
+    /// Forgets what the worker wrote to stderr.
+    pub(crate) fn forget_errors(&mut self) {
         self.words.clear();
-        heard == Err(Silence::Late) && self.frames.is_empty()
     }
 
     /// Whether something has arrived that was not taken.

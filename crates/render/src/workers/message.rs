@@ -17,6 +17,8 @@ pub(crate) const PROTOCOL: u64 = 1;
 pub(crate) struct Heard {
     /// The first thing that it says.
     pub(crate) hello: Option<Hello>,
+    /// The answer to a ping.
+    pub(crate) pong: Option<Pong>,
     /// A question.
     pub(crate) ask: Option<Ask>,
     /// The end of a render.
@@ -35,6 +37,10 @@ pub(crate) struct Hello {
     #[serde(flatten)]
     pub(crate) versions: Versions,
 }
+
+/// That a worker lives.
+#[derive(Deserialize)]
+pub(crate) struct Pong {}
 
 /// What is wrong with what was to be rendered.
 #[derive(Deserialize)]
@@ -69,6 +75,7 @@ pub(crate) struct Place {
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Said<'a> {
+    Ping {},
     Render(&'a Job),
     Answer(Answer),
 }

@@ -188,12 +188,11 @@ impl Pool {
     /// An idle worker that can be asked. The one that rested least, so that those that are not needed grow old.
     fn warm(&self) -> Option<Worker> {
         loop {
-            let mut idle = self.state().idle.pop_back()?;
-            if idle.worker.is_quiet() {
-                return Some(idle.worker);
+            let idle = self.state().idle.pop_back()?;
+            match idle.worker.ping(&self.config) {
+                Ok(worker) => return Some(worker),
+                Err(lost) => drop(self.lost(lost)),
             }
-            // It has ended while nobody looked, or speaks unasked.
-            self.crashes.fetch_add(1, Ordering::Relaxed);
         }
     }
 

@@ -7,18 +7,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::asked::answer;
-use super::frame::FRAME_BYTES_MAX;
+use super::frame::{FRAME_BYTES_MAX, frame};
 use super::line::{Line, Silence};
-use super::message::{Ask, Heard, Hello, PROTOCOL, heard};
+use super::message::{Ask, Failed, Heard, Hello, PROTOCOL, Said, heard};
 use super::{Answers, Reply, Versions, WorkerError, WorkersConfig};
 
 /// How long a start may take until the worker says hello: 50 ms are usual, a machine under load may need a hundred times that.
 const START_MAX: Duration = Duration::from_secs(15);
+/// How long a worker that was idle may take to answer that it lives: it has nothing else to do, but the machine may.
+const PING_MAX: Duration = Duration::from_secs(5);
 /// How often one render may ask: every file of the largest repository, and each of the places where it might be.
 const ASKS_MAX: u32 = 200_000;
 /// How much longer than it may work a render may take with our answers: they come from memory and a local disk.
 const ANSWERS_FACTOR: u32 = 5;
-/// What Go says when the memory that it asks for is refused.
+/// With which status a worker ends that has taken more memory than it may. It has said so before, if it could.
+const OUT_OF_MEMORY_STATUS: i32 = 3;
+/// What Go says when the system refuses it memory.
 const OUT_OF_MEMORY: &str = "out of memory";
 
 /// One worker.
@@ -77,9 +81,19 @@ impl Worker {
         self.usable && self.renders < renders_max
     }
 
-    /// Whether it lives and has said nothing since the last render.
-    pub(crate) fn is_quiet(&mut self) -> bool {
-        self.line.is_quiet()
+    /// Makes sure that it listens, and that it has said nothing unasked: that would be heard before its answer to this.
+    pub(crate) fn ping(mut self, config: &WorkersConfig) -> Result<Self, Lost> {
+        let ping = frame(&Said::Ping {}).unwrap_or_default();
+        match self.line.exchange(&ping, Instant::now() + PING_MAX) {
+            Ok(pong) if heard(&pong).is_ok_and(|heard| heard.pong.is_some()) => {}
+            Ok(_) => return Err(killed(nonsense(config, "something that it was not asked".to_owned()))),
+            Err(Silence::Late) => {
+                return Err(killed(WorkerError::Deadline { what: "did not answer a ping", after: PING_MAX }));
+            }
+            Err(silence) => return Err(lost(self.line, silence, config, End::Silent)),
+        }
+        self.line.forget_errors();
+        Ok(self)
     }
 
     /// Asks for a render, answers what it asks, and hears how it ends.
@@ -150,6 +164,9 @@ fn reply(frame: &[u8]) -> Result<Turn, String> {
 
 fn hello(frame: &[u8], config: &WorkersConfig) -> Result<Versions, WorkerError> {
     let said = heard(frame).map_err(|detail| nonsense(config, detail))?;
+    if let Some(Failed { message }) = said.failed {
+        return Err(WorkerError::Refused { program: config.program.to_string(), reason: message });
+    }
     match said.hello {
         Some(Hello { protocol: PROTOCOL, versions }) => Ok(versions),
         Some(Hello { protocol, .. }) => {
@@ -173,11 +190,12 @@ fn lost(line: Line, silence: Silence, config: &WorkersConfig, end: End) -> Lost 
         return killed(WorkerError::TooLarge { what: "what it renders to", bytes_max: FRAME_BYTES_MAX as u64 });
     }
     let (status, stderr) = line.end();
-    let error = if stderr.contains(OUT_OF_MEMORY) {
-        WorkerError::Memory { bytes_max: config.memory_bytes }
-    } else {
-        let how = status.map_or_else(|| "it closed the connection".to_owned(), |status| status.to_string());
-        WorkerError::Crashed { how, stderr }
-    };
+    let error =
+        if status.and_then(|status| status.code()) == Some(OUT_OF_MEMORY_STATUS) || stderr.contains(OUT_OF_MEMORY) {
+            WorkerError::Memory { bytes_max: config.memory_bytes }
+        } else {
+            let how = status.map_or_else(|| "it closed the connection".to_owned(), |status| status.to_string());
+            WorkerError::Crashed { how, stderr }
+        };
     Lost { error, end }
 }

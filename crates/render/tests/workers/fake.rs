@@ -33,15 +33,16 @@ pub(crate) fn work(kind: &str) {
         }
         "babbler" => say_text("hello, secret"),
         "impatient" => say(&json!({"done": {"documents": []}})),
+        "busy" => say(&json!({"failed": {"message": "all 8 are in use"}})),
         "old" => say(&json!({"hello": {"protocol": 2, "build": "old"}})),
         "broken" => {
             eprintln!("cannot find my hat");
-            std::process::exit(3);
+            std::process::exit(9);
         }
         "drip" => loop {
             // Always something, and never anything.
             write(b"\0\0\xff\xff");
-            write(&[b' '; 0xffff]);
+            write(&vec![b' '; 0xffff]);
         },
         _ => {}
     }
@@ -50,6 +51,10 @@ pub(crate) fn work(kind: &str) {
     );
     let mut renders = 0;
     while let Some(message) = hear() {
+        if message["ping"].is_object() {
+            say(&json!({"pong": {}}));
+            continue;
+        }
         let job = message["render"]["helm"].clone();
         work_on(job["releaseName"].as_str().unwrap_or_default(), &job, renders);
         renders += 1;
@@ -61,9 +66,10 @@ fn work_on(what: &str, job: &Value, renders: u32) {
         "pid" => done(&[&std::process::id().to_string()]),
         "job" => done(&[&job.to_string()]),
         "surroundings" => {
-            let mut names: Vec<String> = std::env::vars().map(|(name, value)| format!("{name}={value}")).collect();
-            names.push(std::env::current_dir().unwrap().display().to_string());
-            done(&names.iter().map(String::as_str).collect::<Vec<_>>());
+            let mut seen: Vec<String> = std::env::args().skip(1).collect();
+            seen.extend(std::env::vars().map(|(name, value)| format!("{name}={value}")));
+            seen.push(std::env::current_dir().unwrap().display().to_string());
+            done(&seen.iter().map(String::as_str).collect::<Vec<_>>());
         }
         "ask" => {
             let mut answers = Vec::new();
@@ -87,9 +93,9 @@ fn work_on(what: &str, job: &Value, renders: u32) {
         "hang" => hang(),
         "hang with a child" => {
             // It holds all that its parent holds.
-            let child = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
+            let mut child = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
             say(&json!({"ask": {"hasApiVersion": {"name": child.id().to_string()}}}));
-            hang();
+            child.wait().unwrap();
         }
         "crash" => {
             eprintln!("panic: \u{1b}[2Jnil map");
@@ -97,7 +103,8 @@ fn work_on(what: &str, job: &Value, renders: u32) {
             std::process::exit(2);
         }
         "crash if warm" if renders > 0 => std::process::exit(2),
-        "eat" => {
+        "eat" => std::process::exit(3),
+        "eat at once" => {
             eprintln!("fatal error: runtime: out of memory");
             std::process::exit(2);
         }

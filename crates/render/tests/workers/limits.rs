@@ -38,13 +38,14 @@ fn one_that_is_not_there_or_cannot_be_started_says_what_to_do() {
 
 fn one_that_does_not_begin_as_it_should_is_ended() {
     type Check = fn(&WorkerError) -> bool;
-    let kinds: [(&str, Check, &str); 8] = [
+    let kinds: [(&str, Check, &str); 9] = [
         ("mute", |error| matches!(error, WorkerError::Deadline { .. }), "did not begin to speak within 500 ms"),
         ("half", |error| matches!(error, WorkerError::Deadline { .. }), "did not begin to speak within 500 ms"),
         ("giant", |error| matches!(error, WorkerError::TooLarge { .. }), "larger than 96 MB"),
         ("babbler", |error| matches!(error, WorkerError::Nonsense { .. }), "what is not JSON"),
         ("impatient", |error| matches!(error, WorkerError::Nonsense { .. }), "something else than hello"),
         ("drip", |error| matches!(error, WorkerError::Nonsense { .. }), "what is not JSON"),
+        ("busy", |error| matches!(error, WorkerError::Refused { .. }), "takes no more work: all 8 are in use"),
         (
             "old",
             |error| matches!(error, WorkerError::Protocol { theirs: 2, ours: 1, .. }),
@@ -53,7 +54,7 @@ fn one_that_does_not_begin_as_it_should_is_ended() {
         (
             "broken",
             |error| matches!(error, WorkerError::Crashed { .. }),
-            "exit status: 3); its last words: cannot find my hat",
+            "exit status: 9); its last words: cannot find my hat",
         ),
     ];
     scope(|scope| {
@@ -77,7 +78,7 @@ fn one_that_does_not_begin_as_it_should_is_ended() {
 
 fn whatever_it_does_costs_one_render() {
     type Check = fn(&WorkerError) -> bool;
-    let kinds: [(&str, Check, &str); 7] = [
+    let kinds: [(&str, Check, &str); 8] = [
         ("hang", |error| matches!(error, WorkerError::Deadline { .. }), "came to no end within"),
         ("half", |error| matches!(error, WorkerError::Deadline { .. }), "came to no end within"),
         ("complain for ever", |error| matches!(error, WorkerError::Deadline { .. }), "came to no end within"),
@@ -85,6 +86,7 @@ fn whatever_it_does_costs_one_render() {
         ("babble", |error| matches!(error, WorkerError::Nonsense { .. }), "what is not JSON"),
         ("crash", |error| matches!(error, WorkerError::Crashed { .. }), "panic: [2Jnil map\ngoroutine 1"),
         ("eat", |error| matches!(error, WorkerError::Memory { .. }), "more than 512 MB of memory"),
+        ("eat at once", |error| matches!(error, WorkerError::Memory { .. }), "more than 512 MB of memory"),
     ];
     scope(|scope| {
         for (what, check, text) in kinds {
@@ -101,7 +103,7 @@ fn whatever_it_does_costs_one_render() {
                 assert_ne!(pid(&workers), before);
                 let counters = workers.counters();
                 // One that dies without a word is tried once more.
-                let twice = matches!(what, "crash" | "eat");
+                let twice = matches!(what, "crash" | "eat" | "eat at once");
                 assert_eq!(counters.crashes + counters.kills, 1 + u64::from(twice), "{what}: {counters:?}");
                 assert_eq!(counters.renders, 3);
             });
@@ -156,7 +158,8 @@ fn it_ends_with_us() {
 
 /// Starts a worker, says its id, and ends as a crash would.
 pub(crate) fn leave_an_orphan() {
-    let workers = Bench::new("good").workers();
+    let bench = Bench::new("good");
+    let workers = bench.workers();
     println!("{}", pid(&workers));
     std::process::abort();
 }

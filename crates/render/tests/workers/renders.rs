@@ -32,7 +32,8 @@ pub(crate) const TESTS: Tests = &[
 ];
 
 fn a_worker_is_started_once_and_kept() {
-    let workers = Bench::new("good").workers();
+    let bench = Bench::new("good");
+    let workers = bench.workers();
     assert_eq!(workers.counters(), WorkerCounters::default());
     assert_eq!(pid(&workers), pid(&workers));
     assert_eq!(workers.counters(), WorkerCounters { renders: 2, starts: 1, ..WorkerCounters::default() });
@@ -67,7 +68,8 @@ impl Answers for OneChart {
 }
 
 fn it_is_asked_what_was_wanted_and_answered_what_it_asks() {
-    let workers = Bench::new("good").workers();
+    let bench = Bench::new("good");
+    let workers = bench.workers();
     let asks = [
         r#"{"stat":{"root":"$values","path":"a"}}"#,
         r#"{"stat":{"root":"$values","path":"c"}}"#,
@@ -98,7 +100,8 @@ fn it_is_asked_what_was_wanted_and_answered_what_it_asks() {
 }
 
 fn a_render_with_a_question_that_failed_fails() {
-    let workers = Bench::new("good").workers();
+    let bench = Bench::new("good");
+    let workers = bench.workers();
     for (ask, error) in [
         (r#"{"read":{"root":"$a","path":"b"}}"#, "'b' of '$a' is not there"),
         (r#"{"read":{"root":"","path":"../b"}}"#, "no path inside the source"),
@@ -112,7 +115,8 @@ fn a_render_with_a_question_that_failed_fails() {
 }
 
 fn it_may_need_something_or_fail() {
-    let workers = Bench::new("good").workers();
+    let bench = Bench::new("good");
+    let workers = bench.workers();
     let Ok(Reply::Needs(needs)) = workers.render(&job("needs"), &mut Nothing) else { panic!("it needs nothing") };
     let chart = Need::Chart { repository: "oci://r".to_owned(), name: "n".to_owned(), version: "^1".to_owned() };
     assert_eq!(needs, [chart, Need::Resource { url: "u".to_owned() }]);
@@ -128,18 +132,20 @@ fn it_sees_nothing_of_us() {
     let mut bench = Bench::new("good");
     bench.config.memory_bytes = 123_456_789;
     let seen = render(&bench.workers(), "surroundings").unwrap();
-    assert_eq!(seen, ["GOMEMLIMIT=123456789", "/"]);
+    assert_eq!(seen, ["--memory-limit=123456789", "/"]);
 }
 
 fn what_it_writes_to_stderr_does_not_hold_it_up() {
-    let workers = Bench::new("good").workers();
+    let bench = Bench::new("good");
+    let workers = bench.workers();
     let before = pid(&workers);
     assert!(render(&workers, "complain").is_ok());
     assert_eq!(pid(&workers), before);
 }
 
 fn large_things_go_both_ways() {
-    let workers = Bench::new("good").workers();
+    let bench = Bench::new("good");
+    let workers = bench.workers();
     assert_eq!(render(&workers, "large").unwrap()[0].len(), 30 * 1024 * 1024);
     // More than any pipe holds, while the worker asks one thing after the other.
     let asks = [r#"{"read":{"root":"","path":"large"}}"#; 3];
@@ -209,7 +215,8 @@ fn without_work_it_ends() {
 }
 
 fn a_worker_that_died_between_two_renders_is_no_reason_to_fail() {
-    let workers = Bench::new("good").workers();
+    let bench = Bench::new("good");
+    let workers = bench.workers();
     // Seen before it is asked, mostly.
     assert!(render(&workers, "end").is_ok());
     assert!(render(&workers, "done").is_ok());
@@ -223,15 +230,18 @@ fn a_worker_that_died_between_two_renders_is_no_reason_to_fail() {
 }
 
 fn what_it_says_unasked_is_nobody_elses_answer() {
-    let workers = Bench::new("good").workers();
+    let bench = Bench::new("good");
+    let workers = bench.workers();
     for _ in 0..3 {
         assert!(render(&workers, "say more").unwrap().is_empty());
     }
     assert_eq!(render(&workers, "pid").unwrap().len(), 1);
+    assert_eq!(workers.counters().starts, 4);
 }
 
 fn what_it_is_is_known_without_a_render() {
-    let workers = Bench::new("good").workers();
+    let bench = Bench::new("good");
+    let workers = bench.workers();
     let versions = workers.versions().unwrap();
     assert_eq!((versions.build.as_str(), versions.helm.as_str()), ("fake good", "4"));
     assert_eq!(workers.versions().unwrap(), versions);
