@@ -71,6 +71,9 @@ pub enum Error {
     /// A certificate could not be made or used.
     #[error("certificates: {0}")]
     Certificate(String),
+    /// The registry did not do what was asked of it.
+    #[error("the registry {0}")]
+    Registry(String),
     /// A kubeconfig does not load.
     #[error(transparent)]
     Kubeconfig(#[from] kube::config::KubeconfigError),

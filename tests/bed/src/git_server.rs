@@ -40,6 +40,7 @@ use crate::Fault;
 use crate::Repository;
 use crate::Result;
 use crate::git_server_tls::TlsListener;
+use crate::lfs;
 use crate::repository::isolated_git;
 
 /// Bytes. What a client may send: wants and haves, which are far fewer.
@@ -140,7 +141,10 @@ async fn answer(State(served): State<Served>, request: Request) -> Response {
     };
     let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     match repository.meet(kind(path, &body), authorization) {
-        None => backend(&served, &parts, body, None).await,
+        None => match lfs::answer(repository.dir(), &repository.large_files_url(), &parts, &body) {
+            Some(answer) => answer,
+            None => backend(&served, &parts, body, None).await,
+        },
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Status(code)) => plain(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)),
         Some(Fault::Truncate(bytes)) => backend(&served, &parts, body, Some(Cut::Close(bytes))).await,
@@ -165,7 +169,7 @@ fn kind(path: &str, body: &[u8]) -> Asked {
 
 /// What an answer suffers on its way.
 #[derive(Clone, Copy)]
-enum Cut {
+pub(crate) enum Cut {
     /// It ends after so many bytes, and so does the connection.
     Close(usize),
     /// It ends after so many bytes, and the connection stays.
@@ -245,9 +249,9 @@ async fn read_head(from: &mut BufReader<ChildStdout>) -> std::io::Result<(Status
     }
 }
 
-/// The content of an answer, up to where it is cut. The child lives as long as somebody reads.
-fn content(
-    child: tokio::process::Child,
+/// The content of an answer, up to where it is cut. What it comes from lives as long as somebody reads.
+pub(crate) fn content(
+    source: impl Send + 'static,
     from: impl AsyncRead + Unpin + Send + 'static,
     cut: Option<Cut>,
 ) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
@@ -255,7 +259,7 @@ fn content(
         Some(Cut::Close(bytes) | Cut::Hang(bytes)) => bytes,
         Some(Cut::Trickle) | None => usize::MAX,
     };
-    stream::unfold((child, from, left, false), move |(child, mut from, left, ended)| async move {
+    stream::unfold((source, from, left, false), move |(source, mut from, left, ended)| async move {
         if ended {
             return None;
         }
@@ -265,7 +269,7 @@ fn content(
                 match never {}
             }
             // An error in the body makes the server close the connection before the end of the answer.
-            return Some((Err(std::io::Error::other("cut")), (child, from, left, true)));
+            return Some((Err(std::io::Error::other("cut")), (source, from, left, true)));
         }
         let mut most = left.min(CHUNK);
         if matches!(cut, Some(Cut::Trickle)) {
@@ -277,9 +281,9 @@ fn content(
             Ok(0) => None,
             Ok(read) => {
                 chunk.truncate(read);
-                Some((Ok(chunk.into()), (child, from, left.saturating_sub(read), false)))
+                Some((Ok(chunk.into()), (source, from, left.saturating_sub(read), false)))
             }
-            Err(error) => Some((Err(error), (child, from, left, true))),
+            Err(error) => Some((Err(error), (source, from, left, true))),
         }
     })
 }
