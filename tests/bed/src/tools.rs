@@ -6,7 +6,6 @@ use std::fs;
 use std::fs::File;
 use std::io::BufRead as _;
 use std::io::BufReader;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
@@ -18,8 +17,6 @@ use sha2::Sha256;
 use crate::Error;
 use crate::Result;
 
-/// What the linker leaves out of a binary: without symbols it is a third smaller.
-const STRIPPED: &str = "-s -w";
 /// A program of ours in Go.
 struct GoProgram {
     name: &'static str,
@@ -42,6 +39,9 @@ const CONTROLPLANE: GoProgram = GoProgram {
     -X k8s.io/component-base/version.gitMinor=36",
     link: Some("kubectl"),
 };
+
+/// A registry of charts and artifacts.
+const REGISTRY: GoProgram = GoProgram { name: "registry", sources: "tools/registry", ldflags: "-s -w", link: None };
 
 /// What renders Helm, Kustomize and Jsonnet.
 const RENDERER: GoProgram = GoProgram { name: "trueup-renderer", sources: "renderer", ldflags: "-s -w", link: None };
@@ -71,6 +71,11 @@ pub fn controlplane_binary_with(report: impl FnMut(usize)) -> Result<PathBuf> {
 /// The renderer's binary, `trueup-renderer`, built and found like [`controlplane_binary`] (2 minutes on two cores).
 pub fn renderer_binary() -> Result<PathBuf> {
     RENDERER.binary_telling("building the renderer (2 minutes, but only once)")
+}
+
+/// The registry's binary, built and found like [`controlplane_binary`] (a minute or two).
+pub(crate) fn registry_binary() -> Result<PathBuf> {
+    REGISTRY.binary_telling("building the registry (a minute or two, but only once)")
 }
 
 /// The binary under test: `$TRUEUP_BIN`, or `target/debug/trueup`, or `target/release/trueup` if `TRUEUP_RELEASE=1` is
@@ -139,12 +144,12 @@ impl GoProgram {
     }
 
     /// Builds beside the place and renames, so that a killed build leaves nothing that looks finished.
-    fn build(sources: &Path, ldflags: &str, binary: &Path, mut report: impl FnMut(usize)) -> Result<()> {
+    fn build(&self, sources: &Path, dir: &Path, binary: &Path, mut report: impl FnMut(usize)) -> Result<()> {
         report(0);
-        let unfinished = binary.with_file_name("unfinished");
+        let unfinished = dir.join("unfinished");
         let mut child = Command::new("go")
             // Verbose is one line per package. The state of our own repository is no part of what is built.
-            .args(["build", "-v", "-buildvcs=false", "-trimpath", "-ldflags", ldflags, "-o"])
+            .args(["build", "-v", "-buildvcs=false", "-trimpath", "-ldflags", self.ldflags, "-o"])
             .arg(&unfinished)
             .arg(".")
             .current_dir(sources)
@@ -167,6 +172,12 @@ impl GoProgram {
         if !status.success() {
             let stderr = complaints.join("\n");
             return Err(Error::Failed { program: "go build".into(), status: status.to_string(), stderr });
+        }
+        if let Some(name) = self.link {
+            let link = dir.join(name);
+            if !link.exists() {
+                std::os::unix::fs::symlink(self.name, &link).map_err(Error::file(&link))?;
+            }
         }
         fs::rename(&unfinished, binary).map_err(Error::file(binary))
     }
