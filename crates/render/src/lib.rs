@@ -23,6 +23,8 @@ mod reads;
 mod rendered;
 mod renderer;
 mod request;
+#[cfg(test)]
+mod script;
 mod strip;
 mod target;
 mod tree;

@@ -69,17 +69,6 @@ pub(crate) struct Present<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReadSet(BTreeSet<Read>);
 
-/// Whether a set tells a key now.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Told {
-    /// It does.
-    Key(Digest),
-    /// It would, if these were fetched.
-    Lacks(Vec<Need>),
-    /// It cannot: something cannot be read, or changes while it is read.
-    Nothing,
-}
-
 // === impl Root ===
 
 impl Root {
@@ -177,24 +166,14 @@ impl ReadSet {
         self.0.iter().map(|read| read.place().map_or(0, |place| place.path.len()) + size_of::<Read>()).sum()
     }
 
-    /// The key of what comes out, given the key of what was declared.
-    pub(crate) fn key(&self, declared: Digest, present: &Present) -> Told {
+    /// The key of what comes out, given the key of what was declared; `None` if it cannot be told, because something is not at
+    /// hand, cannot be read, or changes while it is read.
+    pub(crate) fn key(&self, declared: Digest, present: &Present) -> Option<Digest> {
         let mut parts = vec![declared];
-        let mut lacking: BTreeSet<&Need> = BTreeSet::new();
         for read in &self.0 {
-            if let Some(Place { root: root @ Root::Fetched(need), .. }) = read.place()
-                && root.tree(present.trees).is_none()
-            {
-                lacking.insert(need);
-                continue;
-            }
-            let (Some(id), Ok(json)) = (read.id(present), serde_json::to_vec(read)) else { return Told::Nothing };
-            parts.extend([Digest::of(&json), id]);
+            parts.extend([Digest::of(&serde_json::to_vec(read).ok()?), read.id(present)?]);
         }
-        if !lacking.is_empty() {
-            return Told::Lacks(lacking.into_iter().cloned().collect());
-        }
-        Told::Key(Digest::of_parts(parts.iter().map(ToString::to_string)))
+        Some(Digest::of_parts(parts.iter().map(ToString::to_string)))
     }
 }
 

@@ -17,7 +17,7 @@ use trueup_object::Digest;
 use crate::cache::{Cache, Kept};
 use crate::engine::Engine;
 use crate::plan::{self, Plan};
-use crate::reads::{Place, Present, Read, ReadSet, Told};
+use crate::reads::{Place, Present, Read, ReadSet};
 use crate::tree::{CommitTree, DiskTree, Stat, clean};
 use crate::view::View;
 use crate::walk::choose;
@@ -26,8 +26,9 @@ use crate::{
     Answer, Capabilities, DirectoryOptions, RenderError, Rendered, Request, Settings, Trees, jsonnet, overrides, read,
 };
 
-/// Sets of reads that are kept for what is declared alike: branches that are looked at in turn.
-const READ_SETS_MAX: usize = 4;
+/// Sets of reads that are kept for what is declared alike: one that ends with what is needed, one with manifests, and that of
+/// some branches that are looked at in turn.
+const READ_SETS_MAX: usize = 8;
 /// How long a failure of the renderer is believed for the same files: a chart that runs into its deadline costs a minute of a
 /// worker, and applications that fail are looked at again and again.
 const FAILURE_KEPT: Duration = Duration::from_secs(30);
@@ -247,14 +248,10 @@ impl Errand<'_> {
         let Some(Kept::Reads(sets)) = self.renderer.cache.get(plan.declared) else { return None };
         let mut needs = None;
         for set in sets.iter() {
-            match set.key(plan.declared, &self.present) {
-                Told::Key(key) => match self.renderer.found(key) {
-                    Some(Kept::Rendered(rendered)) => return Some(Answer::Rendered(rendered)),
-                    Some(Kept::Needs(lacking)) if !self.has(&lacking) => needs = needs.or(Some(lacking.to_vec())),
-                    _ => {}
-                },
-                Told::Lacks(lacking) => needs = needs.or(Some(lacking)),
-                Told::Nothing => {}
+            match set.key(plan.declared, &self.present).and_then(|key| self.renderer.found(key)) {
+                Some(Kept::Rendered(rendered)) => return Some(Answer::Rendered(rendered)),
+                Some(Kept::Needs(lacking)) if !self.has(&lacking) => needs = needs.or(Some(lacking.to_vec())),
+                _ => {}
             }
         }
         needs.map(Answer::Needs)
@@ -334,7 +331,7 @@ impl Errand<'_> {
             return put(key, kept);
         }
         // Something changes while it is read, or cannot be read: nothing to rely on.
-        let Told::Key(key) = reads.key(planned.declared, &self.present) else { return };
+        let Some(key) = reads.key(planned.declared, &self.present) else { return };
         put(key, kept);
         let _alone = lock(&self.renderer.learning);
         let mut sets = match cache.get(planned.declared) {
@@ -391,3 +388,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What these locks guard is whole after every statement.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

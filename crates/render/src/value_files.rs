@@ -286,3 +286,119 @@ impl<'v, 'a> Texts<'v, 'a> {
         Ok(paths)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::reads::Present;
+    use crate::script::{request, tree, trees};
+    use crate::{Capabilities, Fetched};
+
+    const FILES: [(&str, &str); 11] = [
+        ("app/Chart.yaml", "name: a"),
+        ("app/values-a.yaml", "a"),
+        ("app/values-b.yaml", "b"),
+        ("app/envs/z.yaml", "z"),
+        ("app/envs/dev/x.yaml", "x"),
+        ("app/envs/dev/deep/w.yaml", "w"),
+        ("app/envs/prod/x.yml", "no"),
+        ("app/web.yaml", "web"),
+        ("shared/base.yaml", "base"),
+        ("root.yaml", "root"),
+        ("app/[odd].yaml", "odd"),
+    ];
+
+    /// The names and texts of what is read, what is needed, and the message of an error.
+    fn read(files: &[&str], ignore_missing: bool) -> Result<(Vec<(String, String)>, Vec<Need>), String> {
+        let mut trees = trees(&FILES);
+        trees.referenced.insert("values".to_owned(), tree(&[("prod/v.yaml", "ref"), ("v-web.yaml", "ref web")]));
+        let need = Need::Resource { url: "https://u:p@a.example/there.yaml".to_owned() };
+        trees.fetched.push(Fetched { need, tree: tree(&[("there.yaml", "remote")]), path: "there.yaml".to_owned() });
+        let request = request(json!({"repoURL": "u"}));
+        let environment = Environment::of(&request);
+        let schemes = ["https".to_owned()];
+        let of = |file: &&str| ValueFile::of("valueFiles", file, "app", &trees, &environment, &schemes);
+        let files: Result<Vec<ValueFile>, RenderError> = files.iter().map(of).collect();
+        let files = files.map_err(|error| error.to_string())?;
+        let capabilities = Capabilities::default();
+        let present = Present { trees: &trees, capabilities: &capabilities, revision: "", engine: None };
+        let mut view = View::new(present);
+        let mut texts = Texts::new(&mut view, ignore_missing);
+        texts.value_files(&files).map_err(|error| error.to_string())?;
+        let (read, needs) = texts.into_parts();
+        Ok((read.into_iter().map(|file| (file.name, file.text)).collect(), needs))
+    }
+
+    #[test]
+    fn files_are_found_in_the_order_in_which_they_count() {
+        let table: [(&[&str], &[&str]); 15] = [
+            (&["values-a.yaml", "/root.yaml", "../shared/base.yaml", "./web.yaml"], &["a", "root", "base", "web"]),
+            (&["values-b.yaml", "values-a.yaml", "values-b.yaml"], &["b", "a"]),
+            // Variables.
+            (&["$ARGOCD_APP_NAME.yaml", "${ARGOCD_APP_NAME}.yaml"], &["web"]),
+            // Another source; variables behind its name only.
+            (&["$values/prod/v.yaml", "$values/v-$ARGOCD_APP_NAME.yaml"], &["ref", "ref web"]),
+            (&["$values/*/v.yaml"], &["ref"]),
+            // Globs, by name, and what is named by itself at its own place.
+            (&["values-*.yaml"], &["a", "b"]),
+            (&["values-*.yaml", "values-a.yaml"], &["b", "a"]),
+            (&["values-a.yaml", "values-*.yaml"], &["a", "b"]),
+            (&["values-[!a].yaml"], &["b"]),
+            (&["values-{a,b}*.yaml"], &["a", "b"]),
+            // A directory first, then what is below it.
+            (&["envs/**/*.yaml"], &["z", "x", "w"]),
+            (&["envs/*/x.yaml"], &["x"]),
+            (&["/**/base.yaml"], &["base"]),
+            (&["envs/**"], &["w", "x", "no", "z"]),
+            (&["https://u:p@a.example/there.yaml"], &["remote"]),
+        ];
+        for (files, expected) in table {
+            let (read, needs) = read(files, false).unwrap();
+            let read: Vec<&str> = read.iter().map(|(_, text)| text.as_str()).collect();
+            assert_eq!(read, expected, "{files:?}");
+            assert_eq!(needs, []);
+        }
+    }
+
+    #[test]
+    fn what_is_not_here_is_needed() {
+        let (read, needs) =
+            read(&["https://a.example/v.yaml", "values-a.yaml", "https://a.example/v.yaml"], false).unwrap();
+        assert_eq!(read.len(), 1);
+        assert_eq!(needs, [Need::Resource { url: "https://a.example/v.yaml".to_owned() }]);
+    }
+
+    #[test]
+    fn what_is_missing_is_an_error_unless_it_may_be() {
+        for file in ["missing.yaml", "no/*.yaml", "$values/missing.yaml", "x-*.yaml"] {
+            let error = read(&[file], false).unwrap_err();
+            assert!(error.contains(file) && error.contains("ignoreMissingValueFiles"), "{error}");
+            let (read, _) = read(&[file, "values-a.yaml"], true).unwrap();
+            assert_eq!(read.len(), 1, "{file}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let table = [
+            ("../../etc/passwd", "leads out"),
+            ("/../x.yaml", "leads out"),
+            ("$values/../../x.yaml", "leads out"),
+            ("$values/", "leads out"),
+            ("$nobody/x.yaml", "no source with the ref 'nobody'"),
+            ("http://a.example/x.yaml", "scheme 'http'"),
+            ("secrets://u:hunter2@x", "scheme 'secrets'"),
+            ("envs", "directory"),
+            ("[z-a]*.yaml", "not a valid glob"),
+        ];
+        for (file, word) in table {
+            let error = read(&[file], true).unwrap_err();
+            assert!(error.contains(word) && !error.contains("hunter2"), "{file}: {error}");
+        }
+        // A URL is named without its password.
+        let (read, _) = read(&["https://u:p@a.example/there.yaml"], false).unwrap();
+        assert!(!read[0].0.contains("u:p"), "{}", read[0].0);
+    }
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
+use std::sync::{Mutex, PoisonError};
 
 use trueup_object::Digest;
 
@@ -13,6 +14,8 @@ use crate::RenderError;
 pub struct ArchiveTree {
     files: BTreeMap<String, Vec<u8>>,
     digest: String,
+    /// The ids of directories that were asked for.
+    ids: Mutex<BTreeMap<String, Digest>>,
 }
 
 // === impl ArchiveTree ===
@@ -20,7 +23,19 @@ pub struct ArchiveTree {
 impl ArchiveTree {
     /// Files by their path. Archives of one digest hold the same.
     pub fn new(files: BTreeMap<String, Vec<u8>>, digest: String) -> Self {
-        Self { files, digest }
+        Self { files, digest, ids: Mutex::default() }
+    }
+
+    /// The id of a directory below the root, of what is in it alone; `None` if there is none.
+    fn directory_id(&self, path: &str) -> Option<Digest> {
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(id) = ids.get(path) {
+            return Some(*id);
+        }
+        let files: Vec<String> = self.below(path).map(|(path, data)| format!("{path}\0{}", Digest::of(data))).collect();
+        let id = (!files.is_empty()).then(|| Digest::of_parts(files))?;
+        ids.insert(path.to_owned(), id);
+        Some(id)
     }
 
     /// What is below a directory: the paths from there.
@@ -47,11 +62,10 @@ impl Tree for ArchiveTree {
         if let Some(data) = self.files.get(path) {
             return Ok(Stat::File { id: Some(Digest::of(data)), size: data.len() as u64 });
         }
-        if path.is_empty() || self.below(path).next().is_some() {
-            // Whole archives are replaced, and their digest is at hand.
-            return Ok(Stat::Directory { id: Some(Digest::of_parts(["archive", &self.digest, path])) });
+        if path.is_empty() {
+            return Ok(Stat::Directory { id: Some(Digest::of_parts(["archive", &self.digest])) });
         }
-        Ok(Stat::Absent)
+        Ok(self.directory_id(path).map_or(Stat::Absent, |id| Stat::Directory { id: Some(id) }))
     }
 
     fn list(&self, path: &str) -> Result<Vec<Entry>, RenderError> {
@@ -81,6 +95,54 @@ impl Tree for ArchiveTree {
 
 impl fmt::Debug for ArchiveTree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ArchiveTree").field("files", &self.files.len()).field("digest", &self.digest).finish()
+        f.debug_struct("ArchiveTree")
+            .field("files", &self.files.len())
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archive(files: &[(&str, &str)], digest: &str) -> ArchiveTree {
+        let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
+        ArchiveTree::new(files, digest.to_owned())
+    }
+
+    #[test]
+    fn directories_are_what_paths_lead_through() {
+        let tree = archive(&[("a/b/c", "1"), ("a/d", "22"), ("a.b", ""), ("a-b/x", "")], "x");
+        let directory = |name: &str| Entry { name: name.to_owned(), kind: EntryKind::Directory };
+        let file = |name: &str, size| Entry { name: name.to_owned(), kind: EntryKind::File { size } };
+        assert_eq!(tree.list("").unwrap(), [directory("a"), directory("a-b"), file("a.b", 0)]);
+        assert_eq!(tree.list("a").unwrap(), [directory("b"), file("d", 2)]);
+        assert_eq!(tree.list("a/d").unwrap(), []);
+        assert_eq!(tree.stat("a/x").unwrap(), Stat::Absent);
+        assert!(matches!(tree.stat("a/b").unwrap(), Stat::Directory { id: Some(_) }));
+        assert!(matches!(tree.stat("a/d").unwrap(), Stat::File { id: Some(_), size: 2 }));
+        assert_eq!(tree.read("a/d", 2).unwrap(), b"22");
+        assert!(matches!(tree.read("a/d", 1), Err(RenderError::TooLarge { .. })));
+        assert!(matches!(tree.read("a", 1), Err(RenderError::Unreadable { .. })));
+        assert!(matches!(tree.read("b", 1), Err(RenderError::Missing { .. })));
+        assert!(tree.directory("a/./b/").unwrap().is_some());
+        for nothing in ["a/d", "b", "../a"] {
+            assert!(tree.directory(nothing).is_err(), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn ids_tell_contents() {
+        let id = |tree: &ArchiveTree, path: &str| match tree.stat(path).unwrap() {
+            Stat::Directory { id } | Stat::File { id, .. } => id.unwrap(),
+            Stat::Absent => panic!("{path}"),
+        };
+        let one = archive(&[("a/b", "1"), ("c", "1")], "x");
+        let other = archive(&[("a/b", "1"), ("c", "2")], "y");
+        assert_eq!(id(&one, "a"), id(&other, "a"));
+        assert_eq!(id(&one, "a/b"), id(&other, "a/b"));
+        assert_ne!(id(&one, "c"), id(&other, "c"));
+        assert_ne!(id(&one, ""), id(&other, ""));
     }
 }
