@@ -26,6 +26,7 @@ import (
 
 	"trueup.dev/renderer/helm"
 	"trueup.dev/renderer/jsonnet"
+	"trueup.dev/renderer/kustomize"
 	"trueup.dev/renderer/limits"
 	"trueup.dev/renderer/protocol"
 	"trueup.dev/renderer/server"
@@ -107,6 +108,8 @@ func render(job *protocol.Render, files *tree.Client) (*protocol.Done, error) {
 		return helm.Render(files, job.Helm)
 	case job.Jsonnet != nil:
 		return jsonnet.Render(files, job.Jsonnet)
+	case job.Kustomize != nil:
+		return kustomize.Render(files, job.Kustomize)
 	default:
 		return nil, errors.New("the controller asks for a kind of render that this renderer does not know: both are to be of one version")
 	}
