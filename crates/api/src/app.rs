@@ -1,18 +1,20 @@
 //! An Application's specification after the checks: validated, defaulted, and with a list of what is not honoured.
 //!
-//! Invariant: a value of [`App`] has exactly one of server and name, a path inside the repository (or none, for a source that
-//! we do not read yet: then something in [`App::unsupported`] stops it). Entry point: [`App::new`].
+//! Invariant: a value of [`App`] has exactly one of server and name, and a source (or none, if they are hydrated, which we do
+//! not do yet: then something in [`App::unsupported`] stops it). Entry point: [`App::new`].
 
 use std::fmt;
 
 use trueup_object::ObjectKey;
 
+use crate::app_source::{Source, sources_of};
 use crate::application::Meta;
 use crate::deadlines::Deadlines;
 use crate::ignore_rule::{IgnoreRule, Ignored};
 use crate::options::SyncOptions;
 use crate::pause::Pause;
 use crate::retry::Retry;
+use crate::revision::Revision;
 use crate::source::{ApplicationSource, Redacted};
 use crate::spec::{ApplicationDestination, ApplicationSpec, NamespaceMetadata};
 use crate::status::ComparedTo;
@@ -20,8 +22,6 @@ use crate::unsupported::{Unsupported, application_unsupported};
 
 /// The project of an Application that names none.
 pub const DEFAULT_PROJECT: &str = "default";
-/// The revision of a source that names none.
-pub const DEFAULT_REVISION: &str = "HEAD";
 /// How many syncs the history keeps if the specification does not say.
 pub const HISTORY_DEFAULT: usize = 10;
 /// The most syncs that a history keeps, whatever the specification says: each costs some 500 bytes of every status write.
@@ -35,8 +35,10 @@ pub const FIELD_MANAGER: &str = "trueup";
 pub struct App {
     /// The project that says what is allowed.
     pub project: String,
-    /// Where the manifests come from.
-    pub source: Source,
+    /// Where the manifests come from, in the order in which they are written; none if they are hydrated.
+    pub sources: Vec<Source>,
+    /// Whether `spec.sources` names them, were it only one.
+    pub several: bool,
     /// Where they go to.
     pub destination: Destination,
     /// Sync without being asked; none if it is off.
@@ -55,31 +57,6 @@ pub struct App {
     pub unsupported: Vec<Unsupported>,
     /// What was compared with what, as the status shows it: the source, the destination and the ignored fields as written.
     pub compared_to: ComparedTo,
-}
-
-/// A directory of a Git repository at a revision.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Source {
-    /// The URL, which may carry credentials: not to be printed.
-    pub repo_url: String,
-    /// The directory, relative to the root, without `.`, `..` and doubled slashes; `.` is the root. Empty only for a source
-    /// that is not read yet.
-    pub path: String,
-    /// A branch, tag, commit, `HEAD` or full ref name.
-    pub target_revision: String,
-    /// How the directory is read.
-    pub directory: Directory,
-}
-
-/// How a directory is read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Directory {
-    /// Directories below are read too.
-    pub recurse: bool,
-    /// A glob of files to read; empty is all.
-    pub include: String,
-    /// A glob of files to leave out; wins over `include`.
-    pub exclude: String,
 }
 
 /// A cluster and a namespace. Exactly one of server and name is not empty.
@@ -123,7 +100,7 @@ impl App {
     /// Checks a specification. Of the metadata counts what the annotations say of deadlines and a pause.
     pub fn new(spec: &ApplicationSpec, meta: &Meta) -> Result<Self, SpecErrors> {
         let mut errors = Vec::new();
-        let source = source(spec, &mut errors);
+        let sources = sources_of(spec, &mut errors);
         let destination = destination(&spec.destination, &mut errors);
         if !errors.is_empty() {
             return Err(SpecErrors(errors));
@@ -149,7 +126,8 @@ impl App {
             spec.revision_history_limit.map_or(HISTORY_DEFAULT, |limit| usize::try_from(limit).unwrap_or(0));
         Ok(Self {
             project: if spec.project.is_empty() { DEFAULT_PROJECT.to_owned() } else { spec.project.clone() },
-            source,
+            sources,
+            several: !spec.sources.is_empty(),
             destination,
             automated,
             options: SyncOptions::read(&policy.sync_options),
@@ -170,126 +148,44 @@ impl App {
         })
     }
 
-    /// The same application with another source, as a rollback may ask for, or why that cannot be honoured.
-    pub fn from_source(&self, from: &ApplicationSource) -> Result<Self, String> {
-        let spec = ApplicationSpec { source: Some(from.clone()), ..ApplicationSpec::default() };
+    /// The same application with other sources, as a rollback may ask for, or why that cannot be honoured.
+    pub fn from_sources(
+        &self,
+        single: Option<&ApplicationSource>,
+        several: &[ApplicationSource],
+    ) -> Result<Self, String> {
+        let spec = ApplicationSpec { source: single.cloned(), sources: several.to_vec(), ..ApplicationSpec::default() };
         let mut errors = Vec::new();
-        let source = source(&spec, &mut errors);
+        let sources = sources_of(&spec, &mut errors);
         let wrong = errors.into_iter().map(|error| error.message);
         let refused = application_unsupported(&spec).into_iter().filter(|unsupported| unsupported.stops);
         let why: Vec<String> = wrong.chain(refused.map(|it| format!("{}: {}", it.field, it.message))).collect();
         if !why.is_empty() {
             return Err(why.join("; "));
         }
-        let compared_to = ComparedTo { source: spec.source, ..self.compared_to.clone() };
-        Ok(Self { source, compared_to, ..self.clone() })
+        let source = if spec.sources.is_empty() { spec.source } else { None };
+        let compared_to = ComparedTo { source, sources: spec.sources, ..self.compared_to.clone() };
+        Ok(Self { sources, several: !several.is_empty(), compared_to, ..self.clone() })
+    }
+
+    /// The revision that consists of these parts, one for each source.
+    pub fn revision(&self, parts: Vec<String>) -> Revision {
+        match <[String; 1]>::try_from(parts) {
+            Ok([part]) if !self.several => Revision::one(part),
+            Ok(one) => Revision::several(one.to_vec()),
+            Err(parts) => Revision::several(parts),
+        }
+    }
+
+    /// The revisions that the sources follow, as they are written.
+    pub fn target(&self) -> Revision {
+        self.revision(self.sources.iter().map(|source| source.target_revision.clone()).collect())
     }
 
     /// What never counts at an object.
     pub fn ignored(&self, key: &ObjectKey) -> Ignored<'_> {
         Ignored::at(key, &self.ignore)
     }
-}
-
-/// The source, as far as it is read.
-fn source(spec: &ApplicationSpec, errors: &mut Vec<SpecError>) -> Source {
-    if let Some(hydrator) = &spec.source_hydrator {
-        return Source::unread(&hydrator.dry_source.repo_url);
-    }
-    if !spec.sources.is_empty() {
-        return sources(&spec.sources, errors);
-    }
-    let empty = ApplicationSource::default();
-    let source = spec.source.as_ref().unwrap_or(&empty);
-    if source.repo_url.trim().is_empty() || (source.path.is_empty() && source.chart.is_empty()) {
-        let field = if source.repo_url.trim().is_empty() { "spec.source.repoURL" } else { "spec.source.path" };
-        let message =
-            format!("spec.source.repoURL and either spec.source.path or spec.source.chart are required: set {field}");
-        errors.push(SpecError { field, message });
-        return Source::unread("");
-    }
-    if !source.chart.is_empty() {
-        if source.target_revision.is_empty() {
-            errors.push(SpecError {
-                field: "spec.source.targetRevision",
-                message: "spec.source.targetRevision is required if the manifest source is a helm chart: set it to the chart's version".to_owned(),
-            });
-        }
-        return Source::unread(&source.repo_url);
-    }
-    several_tools(source, errors);
-    let path = match clean(&source.path) {
-        Ok(path) => path,
-        Err(why) => {
-            let message = format!(
-                "{}: {why}: name a directory of the repository, relative to its root",
-                source.path.escape_debug()
-            );
-            errors.push(SpecError { field: "spec.source.path", message });
-            String::new()
-        }
-    };
-    let revision = source.target_revision.trim();
-    let directory = source.directory.as_ref();
-    Source {
-        repo_url: source.repo_url.trim().to_owned(),
-        path,
-        target_revision: if revision.is_empty() { DEFAULT_REVISION } else { revision }.to_owned(),
-        directory: directory.map_or_else(Directory::default, |directory| Directory {
-            recurse: directory.recurse,
-            include: directory.include.clone(),
-            exclude: directory.exclude.clone(),
-        }),
-    }
-}
-
-/// Several sources are not read; that they are complete is checked all the same.
-fn sources(sources: &[ApplicationSource], errors: &mut Vec<SpecError>) -> Source {
-    for (at, source) in sources.iter().enumerate() {
-        if source.repo_url.is_empty()
-            || (source.path.is_empty() && source.chart.is_empty() && source.reference.is_empty())
-        {
-            let message = format!(
-                "spec.source.repoURL and either source.path, source.chart, or source.ref are required for source {}",
-                at + 1
-            );
-            errors.push(SpecError { field: "spec.sources", message });
-        }
-    }
-    Source::unread(sources.first().map_or("", |source| &source.repo_url))
-}
-
-fn several_tools(source: &ApplicationSource, errors: &mut Vec<SpecError>) {
-    let tools = [
-        ("Kustomize", source.kustomize.is_some()),
-        ("Helm", source.helm.is_some()),
-        ("Directory", source.directory.is_some()),
-        ("Plugin", source.plugin.is_some()),
-    ];
-    let named: Vec<&str> = tools.into_iter().filter(|(_, named)| *named).map(|(tool, _)| tool).collect();
-    if named.len() > 1 {
-        let message = format!("multiple application sources defined: {}: keep one of them", named.join(","));
-        errors.push(SpecError { field: "spec.source", message });
-    }
-}
-
-/// A path without `.`, `..` and doubled slashes.
-fn clean(path: &str) -> Result<String, &'static str> {
-    if path.starts_with('/') {
-        return Err("app path is absolute");
-    }
-    if path.contains('\0') {
-        return Err("app path holds a NUL byte");
-    }
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop().ok_or("app path outside root")?),
-            part => parts.push(part),
-        }
-    }
-    Ok(if parts.is_empty() { ".".to_owned() } else { parts.join("/") })
 }
 
 fn destination(destination: &ApplicationDestination, errors: &mut Vec<SpecError>) -> Destination {
@@ -306,32 +202,6 @@ fn destination(destination: &ApplicationDestination, errors: &mut Vec<SpecError>
     };
     errors.extend(message.map(|message| SpecError { field: "spec.destination", message }));
     Destination { server: server.trim_end_matches('/').to_owned(), name: name.clone(), namespace: namespace.clone() }
-}
-
-// === impl Source ===
-
-impl Source {
-    /// A source that is not read yet: its URL is all that a project judges.
-    fn unread(repo_url: &str) -> Self {
-        Self {
-            repo_url: repo_url.trim().to_owned(),
-            path: String::new(),
-            target_revision: DEFAULT_REVISION.to_owned(),
-            directory: Directory::default(),
-        }
-    }
-}
-
-/// A URL may carry credentials: they are not printed.
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source")
-            .field("repo_url", &Redacted(&self.repo_url))
-            .field("path", &self.path)
-            .field("target_revision", &self.target_revision)
-            .field("directory", &self.directory)
-            .finish()
-    }
 }
 
 // === impl SpecErrors ===
@@ -352,6 +222,7 @@ mod tests {
 
     use super::*;
     use crate::annotations::{PAUSE_UNTIL, SYNC_DEADLINE};
+    use crate::app_source::SourceKind;
 
     fn spec(json: &str) -> ApplicationSpec {
         serde_json::from_str(json).unwrap()
@@ -368,19 +239,20 @@ mod tests {
     #[test]
     fn another_source_keeps_everything_else() {
         let now = app(r#"{"project": "p", "source": {"repoURL": "https://git/x", "path": "a"}, "destination": {"name": "in-cluster", "namespace": "n"}, "syncPolicy": {"syncOptions": ["Prune=false"]}}"#).unwrap();
-        let from = |json: &str| now.from_source(&serde_json::from_str(json).unwrap());
+        let from = |json: &str| now.from_sources(Some(&serde_json::from_str(json).unwrap()), &[]);
         let then = from(
             r#"{"repoURL": "https://git/y", "path": "b", "targetRevision": "v1", "directory": {"recurse": true}}"#,
         )
         .unwrap();
-        assert_eq!((then.source.path.as_str(), then.source.target_revision.as_str()), ("b", "v1"));
-        assert!(then.source.directory.recurse);
+        let source = &then.sources[0];
+        assert_eq!((source.path.as_str(), source.target_revision.as_str()), ("b", "v1"));
+        assert!(source.written.directory.as_ref().unwrap().recurse);
         assert_eq!(then.compared_to.source.unwrap().repo_url, "https://git/y");
         assert_eq!((then.project.as_str(), then.options.prune), ("p", now.options.prune));
         for (wrong, words) in [
             (r#"{"path": "b"}"#, "repoURL"),
             (r#"{"repoURL": "https://git/y", "path": "../b"}"#, "path"),
-            (r#"{"repoURL": "https://git/y", "chart": "c", "targetRevision": "1"}"#, "chart"),
+            (r#"{"repoURL": "https://git/y", "chart": "c"}"#, "chart"),
         ] {
             let why = from(wrong).unwrap_err();
             assert!(why.contains(words), "{wrong}: {why}");
@@ -394,8 +266,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!(app.project, "default");
+        let source = &app.sources[0];
         assert_eq!(
-            (app.source.repo_url.as_str(), app.source.path.as_str(), app.source.target_revision.as_str()),
+            (source.repo_url.as_str(), source.path.as_str(), source.target_revision.as_str()),
             ("https://git/x", "apps/shop", "HEAD")
         );
         assert_eq!(
@@ -462,23 +335,46 @@ mod tests {
 
     #[test]
     fn a_source_that_is_not_read_yet_is_no_error() {
-        for source in [
-            r#""source": {"repoURL": "https://git/x", "chart": "c", "targetRevision": "1.0.0"}"#,
-            r#""sources": [{"repoURL": "https://git/x", "ref": "values"}]"#,
-            r#""sourceHydrator": {"drySource": {"repoURL": "https://git/x"}}"#,
+        let app =
+            app(r#"{"sourceHydrator": {"drySource": {"repoURL": "https://git/x"}}, "destination": {"name": "n"}}"#)
+                .unwrap();
+        assert_eq!(app.sources, []);
+        assert!(app.unsupported.iter().any(|unsupported| unsupported.stops));
+    }
+
+    #[test]
+    fn several_sources_are_read_in_their_order() {
+        let several = |sources: &str| {
+            app(&format!(
+                r#"{{"source": {{"repoURL": "no"}}, "sources": [{sources}], "destination": {{"name": "x"}}}}"#
+            ))
+        };
+        let app = several(r#"{"repoURL": "https://git/x", "path": "p", "targetRevision": "v1"}, {"repoURL": "https://git/y", "ref": "values"}, {"repoURL": "https://charts", "chart": "c", "targetRevision": "1.x"}"#).unwrap();
+        let read: Vec<_> =
+            app.sources.iter().map(|source| (source.kind, source.path.as_str(), source.is_rendered())).collect();
+        assert_eq!(read, [(SourceKind::Git, "p", true), (SourceKind::Git, "", false), (SourceKind::Chart, ".", true)]);
+        assert_eq!(app.target(), Revision::several(vec!["v1".into(), "HEAD".into(), "1.x".into()]));
+        assert_eq!((app.compared_to.source.clone(), app.compared_to.sources.len()), (None, 3));
+        let one = several(r#"{"repoURL": "https://git/x", "path": "p"}"#).unwrap();
+        assert_eq!(one.revision(vec!["a".into()]), Revision::several(vec!["a".into()]));
+        for (sources, words) in [
+            (r#"{"repoURL": "https://git/x", "path": "p"}, {"repoURL": "y"}"#, "required for source 2"),
+            (r#"{"repoURL": "https://git/x", "chart": "c", "targetRevision": "1", "ref": "r"}"#, "both chart and ref"),
+            (
+                r#"{"repoURL": "https://git/x", "ref": "r"}, {"repoURL": "https://git/y", "ref": "r"}"#,
+                "two sources have the ref 'r'",
+            ),
+            (r#"{"repoURL": "https://git/x", "path": "../p"}"#, "outside root"),
         ] {
-            let app = app(&format!(r#"{{{source}, "destination": {{"name": "in-cluster"}}}}"#)).unwrap();
-            assert_eq!((app.source.repo_url.as_str(), app.source.path.as_str()), ("https://git/x", ""));
-            assert!(app.unsupported.iter().any(|unsupported| unsupported.stops));
+            let errors = several(sources).unwrap_err().to_string();
+            assert!(errors.contains(words), "{errors}");
         }
-        let errors = app(r#"{"sources": [{"repoURL": "https://git/x", "path": "p"}, {"repoURL": "y"}], "destination": {"name": "x"}}"#).unwrap_err();
-        assert!(errors.to_string().contains("required for source 2"));
     }
 
     #[test]
     fn the_root_is_a_path() {
         for path in [".", "./", "a/.."] {
-            assert_eq!(with_source(&format!(r#"{{"repoURL": "x", "path": "{path}"}}"#)).unwrap().source.path, ".");
+            assert_eq!(with_source(&format!(r#"{{"repoURL": "x", "path": "{path}"}}"#)).unwrap().sources[0].path, ".");
         }
     }
 

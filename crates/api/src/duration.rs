@@ -12,7 +12,7 @@ const UNITS: [(&str, f64); 8] =
 const SECONDS_MAX: f64 = 9_223_372_036.0;
 
 /// The duration, or nothing if the text is none or is negative.
-pub(crate) fn parse(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));
     }

@@ -12,6 +12,7 @@ use trueup_object::ObjectKey;
 use crate::drift::Drift;
 use crate::operation::OperationInitiator;
 use crate::operation_state::{OperationPhase, OperationState};
+use crate::revision::Revision;
 use crate::source::ApplicationSource;
 use crate::spec::{ApplicationDestination, IgnoreDifferences, is_zero};
 
@@ -241,10 +242,11 @@ pub struct Summary {
 impl Status {
     /// The commit of the last sync that succeeded: the last of the history; where none is kept (`revisionHistoryLimit: 0`), that of
     /// the last operation.
-    pub fn synced_revision(&self) -> Option<&str> {
+    pub fn synced_revision(&self) -> Option<Revision> {
         let operation = self.operation_state.as_ref().filter(|state| state.phase == OperationPhase::Succeeded);
-        let operated = || operation?.sync_result.as_ref().map(|result| result.revision.as_str());
-        self.history.last().map(|last| last.revision.as_str()).or_else(operated).filter(|revision| !revision.is_empty())
+        let last = self.history.last().and_then(|last| Revision::of(&last.revision, &last.revisions));
+        let operated = || operation?.sync_result.as_ref().and_then(|it| Revision::of(&it.revision, &it.revisions));
+        last.or_else(operated)
     }
 
     /// Reads a status. What does not decode is as if it were absent.
@@ -361,7 +363,7 @@ mod tests {
 
     #[test]
     fn without_a_history_the_last_operation_tells_what_was_synced() {
-        let revision = |text: &str| Status::read(text.as_bytes()).synced_revision().map(str::to_owned);
+        let revision = |text: &str| Status::read(text.as_bytes()).synced_revision().map(|revision| revision.single());
         let operation =
             |phase: &str| format!(r#""operationState": {{"phase": "{phase}", "syncResult": {{"revision": "b"}}}}"#);
         let (done, failed) = (operation("Succeeded"), operation("Failed"));

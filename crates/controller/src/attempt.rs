@@ -12,9 +12,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use trueup_api::{
     Application, ApplicationDestination, ApplicationSource, ComparedTo, HookPhase, OperationPhase, OperationState,
-    ResourceResult, ResultCode, SyncResult,
+    ResourceResult, ResultCode, Revision, SyncResult,
 };
-use trueup_git::CommitId;
 use trueup_object::{Digest, Gvk, ObjectKey};
 use trueup_plan::progress::Done;
 use trueup_plan::schedule::Stage;
@@ -35,7 +34,7 @@ pub(crate) struct Attempt {
     /// When the operation began.
     pub(crate) started_at: String,
     /// What it is for: it stays with that, whatever comes meanwhile.
-    pub(crate) commit: Option<CommitId>,
+    pub(crate) at: Option<Revision>,
     /// What Git and the specification say there: another commit that says the same is no other wish.
     content: Option<Digest>,
     pub(crate) tally: Tally,
@@ -65,13 +64,13 @@ pub(crate) struct Attempt {
     pub(crate) left_alone: HashSet<ObjectKey>,
 }
 
-/// From where objects are taken, and where they go, but for the revision: an attempt stays with its commit anyway.
-type Way = (Option<ApplicationSource>, ApplicationDestination);
+/// From where objects are taken, and where they go, but for the revision: an attempt stays with its own anyway.
+type Way = (Vec<ApplicationSource>, ApplicationDestination);
 
 fn way(view: &View) -> Way {
-    let ComparedTo { source, destination, .. } = view.spec.compared_to.clone();
-    let source = source.map(|source| ApplicationSource { target_revision: String::new(), ..source });
-    (source, destination)
+    let ComparedTo { source, sources, destination, .. } = view.spec.compared_to.clone();
+    let sources = source.into_iter().chain(sources);
+    (sources.map(|source| ApplicationSource { target_revision: String::new(), ..source }).collect(), destination)
 }
 
 // === impl Attempt ===
@@ -80,7 +79,7 @@ impl Attempt {
     /// The attempt as it begins, or as it stood when this operation's state was last written down.
     pub(crate) fn begin(application: &Application, view: &View, run: &Run) -> Self {
         let mut attempt = Self::new(id(application, run), &run.started_at);
-        attempt.commit = Some(view.commit);
+        attempt.at = Some(view.at.clone());
         attempt.content = Some(content(application, view));
         attempt.way = Some(way(view));
         attempt.drifted = drift::all_drifted(view);
@@ -106,7 +105,7 @@ impl Attempt {
         Self {
             id,
             started_at: started_at.to_owned(),
-            commit: None,
+            at: None,
             way: None,
             content: None,
             tally: Tally::default(),
@@ -202,12 +201,7 @@ impl Attempt {
 
     /// The state of the operation while it runs, with what was done so far.
     pub(crate) fn state(&self, view: &View, run: &Run, message: String) -> OperationState {
-        let result = SyncResult {
-            resources: self.tally.results.clone(),
-            revision: view.commit.to_string(),
-            source: view.spec.compared_to.source.clone(),
-            ..SyncResult::default()
-        };
+        let result = SyncResult { resources: self.tally.results.clone(), ..sync_result(view) };
         let sync_result = (!self.tally.results.is_empty()).then_some(result);
         OperationState { sync_result, ..run.state(OperationPhase::Running, message) }
     }
@@ -219,22 +213,33 @@ fn id(application: &Application, run: &Run) -> String {
     format!("{}/{}/{}", application.meta.uid, run.started_at, run.retry_count)
 }
 
-/// The commit that an attempt began with, if it is under way.
-pub(crate) fn begun_at(application: &Application, memory: &Memory, run: &Run) -> Option<CommitId> {
-    let state = application.status.operation_state.as_ref().filter(|state| is_of(state, run));
-    let attempt = memory.attempt.as_ref().filter(|attempt| attempt.is_of(application, run));
-    attempt.and_then(|attempt| attempt.commit).or_else(|| state?.sync_result.as_ref()?.revision.parse().ok())
+/// What a result says of where an operation takes its objects from.
+pub(crate) fn sync_result(view: &View) -> SyncResult {
+    let ComparedTo { source, sources, .. } = view.spec.compared_to.clone();
+    SyncResult { revision: view.at.single(), revisions: view.at.list(), source, sources, ..SyncResult::default() }
 }
 
-/// The commit that the operation under way began with, where nobody asks for another one.
-pub(crate) fn under_way_at(application: &Application, memory: &Memory) -> Option<CommitId> {
+/// The revision that an attempt began with, if it is under way.
+pub(crate) fn begun_at(application: &Application, memory: &Memory, run: &Run) -> Option<Revision> {
+    let state = application.status.operation_state.as_ref().filter(|state| is_of(state, run));
+    let attempt = memory.attempt.as_ref().filter(|attempt| attempt.is_of(application, run));
+    attempt.and_then(|attempt| attempt.at.clone()).or_else(|| written_at(state?))
+}
+
+fn written_at(state: &OperationState) -> Option<Revision> {
+    let result = state.sync_result.as_ref()?;
+    Revision::of(&result.revision, &result.revisions)
+}
+
+/// The revision that the operation under way began with, where nobody asks for another one.
+pub(crate) fn under_way_at(application: &Application, memory: &Memory) -> Option<Revision> {
     let state = application.status.operation_state.as_ref()?;
     let goes_on = application.operation.as_ref().is_none_or(|asked| *asked == state.operation);
     if !goes_on || state.finished_at.is_some() || state.phase.completed() {
         return None;
     }
     let attempt = memory.attempt.as_ref().filter(|attempt| attempt.started_at == state.started_at);
-    attempt.and_then(|attempt| attempt.commit).or_else(|| state.sync_result.as_ref()?.revision.parse().ok())
+    attempt.and_then(|attempt| attempt.at.clone()).or_else(|| written_at(state))
 }
 
 /// Whether a state is that of this run's attempt, which is not over.

@@ -28,9 +28,7 @@ impl Child {
     /// What its health is made from, besides the object.
     pub(crate) fn cause(&self, world: &World) -> String {
         let (meta, spec) = (&self.0.meta, self.0.spec.as_ref().ok());
-        let tip = spec.and_then(|spec| {
-            world.repositories.known_tip(&meta.instance, &spec.source.repo_url, &spec.source.target_revision)
-        });
+        let tip = spec.and_then(|spec| world.known_tips(&meta.instance, spec));
         format!("{} {tip:?} {:?}", meta.resource_version, world.depends.end(&meta.instance))
     }
 

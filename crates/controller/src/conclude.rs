@@ -136,7 +136,7 @@ impl Look<'_> {
         }
         if !view.turned {
             // Of the Application as it was looked at: somebody may have changed it since.
-            let end = depends::End { spec: self.first.spec_digest, commit: view.commit };
+            let end = depends::End { spec: self.first.spec_digest, at: view.at.clone() };
             self.world.depends.concluded(self.name(), end);
         }
         if let Some(state) = told {
@@ -149,7 +149,7 @@ impl Look<'_> {
 
     /// Tells that an operation is over.
     pub(crate) fn tell_end(&self, view: &View, state: &OperationState) {
-        let message = format!("Sync operation to {} {}: {}", view.commit, word(state), state.message);
+        let message = format!("Sync operation to {} {}: {}", view.at, word(state), state.message);
         let tell = if state.phase == OperationPhase::Succeeded { event::normal } else { event::warning };
         tell(self.world, &self.application, "OperationCompleted", &message);
     }

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use trueup_api::{Application, Operation, OperationPhase, OperationState, ResourceResult, SyncResult, condition};
+use trueup_api::{
+    Application, ComparedTo, Operation, OperationPhase, OperationState, ResourceResult, Revision, condition,
+};
 use trueup_object::{Digest, ObjectKey};
 use trueup_plan::{
     Attempt, Automation, Block, Decision, End, HeldBack, Idle, Last, Pause, Phase, Refusal, Request, Situation,
 };
 
-use crate::attempt::is_running_hook;
+use crate::attempt::{is_running_hook, sync_result};
 use crate::drift::is_drift;
 use crate::judge::{Judged, Verdict};
 use crate::memory::Memory;
@@ -153,10 +155,10 @@ fn wanting(application: &Application, view: &View, memory: &Memory) -> usize {
 
 /// What is said of doing nothing.
 fn why_idle(idle: Idle, view: &View) -> Option<String> {
-    let commit = view.commit.to_string();
+    let revision = view.at.to_string();
     match idle {
-        Idle::WouldWipeOut => Some(condition::would_wipe_out(&commit)),
-        Idle::Ended => Some(condition::last_attempt_failed(&commit, condition::TERMINATED)),
+        Idle::WouldWipeOut => Some(condition::would_wipe_out(&revision)),
+        Idle::Ended => Some(condition::last_attempt_failed(&revision, condition::TERMINATED)),
         // What keeps the application is said anyway.
         Idle::Off | Idle::Blocked | Idle::InLine | Idle::HealingOff | Idle::HeldBack => None,
     }
@@ -176,12 +178,12 @@ fn refusal(operation: &Operation) -> Option<String> {
 
 fn request(operation: &Operation, view: &View, refused: bool) -> Request {
     let prune = operation.sync.as_ref().is_some_and(|sync| sync.prune);
-    Request { refused, elsewhere: is_elsewhere(asked_for(operation), view), prune }
+    Request { refused, elsewhere: is_elsewhere(asked_for(operation).as_ref(), view), prune }
 }
 
 /// Whether a revision that somebody asks for is another one than the one that was looked at.
-pub(crate) fn is_elsewhere(revision: &str, view: &View) -> bool {
-    !revision.is_empty() && revision != view.revision && revision != view.commit.to_string()
+pub(crate) fn is_elsewhere(revision: Option<&Revision>, view: &View) -> bool {
+    revision.is_some_and(|revision| *revision != view.revision && *revision != view.at)
 }
 
 fn block(view: &View) -> Option<Block> {
@@ -198,21 +200,21 @@ fn wants_sync(verdict: &Verdict) -> bool {
 
 /// Since when prunes wait, because another application of this repository has not looked at its tip yet.
 fn behind(world: &World, application: &Application, view: &View, memory: &mut Memory) -> Option<Duration> {
-    let Some(other) = world.behind(&application.meta.instance, &view.spec.source.repo_url) else {
+    let Some(other) = world.behind(&application.meta.instance, &view.spec) else {
         return no_longer_behind(memory);
     };
     tracing::debug!(application = %application.meta.instance, %other, "prunes wait for another application to look at its commit");
-    let since = match memory.prunes_wait {
-        Some((commit, since)) if commit == view.commit => since,
+    let since = match &memory.prunes_wait {
+        Some((at, since)) if *at == view.at => *since,
         _ => Instant::now(),
     };
-    memory.prunes_wait = Some((view.commit, since));
+    memory.prunes_wait = Some((view.at.clone(), since));
     Some(since.elapsed())
 }
 
 /// What is said of a wait that takes longer than a look does.
 fn others_behind(memory: &Memory) -> Vec<Notice> {
-    let long = memory.prunes_wait.is_some_and(|(_, since)| since.elapsed() >= BEHIND_PATIENCE);
+    let long = memory.prunes_wait.as_ref().is_some_and(|(_, since)| since.elapsed() >= BEHIND_PATIENCE);
     let message = "the sync waits until every application of the repository has looked at its newest commit: one of them may hold what is to be pruned";
     if long { vec![Notice { kind: condition::SYNC_ERROR, message: message.to_owned() }] } else { Vec::new() }
 }
@@ -266,11 +268,13 @@ fn subject(application: &Application, state: &OperationState, view: &View, memor
         (Some(failed), _) => *failed == content(application, view),
         // After a restart the revision is all that is known.
         (None, Some(result)) => {
-            result.revision == view.commit.to_string() && result.source == view.spec.compared_to.source
+            let ComparedTo { source, sources, .. } = &view.spec.compared_to;
+            let at = Revision::of(&result.revision, &result.revisions);
+            at.as_ref() == Some(&view.at) && result.source == *source && result.sources == *sources
         }
         // It was refused, or never got to the objects.
         (None, None) if state.phase.completed() => false,
-        (None, None) => sync.revision == view.commit.to_string(),
+        (None, None) => asked_for(&state.operation).as_ref() == Some(&view.at),
     };
     if same { trueup_plan::Subject::Now } else { trueup_plan::Subject::Before }
 }
@@ -381,16 +385,15 @@ fn closed(application: &Application, view: &View, end: End) -> OperationState {
         End::Withdrawn => "the operation was taken out of the Application before it had ended".to_owned(),
         End::Off => operation::SWITCHED_OFF.to_owned(),
         End::Stopped => view.stops.join("; "),
-        End::WouldWipeOut => condition::would_wipe_out(&view.commit.to_string()),
-        End::Superseded => format!("superseded by revision {}, which needs no sync", view.commit),
+        End::WouldWipeOut => condition::would_wipe_out(&view.at.to_string()),
+        End::Superseded => format!("superseded by revision {}, which needs no sync", view.at),
         End::Spent => format!("{} There is no further attempt: the retries were cut.", state.message),
     };
     state.phase = OperationPhase::Failed;
     state.finished_at = Some(clock::now());
     if end == End::Terminated && state.sync_result.is_none() {
         // What somebody ended is not begun again at once: this says what it was for.
-        let (revision, source) = (view.commit.to_string(), view.spec.compared_to.source.clone());
-        state.sync_result = Some(SyncResult { revision, source, ..SyncResult::default() });
+        state.sync_result = Some(sync_result(view));
     }
     state
 }
@@ -398,7 +401,7 @@ fn closed(application: &Application, view: &View, end: End) -> OperationState {
 /// What is said while a sync that failed for good waits to be tried again.
 pub(crate) fn failed_notice(state: Option<&OperationState>, view: &View, resync: Duration) -> Vec<Notice> {
     let Some(state) = state else { return Vec::new() };
-    let message = condition::last_attempt_failed(&view.commit.to_string(), &state.message);
+    let message = condition::last_attempt_failed(&view.at.to_string(), &state.message);
     let at = state.finished_at.as_deref().and_then(|at| clock::later(at, resync));
     let next = at.map(|at| format!("{} It is tried again at {at}.", if message.ends_with('.') { "" } else { "." }));
     vec![sync_error(message + &next.unwrap_or_default())]

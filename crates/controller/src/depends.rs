@@ -8,8 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
-use trueup_api::{Application, Dependency, DependsOn, DependsOnError, Meta, TrackingId, Which, annotations};
-use trueup_git::CommitId;
+use trueup_api::{Application, Dependency, DependsOn, DependsOnError, Meta, Revision, TrackingId, Which, annotations};
 use trueup_health::unsettled;
 use trueup_object::Digest;
 use trueup_plan::dependencies::{Dependencies, Standing};
@@ -48,10 +47,10 @@ struct Noted {
 }
 
 /// At what a look ended that saw everything, and wrote down what there was to write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct End {
     pub(crate) spec: Digest,
-    pub(crate) commit: CommitId,
+    pub(crate) at: Revision,
 }
 
 /// Where an application was at one moment.
@@ -142,7 +141,7 @@ impl Depends {
 
     /// At what the last look ended.
     pub(crate) fn end(&self, app: &str) -> Option<End> {
-        lock(&self.0).ends.get(app).copied()
+        lock(&self.0).ends.get(app).cloned()
     }
 
     /// Notes that an application waits for another one, and where it saw that.
@@ -251,9 +250,9 @@ pub(crate) fn behind(world: &World, application: &Application, spec_digest: Dige
         return Some("it is left alone (skip-reconcile)");
     }
     let name = application.meta.instance.as_str();
-    let tip = world.repositories.known_tip(name, &spec.source.repo_url, &spec.source.target_revision);
+    let tips = world.known_tips(name, spec);
     let there =
-        world.depends.end(name).is_some_and(|end| end.spec == spec_digest && tip.is_none_or(|tip| tip == end.commit));
+        world.depends.end(name).is_some_and(|end| end.spec == spec_digest && tips.is_none_or(|tips| tips == end.at));
     (!there).then_some(NOT_LOOKED)
 }
 
@@ -428,8 +427,8 @@ mod tests {
         assert!(tell(&runs).is_empty() && !depends.is_waited_for("database"), "they have to say so again");
         // At a newer commit it stands as before, and was not there meanwhile.
         depends.wait_for("shop", &"database".into(), ready.clone());
-        let commit = "0123456789012345678901234567890123456789".parse().unwrap();
-        let newer = Stand { end: Some(End { spec: Digest::of(b""), commit }), ..ready.clone() };
+        let at = Revision::one("1");
+        let newer = Stand { end: Some(End { spec: Digest::of(b""), at }), ..ready.clone() };
         assert_eq!(tell(&newer), ["shop"]);
         depends.wait_for("shop", &"database".into(), ready.clone());
         assert_eq!(depends.forget("database"), BTreeSet::from(["shop".into()]));

@@ -221,7 +221,7 @@ fn refused(view: &View, memory: &Memory) -> Option<Notice> {
         return None;
     }
     let why = failed(refusals.into_iter());
-    let message = condition::last_attempt_failed(&view.commit.to_string(), &why);
+    let message = condition::last_attempt_failed(&view.at.to_string(), &why);
     Some(Notice { kind: condition::SYNC_ERROR, message })
 }
 

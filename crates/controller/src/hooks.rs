@@ -40,7 +40,7 @@ pub(crate) struct Occasion<'a> {
 /// that is `taken` by a hook before it, with a number.
 pub(crate) fn key_of(
     target: &Target,
-    commit: &str,
+    revision: &str,
     phase: HookPhase,
     started_at: &str,
     taken: impl Fn(&ObjectKey) -> bool,
@@ -49,7 +49,8 @@ pub(crate) fn key_of(
         return target.key.clone();
     }
     let generated = target.manifest.node().str_at(&["metadata", "generateName"]).unwrap_or_default();
-    let commit: String = commit.chars().take(COMMIT_LETTERS).collect();
+    // A version may have letters that no name may have.
+    let commit: String = revision.chars().filter(char::is_ascii_alphanumeric).take(COMMIT_LETTERS).collect();
     let seconds = started_at.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second);
     let name = format!("{generated}{commit}-{}-{seconds}", phase.name()).to_lowercase();
     let key = |name: &str| ObjectKey::new(&target.key.group, &target.key.kind, &target.key.namespace, name);

@@ -1,5 +1,5 @@
 //! What the settings in `argocd-cm` say: the id that tells our objects from those of another installation with Applications of
-//! the same names, and whether service accounts are impersonated.
+//! the same names, whether service accounts are impersonated, and how sources are rendered.
 //!
 //! As in Argo CD the id is `installationID` in the ConfigMap `argocd-cm` of our namespace, and empty where there is none. It is kept
 //! by the [`Cluster`]. Invariant: nothing is judged before it is known, since it decides whose an object is, and so what may
@@ -8,9 +8,11 @@
 use std::sync::Arc;
 
 use trueup_cluster::{Cluster, ClusterError};
+use trueup_render::Settings;
 
 use crate::impersonation::Setting;
 use crate::logins::{config_map_kind, data_of};
+use crate::settings;
 use crate::sightings::{Sighting, Sightings};
 use crate::watches::wake_all;
 use crate::world::World;
@@ -33,17 +35,27 @@ pub async fn impersonates(cluster: &Cluster, namespace: &str) -> Result<bool, Cl
     Ok(settings.is_some_and(|json| Setting::read(&data_of(&json)) != Setting::Off))
 }
 
+/// What the settings say just now about rendering, for whoever looks once.
+pub async fn rendering(cluster: &Cluster, namespace: &str) -> Result<Settings, ClusterError> {
+    let settings = cluster.get_raw(&config_map_kind(), namespace, SETTINGS).await?;
+    Ok(settings.map(|json| settings::of(&data_of(&json))).unwrap_or_default())
+}
+
 /// Watches the settings.
 pub(crate) async fn watch(world: Arc<World>) {
     let mut sightings = Sightings::one(&world.cluster, &config_map_kind(), &world.namespace, SETTINGS);
     let (mut id, mut told) = (String::new(), None);
     let mut impersonation = Setting::default();
+    let mut rendering = Settings::default();
     while let Some(sighting) = sightings.next().await {
         let mut first = false;
         match sighting {
             Sighting::Here(raw) => {
                 let settings = data_of(raw.json.get().as_bytes());
                 impersonation = Setting::read(&settings);
+                world.webhooks.set_settings(&settings);
+                world.repositories.set_settings(&settings);
+                rendering = settings::of(&settings);
                 id = settings.get(INSTALLATION_ID).cloned().unwrap_or_default();
             }
             // Who replaces it takes it away for a moment, in which every other installation's objects would seem to be ours.
@@ -75,6 +87,10 @@ pub(crate) async fn watch(world: Arc<World>) {
         }
         if sightings.complete() && world.impersonation.set(impersonation) {
             tracing::info!(?impersonation, "whether objects are written as the service accounts of projects");
+            wake_all(&world);
+        }
+        if sightings.complete() && world.settings.set(rendering.clone()) {
+            tracing::info!(?rendering, "how sources are rendered");
             wake_all(&world);
         }
         if first {

@@ -13,10 +13,10 @@ use trueup_object::{Digest, GroupKind, Gvk, ObjectKey};
 use trueup_render::{Targets, defines};
 
 use crate::judge::Verdict;
+use crate::loading::Loaded;
 use crate::memory::Memory;
 use crate::namespace_metadata;
 use crate::observe::{Notice, Sight};
-use crate::source::Loaded;
 use crate::world::World;
 
 /// A kind that has not been listed after this time is reported; it goes on being waited for.

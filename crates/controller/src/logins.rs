@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant};
 use trueup_cluster::{Cluster, ClusterError, Kind, Raw};
 use trueup_git::{
-    Access, Credentials, GitError, REPOSITORY_SECRETS, RepoUrl, RepositorySecret, SSH_KNOWN_HOSTS, TLS_CERTS, Trust,
+    Access, Credentials, GitError, REPOSITORY_SECRETS, RegistryAccess, RepoUrl, RepositorySecret, SSH_KNOWN_HOSTS,
+    TLS_CERTS, Trust,
 };
 use trueup_object::{Gvk, Node};
 
@@ -80,6 +81,12 @@ impl Logins {
     pub(crate) fn access(&self, url: &RepoUrl, project: &str) -> Result<Arc<Access>, GitError> {
         let answers = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).answers);
         answers.access(url, project)
+    }
+
+    /// How an application of a project reaches a Helm repository or a registry.
+    pub(crate) fn registry_access(&self, url: &str, project: &str) -> Result<RegistryAccess, GitError> {
+        let answers = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).answers);
+        answers.credentials.registry_access(url, project)
     }
 
     /// An error of a repository, with what we know of its cause.
@@ -306,7 +313,7 @@ pub(crate) fn data_of(json: &[u8]) -> BTreeMap<String, String> {
     texts.filter_map(|(key, value)| Some((key.to_string(), value.as_str()?.to_owned()))).collect()
 }
 
-fn secret_kind() -> Kind {
+pub(crate) fn secret_kind() -> Kind {
     core_kind("Secret", "secrets")
 }
 

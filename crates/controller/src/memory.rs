@@ -8,16 +8,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use trueup_api::Application;
+use trueup_api::{Application, Revision};
 use trueup_diff::Projection;
 use trueup_diff::drift::Event;
-use trueup_git::CommitId;
 use trueup_object::{Digest, Gvk, Node, ObjectKey};
-use trueup_render::{Rendered, Targets};
+use trueup_render::Targets;
 
 use crate::attempt::Attempt;
 use crate::hindrance::WaitsFor;
 use crate::judge::Remembered;
+use crate::loading::Loaded;
 use crate::past;
 use crate::windows::Shut;
 
@@ -26,8 +26,8 @@ use crate::windows::Shut;
 pub(crate) struct Memory {
     /// Of which Application: another one of the same name starts anew.
     pub(crate) uid: String,
-    /// The last render, and what it was made from.
-    pub(crate) rendered: Option<(CommitId, Digest, Arc<Rendered>)>,
+    /// The last render, and what it was made from besides the revision.
+    pub(crate) loaded: Option<(Digest, Loaded)>,
     /// The final manifests, and what they were made from.
     pub(crate) targets: Option<(Digest, Arc<Targets>)>,
     /// What Git said at the last successful sync.
@@ -67,7 +67,7 @@ pub(crate) struct Memory {
     /// When a write that nobody waits for may go out.
     pub(crate) deferred: Option<Instant>,
     /// Since when prunes wait for other applications to look at the same commit.
-    pub(crate) prunes_wait: Option<(CommitId, Instant)>,
+    pub(crate) prunes_wait: Option<(Revision, Instant)>,
     /// What it waits for of the applications that it depends on.
     pub(crate) waits_for: Option<WaitsFor>,
     /// Since when the kinds of this application have not been listed.

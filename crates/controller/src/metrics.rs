@@ -136,6 +136,7 @@ impl Metrics {
         let help = "Objects that the cluster has otherwise than at the last sync";
         now.register("trueup_drifted_objects", help, drifted_objects(world));
         self.upstream.register(&mut now, world);
+        world.webhooks.register(&mut now);
         let mut text = String::new();
         encode_registry(&mut text, &self.registry)?;
         encode_registry(&mut text, &now)?;

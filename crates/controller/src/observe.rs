@@ -8,22 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use trueup_api::{App, Application, Operation, Project, condition};
+use trueup_api::{App, Application, Operation, Project, Revision, condition};
 use trueup_cluster::Kind;
-use trueup_git::CommitId;
 use trueup_object::{Gvk, ObjectKey};
-use trueup_render::{Target, Targets};
+use trueup_render::{Target, Targets, Tool};
 
 use crate::attempt::{Attempt, under_way_at};
 use crate::depends;
 use crate::extras::{Extra, live};
 use crate::judge::{Frame, Judged, Verdict, judge};
 use crate::kinds::{LIST_PATIENCE, kinds_of, want, watches};
+use crate::loading::{Loaded, SourceError};
 use crate::memory::Memory;
 use crate::namespace_metadata;
 use crate::past::{place, read_base, sync_state};
 use crate::permission::{forbidden, holds, permitted, stops};
-use crate::source::{self, Loaded, SourceError};
+use crate::source;
 use crate::world::{LookedAt, Reached, World};
 
 /// Between two looks at whether a kind has been listed, where an operation waits for it.
@@ -59,16 +59,19 @@ pub(crate) struct Notice {
 pub(crate) struct View {
     pub(crate) spec: Arc<App>,
     pub(crate) project: Arc<Project>,
-    pub(crate) commit: CommitId,
+    /// What its sources are at.
+    pub(crate) at: Revision,
+    /// What rendered each of them; none where nothing is rendered.
+    pub(crate) tools: Arc<[Option<Tool>]>,
     /// The revision that the look was for, as it is written.
-    pub(crate) revision: String,
+    pub(crate) revision: Revision,
     /// It is another revision than the target revision: what is in line with it is not in line with what Git says.
     pub(crate) turned: bool,
     /// Why the target revision cannot be had: then the look was for the revision that somebody asks for.
     pub(crate) no_target: Option<Notice>,
     /// The tip of the target revision, if that is no reason to leave the commit of the sync that is under way: it says the
     /// same, or cannot be had.
-    pub(crate) passed_over: Option<CommitId>,
+    pub(crate) passed_over: Option<Revision>,
     pub(crate) targets: Arc<Targets>,
     /// Git says something else than at the last successful sync.
     pub(crate) pending: bool,
@@ -91,7 +94,7 @@ pub(crate) struct View {
 /// What Git says, and of which revision.
 struct Said {
     loaded: Loaded,
-    revision: String,
+    revision: Revision,
     no_target: Option<Notice>,
     looked: LookedAt,
 }
@@ -113,7 +116,7 @@ pub(crate) async fn observe(
         Err(message) => return invalid(world, name, message),
     };
     let unsupported: Vec<String> = stops(world, &application.meta, &spec, &project);
-    if spec.source.path.is_empty() && !unsupported.is_empty() {
+    if spec.sources.is_empty() {
         // A source that we do not read yet: there is nothing to compare with.
         world.does_not_look(name);
         return Sight::Blocked(Blocked {
@@ -122,22 +125,19 @@ pub(crate) async fn observe(
             operation: None,
         });
     }
-    let mut loaded = source::at_target(world, name, &spec, not_before, memory).await;
+    let mut loaded = source::at_target(world, &application.meta, &spec, not_before, memory).await;
     if loaded.is_err() && not_before.is_none() && !std::mem::replace(&mut memory.looked, true) {
         // A new application may ask for what was pushed a moment before it: the last listing is too old to say no.
-        loaded = source::at_target(world, name, &spec, Some(Instant::now()), memory).await;
+        loaded = source::at_target(world, &application.meta, &spec, Some(Instant::now()), memory).await;
     }
     memory.looked = true;
-    let looked = LookedAt {
-        repo_url: spec.source.repo_url.clone(),
-        revision: spec.source.target_revision.clone(),
-        at: match &loaded {
-            Ok(loaded) => Reached::Commit(loaded.commit),
-            Err((Some(commit), _)) => Reached::Commit(*commit),
-            Err((None, _)) => Reached::Failed,
-        },
+    let reached = match &loaded {
+        Ok(loaded) => Reached::Revision(loaded.at.clone()),
+        Err((Some(at), _)) => Reached::Revision(at.clone()),
+        Err((None, _)) => Reached::Failed,
     };
-    let target = spec.source.target_revision.clone();
+    let looked = LookedAt::of(&spec, reached);
+    let target = spec.target();
     let said = match loaded {
         Ok(loaded) => Said { loaded, revision: target, no_target: None, looked },
         Err((_, error)) => {
@@ -145,16 +145,15 @@ pub(crate) async fn observe(
             let message = unsupported.iter().cloned().chain([said(&error)]).collect::<Vec<_>>().join("; ");
             let notice = Notice { kind: condition::COMPARISON_ERROR, message };
             let blocked = |notice, operation| Sight::Blocked(Blocked { notice, invalid: false, operation });
-            // What is under way stays with its commit.
-            let begun = under_way_at(application, memory).map(|commit| commit.to_string());
-            let asked = || application.operation.as_ref().map(asked_for).unwrap_or_default().to_owned();
-            let revision = begun.unwrap_or_else(asked);
-            if revision.is_empty() || revision == target {
+            // What is under way stays with its revision.
+            let asked = || application.operation.as_ref().and_then(asked_for);
+            let revision = under_way_at(application, memory).or_else(asked).filter(|revision| *revision != target);
+            let Some(revision) = revision else {
                 world.looked_at(name, looked);
                 return blocked(notice, None);
-            }
+            };
             // Somebody goes back to what there was, as after a tag was deleted.
-            match source::at_asked(world, &spec, &revision).await {
+            match source::at_asked(world, &application.meta, &spec, &revision).await {
                 Ok(loaded) => Said { loaded, revision, no_target: Some(notice), looked },
                 Err(why) => {
                     world.looked_at(name, looked);
@@ -166,9 +165,9 @@ pub(crate) async fn observe(
     look_at_cluster(world, application, spec, project, unsupported, said, memory).await
 }
 
-/// The revision that an operation names; empty if it is for the target revision.
-pub(crate) fn asked_for(operation: &Operation) -> &str {
-    operation.sync.as_ref().map(|sync| sync.revision.as_str()).unwrap_or_default()
+/// The revision that an operation names; none if it is for the target revision.
+pub(crate) fn asked_for(operation: &Operation) -> Option<Revision> {
+    operation.sync.as_ref().and_then(|sync| Revision::of(&sync.revision, &sync.revisions))
 }
 
 /// As upstream begins what it says of a source.
@@ -193,17 +192,11 @@ async fn look_at_cluster(
 ) -> Sight {
     let name = application.meta.instance.as_str();
     let Said { loaded, revision, no_target, looked } = said;
-    let tip = match looked.at {
-        Reached::Commit(commit) => Some(commit),
+    let tip = match &looked.at {
+        Reached::Revision(at) => Some(at.clone()),
         Reached::Nothing | Reached::Failed => None,
     };
     let kinds = kinds_of(world, loaded.rendered.manifests.iter().map(trueup_object::Manifest::gvk).collect()).await;
-    let mut stops = stops;
-    if loaded.rendered.overridden.iter().any(|overridden| overridden == name) {
-        stops.push(format!(
-            ".argocd-source-{name}.yaml overrides the source, which is not honoured yet: write it into the Application"
-        ));
-    }
     let targets = place(&world.cluster.installation(), name, &spec, &loaded, &kinds, memory);
     let held = targets.objects.iter().filter(|target| holds(&project, &spec, &kinds, target));
     let held = held.map(|target| target.key.clone());
@@ -239,7 +232,8 @@ async fn look_at_cluster(
         passed_over: tip.filter(|_| no_target.is_some()),
         spec,
         project,
-        commit: loaded.commit,
+        at: loaded.at,
+        tools: loaded.tools,
         revision,
         turned: no_target.is_some(),
         no_target,
@@ -304,8 +298,9 @@ impl View {
         let name = application.meta.instance.as_str();
         let kinds = kinds_of(world, loaded.rendered.manifests.iter().map(trueup_object::Manifest::gvk).collect()).await;
         self.targets = place(&world.cluster.installation(), name, &self.spec, loaded, &kinds, memory);
-        self.turned = self.turned || self.commit != loaded.commit;
-        self.commit = loaded.commit;
+        self.turned = self.turned || self.at != loaded.at;
+        self.at.clone_from(&loaded.at);
+        self.tools = Arc::clone(&loaded.tools);
         self.kinds.extend(kinds);
         world.note_kinds(name, self.kinds.keys());
         want(world, name, &self.targets, self.namespace_managed.clone(), memory);

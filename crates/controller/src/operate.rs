@@ -11,13 +11,13 @@ use crate::advance::Advance;
 use crate::attempt::{Attempt, begun_at};
 use crate::decide::{failed_notice, is_elsewhere};
 use crate::judge::Verdict;
+use crate::loading::Loaded;
 use crate::memory::Memory;
 use crate::observe::{Notice, View, asked_for};
 use crate::operation::{BrokenOff, Ended, Run};
-use crate::permission::source_permitted;
+use crate::permission::sources_permitted;
 use crate::reconcile::{Look, Outcome};
 use crate::retries::promise_retry;
-use crate::source::Loaded;
 use crate::waiting::Wait;
 use crate::{clock, decide, drift, event, source, status};
 
@@ -75,7 +75,7 @@ impl Look<'_> {
                 event::normal(self.world, &self.application, "OperationStarted", &started(run, view));
             }
         }
-        tracing::info!(application = %self.name(), revision = %view.commit, operation = %run.started_at, "sync begins");
+        tracing::info!(application = %self.name(), revision = %view.at, operation = %run.started_at, "sync begins");
         Some(attempt)
     }
 
@@ -112,7 +112,7 @@ impl Look<'_> {
         }
         let overwritten = drift::overwritten(&attempt.drifted, &ended.changed, &clock::now());
         self.world.metrics.syncs.inc();
-        tracing::info!(application = %self.name(), revision = %view.commit, operation = %run.started_at, phase = %ended.state.phase, outcome = %ended.state.message, "sync ends");
+        tracing::info!(application = %self.name(), revision = %view.at, operation = %run.started_at, phase = %ended.state.phase, outcome = %ended.state.message, "sync ends");
         let outcome = self.settle(memory, view, run, ended, attempt.failed_before).await;
         Some(Outcome { events: overwritten, ..outcome })
     }
@@ -230,14 +230,12 @@ impl Look<'_> {
         let nothing = SyncOperation::default();
         let asked = run.operation.sync.as_ref().unwrap_or(&nothing);
         let begun = begun_at(&self.application, memory, run);
-        if let Some(source) = &asked.source {
-            let spec = view.spec.from_source(source).map_err(|why| format!("operation.sync.source: {why}"))?;
-            source_permitted(&view.project, &spec)?;
-            let revision = if asked.revision.is_empty() { &spec.source.target_revision } else { &asked.revision };
-            let loaded = match begun {
-                Some(commit) => source::at_asked(self.world, &spec, &commit.to_string()).await?,
-                None => source::at_asked(self.world, &spec, revision).await?,
-            };
+        if asked.source.is_some() || !asked.sources.is_empty() {
+            let spec = view.spec.from_sources(asked.source.as_ref(), &asked.sources);
+            let spec = spec.map_err(|why| format!("operation.sync.source: {why}"))?;
+            sources_permitted(&view.project, &spec)?;
+            let revision = begun.or_else(|| asked_for(&run.operation)).unwrap_or_else(|| spec.target());
+            let loaded = source::at_asked(self.world, &self.application.meta, &spec, &revision).await?;
             view.spec = Arc::new(spec);
             view.turned = true;
             return view.turn_to(self.world, &self.application, memory, &loaded).await;
@@ -248,28 +246,28 @@ impl Look<'_> {
             }
             let rendered = trueup_render::of_texts(&asked.manifests)
                 .map_err(|error| format!("operation.sync.manifests: {error}"))?;
-            let loaded = Loaded { commit: view.commit, rendered: Arc::new(rendered) };
+            let (at, tools) = (view.at.clone(), Arc::clone(&view.tools));
+            let loaded = Loaded { at, tools, rendered: Arc::new(rendered) };
             // What is in line with them is not in line with what Git says.
             view.turned = true;
             return view.turn_to(self.world, &self.application, memory, &loaded).await;
         }
-        if let Some(commit) = begun
+        if let Some(at) = &begun
             && memory.attempt.as_ref().is_some_and(|attempt| attempt.is_for(&self.application, view))
         {
-            view.passed_over = (commit != view.commit).then_some(view.commit).or(view.passed_over);
-            view.commit = commit;
+            if *at != view.at {
+                view.passed_over = Some(std::mem::replace(&mut view.at, at.clone()));
+            }
             return Ok(());
         }
-        let revision = begun.map_or_else(|| asked_for(&run.operation).to_owned(), |commit| commit.to_string());
-        if !is_elsewhere(&revision, view) {
-            return Ok(());
-        }
-        let loaded = source::at_asked(self.world, &view.spec, &revision).await?;
+        let revision = begun.or_else(|| asked_for(&run.operation));
+        let Some(revision) = revision.filter(|revision| is_elsewhere(Some(revision), view)) else { return Ok(()) };
+        let loaded = source::at_asked(self.world, &self.application.meta, &view.spec, &revision).await?;
         view.turn_to(self.world, &self.application, memory, &loaded).await
     }
 }
 
 fn started(run: &Run, view: &View) -> String {
     let who = if run.is_automated() { "automated" } else { "requested" };
-    format!("Initiated {who} sync to '{}'", view.commit)
+    format!("Initiated {who} sync to '{}'", view.at)
 }

@@ -14,7 +14,7 @@ use trueup_api::{
 use trueup_cluster::ClusterError;
 use trueup_object::{Gvk, ObjectKey};
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, sync_result};
 use crate::clock;
 use crate::judge::{Judged, Verdict};
 use crate::observe::View;
@@ -89,7 +89,8 @@ pub(crate) struct Tally {
 impl Run {
     /// An automated sync to a commit.
     pub(crate) fn automated(view: &View, prune: bool) -> Self {
-        let sync = SyncOperation { revision: view.commit.to_string(), prune, ..SyncOperation::default() };
+        let (revision, revisions) = (view.at.single(), view.at.list());
+        let sync = SyncOperation { revision, revisions, prune, ..SyncOperation::default() };
         let initiated_by = OperationInitiator { automated: true, ..OperationInitiator::default() };
         let operation = Operation { sync: Some(sync), initiated_by, ..Operation::default() };
         Self { operation, started_at: clock::now(), retry_count: 0 }
@@ -275,10 +276,9 @@ pub(crate) fn interruption(
     if may_go && now.spec.as_ref().is_ok_and(|spec| spec.automated.is_none()) {
         return Some((BrokenOff::Terminated, SWITCHED_OFF.to_owned()));
     }
-    let source = &view.spec.source;
-    let tip = world.repositories.known_tip(&application.meta.instance, &source.repo_url, &source.target_revision)?;
-    let is_news = tip != view.commit && Some(tip) != view.passed_over;
-    (may_go && is_news).then(|| (BrokenOff::Superseded, format!("superseded by revision {tip}")))
+    let tips = world.known_tips(&application.meta.instance, &view.spec)?;
+    let is_news = tips != view.at && view.passed_over.as_ref() != Some(&tips);
+    (may_go && is_news).then(|| (BrokenOff::Superseded, format!("superseded by revision {tips}")))
 }
 
 pub(crate) fn end(
@@ -290,21 +290,20 @@ pub(crate) fn end(
     tally: Tally,
 ) -> Ended {
     let finished_at = clock::now();
-    let source = view.spec.compared_to.source.clone();
-    let revision = view.commit.to_string();
+    let whence = sync_result(view);
     let mut state = run.state(phase, message);
     state.finished_at = Some(finished_at.clone());
     state.sync_result = Some(SyncResult {
         resources: tally.results,
-        revision: revision.clone(),
-        source: source.clone(),
         managed_namespace_metadata: view.spec.namespace_metadata.clone().filter(|_| run.options(view).create_namespace),
-        ..SyncResult::default()
+        ..whence.clone()
     });
     let history = (phase == OperationPhase::Succeeded && run.is_whole()).then(|| RevisionHistory {
         id: application.status.history.last().map_or(0, |last| last.id + 1),
-        revision,
-        source,
+        revision: whence.revision,
+        revisions: whence.revisions,
+        source: whence.source,
+        sources: whence.sources,
         deploy_started_at: Some(run.started_at.clone()),
         deployed_at: finished_at,
         initiated_by: run.operation.initiated_by.clone(),

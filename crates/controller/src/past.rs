@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use trueup_api::{App, Application, ResourceStatus};
 use trueup_cluster::Kind;
-use trueup_git::CommitId;
 use trueup_object::{Digest, Gvk, ObjectKey};
 use trueup_render::{Placement, Targets, targets};
 
 use crate::judge::Verdict;
 use crate::kinds::scopes;
+use crate::loading::Loaded;
 use crate::memory::{Base, Memory};
-use crate::source::{self, Loaded};
+use crate::source;
 use crate::world::World;
 
 /// What `status.drift.baseline` is while a sync of something else than was synced last has begun and not succeeded. It is no
@@ -95,9 +95,8 @@ pub(crate) async fn synced_before(
     kinds: &HashMap<Gvk, Result<Kind, Verdict>>,
 ) -> Result<Targets, String> {
     let last = application.status.synced_revision().ok_or("the history of syncs is empty")?;
-    let commit: CommitId = last.parse().map_err(|_| "the synced revision is not a commit".to_owned())?;
     // A source that has moved since is not the one that was synced.
-    let loaded = source::at_commit(world, spec, commit).await.map_err(|error| error.to_string())?;
+    let loaded = source::at(world, &application.meta, spec, &last).await.map_err(|error| error.to_string())?;
     let scopes = scopes(&loaded, kinds);
     let namespaced = |gvk: &Gvk| scopes.get(gvk).copied();
     let placement = Placement {

@@ -23,19 +23,19 @@ pub(crate) fn permitted(world: &World, meta: &Meta, spec: &App) -> Result<Arc<Pr
             "there is no cluster '{which}': only the cluster of the controller is managed ({IN_CLUSTER_SERVER}, or by name {IN_CLUSTER_NAME})"
         ));
     }
-    source_permitted(&project, spec)?;
+    sources_permitted(&project, spec)?;
     if !project.permits_destination(IN_CLUSTER_SERVER, IN_CLUSTER_NAME, &destination.namespace) {
         return Err(condition::destination_not_permitted(IN_CLUSTER_SERVER, &destination.namespace, &spec.project));
     }
     Ok(project)
 }
 
-/// Whether a project permits the repository of an application, or why not.
-pub(crate) fn source_permitted(project: &Project, spec: &App) -> Result<(), String> {
-    if project.permits_source(&spec.source.repo_url) {
-        return Ok(());
+/// Whether a project permits the repositories of an application, or why not.
+pub(crate) fn sources_permitted(project: &Project, spec: &App) -> Result<(), String> {
+    match spec.sources.iter().find(|source| !project.permits_source(&source.repo_url)) {
+        None => Ok(()),
+        Some(source) => Err(condition::source_not_permitted(&shown(&source.repo_url), &spec.project)),
     }
-    Err(condition::source_not_permitted(&shown(&spec.source.repo_url), &spec.project))
 }
 
 /// The project of an application, if it takes Applications of that namespace.

@@ -1,34 +1,44 @@
 //! Where the revisions of repositories are now.
 //!
 //! One listing of refs per repository, login and interval, whoever asks and for however many revisions; an application is
-//! woken when the tip of its revision moved, or when asking began or ceased to fail. Entry point: [`Repositories::tip`].
+//! woken when the tip of one of its revisions moved, or when asking began or ceased to fail. Entry point: [`Repositories::tips`].
 
-use std::collections::{BTreeSet, HashMap};
+mod polling;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
-use trueup_api::App;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+use trueup_api::{App, SourceKind};
 use trueup_git::{Access, CommitId, GitError, RepoUrl, Store, Stores};
 
 use crate::logins::Logins;
 use crate::queue::Queue;
+use crate::repositories::polling::{Polling, Refused, Rhythm};
+use crate::webhook::{Push, place};
 use crate::world::lock;
 
 /// So many listings in a row may fail for a passing reason before a tip that is known counts as unknown: one lost
 /// answer is no reason to call hundreds of applications unknown.
 const FAILURES_MAX: u32 = 2;
 
+/// How often a repository that is not polled is looked at, whether anybody still wants it.
+const UNPOLLED_PAUSE: Duration = Duration::from_hours(1);
+
 /// All repositories that applications name.
 pub(crate) struct Repositories {
     stores: Stores,
     logins: Arc<Logins>,
-    resync: Duration,
+    /// The interval that a flag sets.
+    resync: Option<Duration>,
+    rhythm: Mutex<Rhythm>,
     queue: Queue,
     known: Mutex<HashMap<Key, Arc<Repository>>>,
-    /// What each application asked for last.
-    asked: Mutex<HashMap<Arc<str>, Arc<Asked>>>,
+    /// What each application asked for last, for each of its sources.
+    asked: Mutex<HashMap<Arc<str>, Vec<Arc<Asked>>>>,
 }
 
 /// A repository, and how it is reached: what one login may read is never shown to another.
@@ -46,7 +56,7 @@ impl Hash for Key {
 }
 
 /// What an application asks for.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Asked {
     url: RepoUrl,
     project: String,
@@ -57,7 +67,11 @@ struct Asked {
 
 struct Repository {
     store: Arc<Store>,
+    /// Where it is, as webhooks tell it.
+    place: Option<String>,
     state: Mutex<State>,
+    /// Tells its poller that it may be due earlier.
+    woken: Notify,
     /// Held while a listing is under way.
     listing: tokio::sync::Mutex<()>,
 }
@@ -71,6 +85,7 @@ struct State {
     failures: u32,
     /// Why the last listing failed, and when it began.
     failed: Option<(GitError, Instant)>,
+    polling: Polling,
 }
 
 struct Tip {
@@ -82,8 +97,39 @@ struct Tip {
 // === impl Repositories ===
 
 impl Repositories {
-    pub(crate) fn new(stores: Stores, logins: Arc<Logins>, resync: Duration, queue: Queue) -> Self {
-        Self { stores, logins, resync, queue, known: Mutex::default(), asked: Mutex::default() }
+    pub(crate) fn new(stores: Stores, logins: Arc<Logins>, resync: Option<Duration>, queue: Queue) -> Self {
+        let rhythm = Mutex::new(Rhythm::read(&BTreeMap::new(), resync));
+        Self { stores, logins, resync, rhythm, queue, known: Mutex::default(), asked: Mutex::default() }
+    }
+
+    /// Takes what the settings in `argocd-cm` say.
+    pub(crate) fn set_settings(&self, settings: &BTreeMap<String, String>) {
+        let rhythm = Rhythm::read(settings, self.resync);
+        if std::mem::replace(&mut *lock(&self.rhythm), rhythm) != rhythm {
+            tracing::info!(interval = ?rhythm.interval, jitter = ?rhythm.jitter, "how often repositories are listed");
+            for repository in lock(&self.known).values() {
+                repository.woken.notify_one();
+            }
+        }
+    }
+
+    /// Lists the repositories in which something was pushed, as soon as that may be; answers the URLs of those that are known,
+    /// without credentials.
+    pub(crate) fn pushed(&self, push: &Push) -> BTreeSet<String> {
+        let now = Instant::now();
+        let mut urls = BTreeSet::new();
+        for (key, repository) in lock(&self.known).iter() {
+            if !repository.place.as_ref().is_some_and(|place| push.is_at(place)) {
+                continue;
+            }
+            urls.insert(key.url.normalised());
+            let mut state = repository.state();
+            if state.is_concerned(push) {
+                state.polling.pushed(now);
+                repository.woken.notify_one();
+            }
+        }
+        urls
     }
 
     /// What was asked of all servers so far.
@@ -96,60 +142,58 @@ impl Repositories {
         lock(&self.known).iter().map(|(key, repository)| (key.url.normalised(), repository.store.counters())).collect()
     }
 
-    /// The store, and the commit that an application's target revision is at. What is known is answered at once, unless a
-    /// listing not older than `not_before` is demanded.
-    pub(crate) async fn tip(
+    /// The stores, and the commits that the target revisions of an application's sources in Git are at. What is known is
+    /// answered at once, unless a listing not older than `not_before` is demanded.
+    pub(crate) async fn tips(
         self: &Arc<Self>,
         app: &str,
         spec: &App,
         not_before: Option<Instant>,
-    ) -> Result<(Arc<Store>, CommitId), GitError> {
-        let repository = self.want(app, spec)?;
-        let revision = &spec.source.target_revision;
-        let outcome = match repository.known(revision, not_before) {
-            Some(outcome) => outcome,
-            None => self.list(&repository, revision, not_before).await,
-        };
-        let commit = outcome.map_err(|error| self.logins.explained(error))?;
-        Ok((Arc::clone(&repository.store), commit))
+    ) -> Result<Vec<(Arc<Store>, CommitId)>, GitError> {
+        let mut tips = Vec::new();
+        for (repository, asked) in self.want(app, spec)? {
+            let outcome = match repository.known(&asked.revision, not_before) {
+                Some(outcome) => outcome,
+                None => self.list(&repository, &asked.revision, not_before).await,
+            };
+            let commit = outcome.map_err(|error| self.logins.explained(error))?;
+            tips.push((Arc::clone(&repository.store), commit));
+        }
+        Ok(tips)
     }
 
     /// The tip that is known of what an application asked for last, without asking; `None` if it asked for something else.
     pub(crate) fn known_tip(&self, app: &str, url: &str, revision: &str) -> Option<CommitId> {
         let url = RepoUrl::parse(url).ok()?;
-        let asked = lock(&self.asked).get(app).filter(|asked| asked.url == url && asked.revision == revision)?.key()?;
-        let repository = lock(&self.known).get(&asked).cloned()?;
+        let asked = lock(&self.asked);
+        let mut asked = asked.get(app)?.iter();
+        let key = asked.find(|asked| asked.url == url && asked.revision == revision)?.key()?;
+        let repository = lock(&self.known).get(&key).cloned()?;
         repository.known(revision, None)?.ok()
     }
 
-    /// The store of an application's repository, for commits that are known already.
-    pub(crate) fn store(self: &Arc<Self>, spec: &App) -> Result<Arc<Store>, GitError> {
-        let url = RepoUrl::parse(&spec.source.repo_url)?;
-        let _opened = self.open(&url, &spec.project);
-        let access = self.logins.access(&url, &spec.project)?;
+    /// The store of a repository, for commits that are known already.
+    pub(crate) fn store(self: &Arc<Self>, url: &str, project: &str) -> Result<Arc<Store>, GitError> {
+        let url = RepoUrl::parse(url)?;
+        let _opened = self.open(&url, project);
+        let access = self.logins.access(&url, project)?;
         Ok(Arc::clone(&self.repository(&mut lock(&self.known), &Key { url, access })?.store))
     }
 
     /// The commit that a revision is at now, for once: nobody is woken when it moves.
-    pub(crate) async fn resolve(
-        self: &Arc<Self>,
-        spec: &App,
-        revision: &str,
-    ) -> Result<(Arc<Store>, CommitId), GitError> {
-        let store = self.store(spec)?;
+    pub(crate) async fn resolve(self: &Arc<Self>, store: &Store, revision: &str) -> Result<CommitId, GitError> {
         let outcomes = store.resolve(&[revision.to_owned()]).await;
         let outcomes = outcomes.map_err(|error| self.logins.explained(error))?;
         let unknown = || Err(GitError::InvalidRevision { revision: revision.to_owned() });
-        let commit = outcomes.into_iter().next().unwrap_or_else(unknown)?;
-        Ok((store, commit))
+        outcomes.into_iter().next().unwrap_or_else(unknown)
     }
 
     /// Wakes the applications that reach their repository in another way now.
     pub(crate) fn logins_changed(&self) {
         // Not under the lock: everybody who works on an application waits for it.
-        let asked: Vec<_> = lock(&self.asked).iter().map(|(app, asked)| (Arc::clone(app), Arc::clone(asked))).collect();
+        let asked: Vec<_> = lock(&self.asked).iter().map(|(app, asked)| (Arc::clone(app), asked.clone())).collect();
         for (app, asked) in asked {
-            if self.logins.access(&asked.url, &asked.project) != asked.access {
+            if asked.iter().any(|asked| self.logins.access(&asked.url, &asked.project) != asked.access) {
                 self.queue.wake(&app);
             }
         }
@@ -164,35 +208,43 @@ impl Repositories {
 
     /// An application that is no more wants no revision.
     pub(crate) fn forget(&self, app: &str) {
-        if let Some(key) = lock(&self.asked).remove(app).and_then(|asked| asked.key())
-            && let Some(repository) = lock(&self.known).get(&key)
-        {
-            repository.state().unwant(app);
+        for asked in lock(&self.asked).remove(app).into_iter().flatten() {
+            unwant(&lock(&self.known), app, &asked);
         }
     }
 
     /// Notes what an application asks for, and that it no longer asks for anything else.
-    fn want(self: &Arc<Self>, app: &str, spec: &App) -> Result<Arc<Repository>, GitError> {
-        let url = RepoUrl::parse(&spec.source.repo_url)?;
-        let (project, revision) = (spec.project.clone(), spec.source.target_revision.clone());
-        let _opened = self.open(&url, &project);
+    #[expect(clippy::type_complexity, reason = "what is asked for, and where it is asked")]
+    fn want(self: &Arc<Self>, app: &str, spec: &App) -> Result<Vec<(Arc<Repository>, Arc<Asked>)>, GitError> {
+        let mut wishes = Vec::new();
+        for source in spec.sources.iter().filter(|source| source.kind == SourceKind::Git) {
+            wishes.push((RepoUrl::parse(&source.repo_url)?, source.target_revision.clone()));
+        }
+        let _opened: Vec<_> = wishes.iter().map(|(url, _)| self.open(url, &spec.project)).collect();
         // Held throughout: a login that changes after this look finds what was asked, and wakes the application.
         let mut asked = lock(&self.asked);
-        let access = self.logins.access(&url, &project);
-        let wish = Arc::new(Asked { url, project, revision, access });
+        let wishes = wishes.into_iter().map(|(url, revision)| {
+            let access = self.logins.access(&url, &spec.project);
+            Arc::new(Asked { url, project: spec.project.clone(), revision, access })
+        });
+        let wishes: Vec<Arc<Asked>> = wishes.collect();
         // Both: between the two the poller must not find that nobody wants the repository.
         let mut known = lock(&self.known);
-        let old = asked.get(app).filter(|old| **old != wish).and_then(|old| old.key());
-        if let Some(other) = old.and_then(|old| known.get(&old)) {
-            other.state().unwant(app);
+        let old = asked.get(app).cloned().unwrap_or_default();
+        for gone in old.iter().filter(|old| !wishes.contains(old)) {
+            unwant(&known, app, gone);
         }
-        if asked.get(app) != Some(&wish) {
-            asked.insert(app.into(), Arc::clone(&wish));
+        if old != wishes {
+            asked.insert(app.into(), wishes.clone());
         }
-        let key = Key { url: wish.url.clone(), access: wish.access.clone()? };
-        let repository = self.repository(&mut known, &key)?;
-        repository.state().wanted.entry(wish.revision.clone()).or_default().insert(app.into());
-        Ok(repository)
+        let mut wanted = Vec::with_capacity(wishes.len());
+        for wish in wishes {
+            let key = Key { url: wish.url.clone(), access: wish.access.clone()? };
+            let repository = self.repository(&mut known, &key)?;
+            repository.state().wanted.entry(wish.revision.clone()).or_default().insert(app.into());
+            wanted.push((repository, wish));
+        }
+        Ok(wanted)
     }
 
     /// Opens the store of a repository that is not known yet. That reads the disk, which nobody is to wait for under a lock;
@@ -214,17 +266,26 @@ impl Repositories {
             return Ok(Arc::clone(repository));
         }
         let store = self.stores.store(&key.url, &key.access)?;
-        let repository =
-            Arc::new(Repository { store, state: Mutex::default(), listing: tokio::sync::Mutex::default() });
+        let repository = Arc::new(Repository {
+            place: place(&store.url().to_string()),
+            store,
+            state: Mutex::default(),
+            woken: Notify::new(),
+            listing: tokio::sync::Mutex::default(),
+        });
         known.insert(key.clone(), Arc::clone(&repository));
         tokio::spawn(Arc::clone(self).poll(key.clone(), Arc::clone(&repository)));
         Ok(repository)
     }
 
-    /// Lists at every interval, until nobody wants a revision of the repository any more.
+    /// Lists when it is due, until nobody wants a revision of the repository any more.
     async fn poll(self: Arc<Self>, key: Key, repository: Arc<Repository>) {
         loop {
-            sleep(self.resync).await;
+            let due = self.due(&repository);
+            tokio::select! {
+                () = sleep_until(due.unwrap_or_else(|| Instant::now() + UNPOLLED_PAUSE)) => {}
+                () = repository.woken.notified() => continue,
+            }
             if repository.state().wanted.is_empty() {
                 let mut known = lock(&self.known);
                 // Looked at again under the lock: an application may have come in between.
@@ -234,8 +295,16 @@ impl Repositories {
                 }
                 continue;
             }
-            let _ = self.list(&repository, "", Some(Instant::now())).await;
+            // Another listing may have come first.
+            if self.due(&repository).is_some_and(|due| due <= Instant::now()) {
+                let _ = self.list(&repository, "", Some(Instant::now())).await;
+            }
         }
+    }
+
+    fn due(&self, repository: &Repository) -> Option<Instant> {
+        let rhythm = *lock(&self.rhythm);
+        repository.state().due(rhythm)
     }
 
     /// Lists all revisions that are wanted. Who comes while a listing that is new enough is under way shares it.
@@ -250,7 +319,11 @@ impl Repositories {
             return outcome;
         }
         let asked = Instant::now();
-        let revisions: Vec<String> = repository.state().wanted.keys().cloned().collect();
+        let revisions: Vec<String> = {
+            let mut state = repository.state();
+            state.polling.began(asked);
+            state.wanted.keys().cloned().collect()
+        };
         let answer = repository.store.resolve(&revisions).await;
         if let Err(error) = &answer {
             tracing::warn!(repository = %repository.store.url(), %error, "the refs cannot be listed");
@@ -262,6 +335,12 @@ impl Repositories {
         // Only the poller asks for no revision of its own, and does not look at the answer.
         let unknown = || Err(GitError::InvalidRevision { revision: revision.to_owned() });
         state.known(revision, not_before).unwrap_or_else(unknown)
+    }
+}
+
+fn unwant(known: &HashMap<Key, Arc<Repository>>, app: &str, gone: &Asked) {
+    if let Some(repository) = gone.key().and_then(|key| known.get(&key)) {
+        repository.state().unwant(app, &gone.revision);
     }
 }
 
@@ -288,6 +367,18 @@ impl Repository {
 // === impl State ===
 
 impl State {
+    /// When the next listing is due.
+    fn due(&self, rhythm: Rhythm) -> Option<Instant> {
+        let patience = self.failed.as_ref().and_then(|(error, _)| error.patience());
+        self.polling.due(rhythm, Refused { times: self.failures, patience })
+    }
+
+    /// Whether a push may change what is known; it may always mend what failed.
+    fn is_concerned(&self, push: &Push) -> bool {
+        let settled = |revision: &String| self.tips.get(revision).is_some_and(|tip| tip.outcome.is_ok());
+        self.wanted.keys().any(|revision| push.concerns(revision) || !settled(revision))
+    }
+
     /// What is known of a revision. Who demands a listing gets the answer of that one, be it an error: a tip from before may be
     /// the very commit that the demand is to get beyond.
     fn known(&self, revision: &str, not_before: Option<Instant>) -> Option<Result<CommitId, GitError>> {
@@ -300,13 +391,13 @@ impl State {
         }
     }
 
-    fn unwant(&mut self, app: &str) {
-        self.wanted.retain(|_, apps| {
-            apps.remove(app);
-            !apps.is_empty()
-        });
-        let wanted = &self.wanted;
-        self.tips.retain(|revision, _| wanted.contains_key(revision));
+    fn unwant(&mut self, app: &str, revision: &str) {
+        let Some(apps) = self.wanted.get_mut(revision) else { return };
+        apps.remove(app);
+        if apps.is_empty() {
+            self.wanted.remove(revision);
+            self.tips.remove(revision);
+        }
     }
 
     /// Takes in the answer of a listing, and tells whom it concerns.

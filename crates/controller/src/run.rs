@@ -13,9 +13,13 @@ use tokio::time::Instant;
 use trueup_cluster::{Cluster, ClusterError, KindError, Writes};
 use trueup_git::{FetchProgram, GitError, Limits, Proxies, Stores, StoresConfig};
 use trueup_object::Gvk;
+use trueup_registry::{Registry, RegistryConfig, RegistryError};
 use trueup_render::Renderer;
+use trueup_render::workers::{Program, Workers, WorkersConfig};
 
 use crate::applications::Applications;
+use crate::capabilities::Serves;
+use crate::charts::Charts;
 use crate::depends::Depends;
 use crate::election::{self, Election, Leadership, NAME};
 use crate::holders::Holders;
@@ -25,6 +29,7 @@ use crate::impersonation::Impersonation;
 use crate::logins::Logins;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
+use crate::needs;
 use crate::orphans::{self, Orphans};
 use crate::pace::{Pace, UntouchedRevisions};
 use crate::projections::Projections;
@@ -33,9 +38,11 @@ use crate::queue::Queue;
 use crate::reconcile::reconcile;
 use crate::repositories::Repositories;
 use crate::rival::Rival;
+use crate::settings::Rendering;
 use crate::sweep::{self, Sweep};
 use crate::unlisted::Unlisted;
 use crate::watches;
+use crate::webhook::{self, Webhooks};
 use crate::world::World;
 
 /// How many applications are looked at at once. A look mostly waits for answers; what goes to the API server at once is
@@ -50,6 +57,9 @@ const CONNECT_PAUSE: Duration = Duration::from_secs(2);
 /// How long an API server that was away may take until it serves the kinds that are defined: some seconds.
 const DEFINITIONS_PATIENCE: Duration = Duration::from_secs(30);
 
+/// The interval at which refs are listed, and failed things are tried again, as upstream.
+pub const RESYNC_DEFAULT: Duration = Duration::from_mins(2);
+
 /// How the controller is run.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -63,8 +73,13 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where clones and renders are kept. It is a cache: it may vanish at any time.
     pub cache_dir: PathBuf,
-    /// The interval at which refs are listed, and failed things are tried again.
-    pub resync: Duration,
+    /// What renders charts, overlays and Jsonnet; without it only plain manifests are rendered.
+    pub renderer: Option<Program>,
+    /// Where webhooks are taken; without it nowhere.
+    pub webhook_listen: Option<SocketAddr>,
+    /// The interval at which refs are listed, and failed things are tried again; [`RESYNC_DEFAULT`] if not given, where the settings
+    /// in `argocd-cm` may say another for refs.
+    pub resync: Option<Duration>,
     /// What becomes of the status of an application that a commit left alone.
     pub untouched_revisions: UntouchedRevisions,
     /// The one namespace that objects go to, where RBAC gives no more; the whole cluster without it.
@@ -102,6 +117,14 @@ pub enum RunError {
         /// Why.
         source: std::io::Error,
     },
+    /// The same, for webhooks.
+    #[error("cannot take webhooks at {address}: {source}; choose another address with --webhook-listen")]
+    WebhookListen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The cache directory cannot be used.
     #[error("cannot keep repositories under '{path}': {source}; choose another place with --cache-dir")]
     Cache {
@@ -109,6 +132,14 @@ pub enum RunError {
         path: PathBuf,
         /// Why.
         source: GitError,
+    },
+    /// The cache directory cannot be used for charts.
+    #[error("cannot keep charts under '{path}': {source}; choose another place with --cache-dir")]
+    Archives {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: RegistryError,
     },
     /// The cluster's configuration does not work.
     #[error("{0}; name a kubeconfig with --kubeconfig or KUBECONFIG")]
@@ -143,6 +174,11 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         Namespaces::new(&config.namespace, &config.application_namespaces).map_err(RunError::Namespaces)?;
     let listener =
         TcpListener::bind(config.listen).await.map_err(|source| RunError::Listen { address: config.listen, source })?;
+    let webhooks = Webhooks::new();
+    if let Some(address) = config.webhook_listen {
+        webhooks.reserve(address).map_err(|source| RunError::WebhookListen { address, source })?;
+    }
+    let resync = config.resync.unwrap_or(RESYNC_DEFAULT);
     let stores = Stores::new(StoresConfig {
         cache_dir: config.cache_dir.join("git"),
         fetch_program: config.fetch_program.clone(),
@@ -150,6 +186,12 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         proxies: Proxies::from_env(),
     });
     let stores = stores.map_err(|source| RunError::Cache { path: config.cache_dir.clone(), source })?;
+    let registry = Registry::open(RegistryConfig {
+        cache_dir: config.cache_dir.join("archives"),
+        proxies: Proxies::from_env(),
+        limits: trueup_registry::Limits::default(),
+    });
+    let registry = registry.map_err(|source| RunError::Archives { path: config.cache_dir.clone(), source })?;
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
         shutdown.await;
@@ -172,17 +214,22 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     };
     let queue = Queue::new();
     let logins = Arc::<Logins>::default();
+    let workers = config.renderer.clone().map(|program| Workers::new(WorkersConfig::new(program)));
     let world = Arc::new(World {
         namespace: config.namespace.clone(),
         namespaces,
-        resync: config.resync,
+        resync,
         untouched_revisions: config.untouched_revisions,
         application_kind: application_kind(),
         cluster,
         leadership,
         repositories: Arc::new(Repositories::new(stores, Arc::clone(&logins), config.resync, queue.clone())),
         logins,
-        renderer: Arc::new(Renderer::new(Some(config.cache_dir.join("renders")), None)),
+        renderer: Arc::new(Renderer::new(Some(config.cache_dir.join("renders")), workers)),
+        charts: Arc::new(Charts::new(Arc::new(registry), resync, queue.clone())),
+        settings: Rendering::default(),
+        serves: Serves::default(),
+        needs: needs::Kept::default(),
         queue,
         applications: Applications::default(),
         projects: Projects::default(),
@@ -198,6 +245,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         metrics: Metrics::new(),
         listed: crate::watches::Listed::default(),
         unlisted: Unlisted::default(),
+        webhooks,
         memories: Mutex::default(),
         by_kind: Mutex::default(),
         kind_changes: Mutex::default(),
@@ -273,6 +321,7 @@ async fn lead(world: &Arc<World>, stopped: watch::Receiver<bool>) -> Result<Ende
     }
     world.progress.started.store(true, Ordering::Release);
     tracing::info!(applications = world.applications.len(), namespace = %world.namespace, "the first listings are complete: work begins");
+    webhook::start(world, &mut tasks).map_err(|(address, source)| RunError::WebhookListen { address, source })?;
     tasks.spawn(tidy(Arc::clone(world)));
     tasks.spawn(sweep::run(Arc::clone(world)));
     tasks.spawn(orphans::run(Arc::clone(world)));
@@ -339,9 +388,13 @@ async fn resumed(world: Arc<World>) {
 async fn tidy(world: Arc<World>) {
     loop {
         tokio::time::sleep(TIDY_PAUSE).await;
-        let repositories = Arc::clone(&world.repositories);
+        let (repositories, charts) = (Arc::clone(&world.repositories), Arc::clone(&world.charts));
         // Deleting a clone takes as long as a disk takes.
-        let _ = tokio::task::spawn_blocking(move || repositories.keep_wanted()).await;
+        let tidy = move || {
+            repositories.keep_wanted();
+            charts.keep_wanted();
+        };
+        let _ = tokio::task::spawn_blocking(tidy).await;
     }
 }
 

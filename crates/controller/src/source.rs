@@ -1,115 +1,99 @@
-//! From an application's source to its manifests: revision, commit, render.
+//! The sources of an application as the controller loads them: at the tips that its repositories are known to be at.
 //!
-//! A commit that leaves the application's directory alone costs a look at its tree id and nothing else. Entry points:
-//! [`at_target`], [`at_asked`] and [`at_commit`].
+//! Entry points: [`at_target`] and [`at`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
-use trueup_api::{App, Source};
-use trueup_git::{CommitId, GitError, Store};
+use trueup_api::{App, Meta, Revision};
+use trueup_git::{CommitId, GitError, RegistryAccess, Store};
 use trueup_object::Digest;
-use trueup_render::{DirectoryOptions, RenderError, Rendered};
+use trueup_registry::Registry;
+use trueup_render::Renderer;
 
+use crate::loading::{self, Frame, Loaded, Loader, SourceError};
 use crate::memory::Memory;
+use crate::needs::Kept;
+use crate::pins;
 use crate::world::World;
 
-/// What an application's source is at a commit.
-#[derive(Clone)]
-pub(crate) struct Loaded {
-    pub(crate) commit: CommitId,
-    pub(crate) rendered: Arc<Rendered>,
-}
-
-/// Why a source cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SourceError {
-    /// The repository, the revision or the commit.
-    #[error("{0}")]
-    Git(#[from] GitError),
-    /// The files at the commit.
-    #[error("{error} (revision {commit})")]
-    Render {
-        /// The commit that does not render.
-        commit: CommitId,
-        /// Why.
-        error: RenderError,
-    },
-    /// The worker thread ended.
-    #[error("rendering ended without an answer: {0}")]
-    Ended(String),
-}
-
-/// The source at the tip of its target revision. A refresh demands a listing that is newer than `not_before`.
+/// The sources at the tips of their target revisions. A refresh demands a listing that is newer than `not_before`.
 pub(crate) async fn at_target(
     world: &World,
-    name: &str,
+    meta: &Meta,
     app: &App,
     not_before: Option<Instant>,
     memory: &mut Memory,
-) -> Result<Loaded, (Option<CommitId>, SourceError)> {
-    let source = &app.source;
-    let tip = world.repositories.tip(name, app, not_before).await;
-    let (store, commit) = tip.map_err(|error| (None, error.into()))?;
-    let cause = cause(source);
-    if let Some((known, of, rendered)) = &memory.rendered
-        && *known == commit
+) -> Result<Loaded, (Option<Revision>, SourceError)> {
+    let pins = pins::tips(world, &meta.instance, app, not_before).await.map_err(|error| (None, error.into()))?;
+    let at = pins::revision(app, &pins);
+    let failed = |error| (Some(at.clone()), error);
+    let (frame, serves) = frame(world).await.map_err(failed)?;
+    let cause = cause(app, &frame, serves);
+    if let Some((of, known)) = &memory.loaded
+        && known.at == at
         && *of == cause
     {
-        return Ok(Loaded { commit, rendered: Arc::clone(rendered) });
+        return Ok(known.clone());
     }
-    let rendered = load(world, store, commit, source).await.map_err(|error| (Some(commit), error))?;
-    memory.rendered = Some((commit, cause, Arc::clone(&rendered)));
-    Ok(Loaded { commit, rendered })
+    let loaded = loading::load(world, meta, app, pins, frame).await.map_err(failed)?;
+    memory.loaded = Some((cause, loaded.clone()));
+    Ok(loaded)
 }
 
-/// The source at another revision, as somebody asks for by hand, or why that cannot be had.
-pub(crate) async fn at_asked(world: &World, app: &App, revision: &str) -> Result<Loaded, String> {
-    let loaded = match revision.parse::<CommitId>() {
-        Ok(commit) => at_commit(world, app, commit).await,
-        Err(_) => at_revision(world, app, revision).await,
-    };
-    loaded.map_err(|error| format!("revision {revision} cannot be loaded: {error}"))
+/// The sources at another revision, as somebody asks for by hand, or why that cannot be had. An empty part is the target
+/// revision of that source.
+pub(crate) async fn at_asked(world: &World, meta: &Meta, app: &App, asked: &Revision) -> Result<Loaded, String> {
+    at(world, meta, app, asked).await.map_err(|error| format!("revision {asked} cannot be loaded: {error}"))
 }
 
-async fn at_revision(world: &World, app: &App, revision: &str) -> Result<Loaded, SourceError> {
-    let (store, commit) = world.repositories.resolve(app, revision).await?;
-    Ok(Loaded { commit, rendered: load(world, store, commit, &app.source).await? })
+/// The sources at a revision.
+pub(crate) async fn at(world: &World, meta: &Meta, app: &App, wanted: &Revision) -> Result<Loaded, SourceError> {
+    let (frame, _) = frame(world).await?;
+    loading::at(world, meta, app, wanted, frame).await
 }
 
-/// The source at a commit that was synced once.
-pub(crate) async fn at_commit(world: &World, app: &App, commit: CommitId) -> Result<Loaded, SourceError> {
-    let store = world.repositories.store(app)?;
-    Ok(Loaded { commit, rendered: load(world, store, commit, &app.source).await? })
+async fn frame(world: &World) -> Result<(Frame, Digest), SourceError> {
+    let serves = world.serves.now(&world.cluster).await?;
+    Ok((Frame { capabilities: serves.capabilities, settings: world.settings.get() }, serves.digest))
 }
 
-async fn load(
-    world: &World,
-    store: Arc<Store>,
-    commit: CommitId,
-    source: &Source,
-) -> Result<Arc<Rendered>, SourceError> {
-    store.fetch(&[commit]).await?;
-    let renderer = Arc::clone(&world.renderer);
-    let (path, options) = (source.path.clone(), options(source));
-    // Reading and parsing block: not on the threads that serve everybody.
-    let rendered = tokio::task::spawn_blocking(move || renderer.render(&store, &commit, &path, &options)).await;
-    let rendered = rendered.map_err(|error| SourceError::Ended(error.to_string()))?;
-    rendered.map_err(|error| SourceError::Render { commit, error })
+/// What a render depends on beside the revision.
+fn cause(app: &App, frame: &Frame, serves: Digest) -> Digest {
+    let written = app.sources.iter().map(|source| serde_json::to_vec(&source.written).unwrap_or_default());
+    let others = [serves.to_string(), format!("{:?}", frame.settings), app.destination.namespace.clone()];
+    Digest::of_parts(written.chain(others.map(String::into_bytes)))
 }
 
-fn options(source: &Source) -> DirectoryOptions {
-    let directory = &source.directory;
-    DirectoryOptions {
-        recurse: directory.recurse,
-        include: directory.include.clone(),
-        exclude: directory.exclude.clone(),
+// === impl World ===
+
+impl Loader for World {
+    async fn store(&self, url: &str, project: &str) -> Result<Arc<Store>, GitError> {
+        self.repositories.store(url, project)
     }
-}
 
-/// What a render depends on beside the commit.
-fn cause(source: &Source) -> Digest {
-    let directory = &source.directory;
-    let recurse = if directory.recurse { "r" } else { "" };
-    Digest::of_parts([&source.repo_url, &source.path, recurse, &directory.include, &directory.exclude])
+    async fn resolve(&self, store: &Store, revision: &str) -> Result<CommitId, GitError> {
+        self.repositories.resolve(store, revision).await
+    }
+
+    fn registry_access(&self, url: &str, project: &str) -> Result<RegistryAccess, GitError> {
+        self.logins.registry_access(url, project)
+    }
+
+    fn registry(&self) -> &Arc<Registry> {
+        self.charts.registry()
+    }
+
+    fn permits(&self, project: &str, url: &str) -> bool {
+        self.projects.get(project).is_ok_and(|project| project.permits_source(url))
+    }
+
+    fn renderer(&self) -> &Arc<Renderer> {
+        &self.renderer
+    }
+
+    fn kept(&self) -> (&Kept, Duration) {
+        (&self.needs, self.resync)
+    }
 }

@@ -11,6 +11,7 @@ use trueup_api::{
 };
 use trueup_health::Health;
 use trueup_object::{Gvk, Node, ObjectKey};
+use trueup_render::Tool;
 
 use crate::extras::{Extra, Fate};
 use crate::judge::{Judged, Verdict};
@@ -24,13 +25,8 @@ const CONDITIONS_BYTES_MAX: usize = 64 * 1024;
 pub(crate) fn blocked(application: &Application, blocked: &Blocked, further: Option<Notice>, now: &str) -> Status {
     let old = &application.status;
     let mut status = old.clone();
-    let revision = old.sync.revision.clone();
-    status.sync = SyncStatus {
-        status: SyncCode::Unknown,
-        compared_to: compared_to(application),
-        revision,
-        ..SyncStatus::default()
-    };
+    status.sync.status = SyncCode::Unknown;
+    status.sync.compared_to = compared_to(application);
     if blocked.invalid || old.health.last_transition_time.is_none() {
         status.health = health_status(old, &Health { code: trueup_health::Code::Unknown, message: String::new() }, now);
     }
@@ -51,20 +47,24 @@ pub(crate) fn seen(
     let mut status = old.clone();
     status.resources = resources(view);
     // Another revision says nothing about the target revision.
-    let revision = if view.no_target.is_some() { old.sync.revision.clone() } else { view.commit.to_string() };
-    status.sync = SyncStatus {
-        status: sync_code(view),
-        compared_to: compared_to(application),
-        revision,
-        ..SyncStatus::default()
+    let (revision, revisions) = match view.no_target {
+        Some(_) => (old.sync.revision.clone(), old.sync.revisions.clone()),
+        None => (view.at.single(), view.at.list()),
     };
+    status.sync = SyncStatus { status: sync_code(view), compared_to: compared_to(application), revision, revisions };
     status.health = health_status(old, &health(view), now);
     let notices: Vec<Notice> = view.notices.iter().chain(extra_notices).cloned().collect();
     status.conditions = conditions(old, &notices, now);
-    "Directory".clone_into(&mut status.source_type);
+    (status.source_type, status.source_types) = source_types(view);
     status.summary = summary(view);
     status.drift = Some(drift);
     status
+}
+
+/// What renders the source, or each of several sources.
+fn source_types(view: &View) -> (String, Vec<String>) {
+    let mut types = view.tools.iter().map(|tool| tool.unwrap_or(Tool::Directory).name().to_owned());
+    if view.spec.several { (String::new(), types.collect()) } else { (types.next().unwrap_or_default(), Vec::new()) }
 }
 
 /// Sets the one condition of its type, and keeps the others.
@@ -295,6 +295,7 @@ pub(crate) fn matters(old: &Status, new: &Status) -> bool {
         || old.history != new.history
         || old.conditions != new.conditions
         || old.source_type != new.source_type
+        || old.source_types != new.source_types
         || drift_matters(old.drift.as_ref(), new.drift.as_ref())
         || shown(old, new) != shown(new, new)
 }
@@ -313,6 +314,7 @@ fn progress_aside(status: &Status) -> Option<OperationState> {
 pub(crate) fn is_only_revision(old: &Status, new: &Status) -> bool {
     let mut same = new.clone();
     same.sync.revision.clone_from(&old.sync.revision);
+    same.sync.revisions.clone_from(&old.sync.revisions);
     same == *old
 }
 

@@ -53,7 +53,7 @@ impl Plan {
             if let Some(hook) = &judged.hook {
                 for phase in hook.phases.iter().filter(|phase| scope.runs(**phase)) {
                     let taken = |key: &ObjectKey| plan.targets.contains_key(&(*phase, key.clone()));
-                    let key = hooks::key_of(target, &view.commit.to_string(), *phase, &scope.run.started_at, taken);
+                    let key = hooks::key_of(target, &view.at.to_string(), *phase, &scope.run.started_at, taken);
                     plan.make(at, judged, key, *phase, Act::Hook, None);
                 }
             } else if scope.run.takes(&target.key) && scope.is_worth_it(judged, attempt) {

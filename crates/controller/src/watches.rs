@@ -164,8 +164,7 @@ pub(crate) fn came(world: &World, name: &str) {
     let Some(application) = world.applications.get(name) else { return };
     world.holders.inventory(name, inventory(&application).into_keys());
     if let Ok(spec) = &application.spec {
-        let (repo_url, revision) = (spec.source.repo_url.clone(), spec.source.target_revision.clone());
-        world.looked_at(name, LookedAt { repo_url, revision, at: Reached::Nothing });
+        world.looked_at(name, LookedAt::of(spec, Reached::Nothing));
     }
 }
 

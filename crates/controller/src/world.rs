@@ -4,12 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use trueup_api::{App, Revision, Source, SourceKind};
 use trueup_cluster::{Cluster, ClusterError, Kind};
 use trueup_git::RepoUrl;
 use trueup_object::{Gvk, ObjectKey};
 use trueup_render::Renderer;
 
 use crate::applications::Applications;
+use crate::capabilities::Serves;
+use crate::charts::Charts;
 use crate::depends::Depends;
 use crate::election::Leadership;
 use crate::holders::Holders;
@@ -19,6 +22,7 @@ use crate::logins::Logins;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
+use crate::needs;
 use crate::orphans::Orphans;
 use crate::pace::{Pace, UntouchedRevisions};
 use crate::projections::Projections;
@@ -26,8 +30,10 @@ use crate::projects::Projects;
 use crate::queue::Queue;
 use crate::repositories::Repositories;
 use crate::rival::Rival;
+use crate::settings::Rendering;
 use crate::sweep::Sweep;
 use crate::unlisted::Unlisted;
+use crate::webhook::Webhooks;
 
 /// The address under which Argo CD knows the cluster that it runs in.
 pub(crate) const IN_CLUSTER_SERVER: &str = "https://kubernetes.default.svc";
@@ -49,7 +55,11 @@ pub(crate) struct World {
     pub(crate) projects: Projects,
     pub(crate) logins: Arc<Logins>,
     pub(crate) repositories: Arc<Repositories>,
+    pub(crate) charts: Arc<Charts>,
     pub(crate) renderer: Arc<Renderer>,
+    pub(crate) settings: Rendering,
+    pub(crate) serves: Serves,
+    pub(crate) needs: needs::Kept,
     pub(crate) projections: Projections,
     pub(crate) holders: Holders,
     pub(crate) depends: Depends,
@@ -62,6 +72,7 @@ pub(crate) struct World {
     pub(crate) metrics: Metrics,
     pub(crate) listed: crate::watches::Listed,
     pub(crate) unlisted: Unlisted,
+    pub(crate) webhooks: Webhooks,
     pub(crate) memories: Mutex<HashMap<Arc<str>, Arc<tokio::sync::Mutex<Memory>>>>,
     /// The applications that have objects of a kind.
     pub(crate) by_kind: Mutex<HashMap<Gvk, HashSet<Arc<str>>>>,
@@ -73,20 +84,29 @@ pub(crate) struct World {
 /// Where an application's last look at Git got to.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct LookedAt {
-    pub(crate) repo_url: String,
-    pub(crate) revision: String,
+    /// The repository and the target revision of each source.
+    pub(crate) sources: Vec<(String, String)>,
     pub(crate) at: Reached,
 }
 
 /// How far a look got.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Reached {
     /// There was none yet.
     Nothing,
-    /// To this commit, whether it rendered or not.
-    Commit(trueup_git::CommitId),
-    /// The revision could not be had.
+    /// To this revision, whether it rendered or not.
+    Revision(Revision),
+    /// A revision could not be had.
     Failed,
+}
+
+// === impl LookedAt ===
+
+impl LookedAt {
+    pub(crate) fn of(spec: &App, at: Reached) -> Self {
+        let sources = spec.sources.iter();
+        Self { sources: sources.map(|it| (it.repo_url.clone(), it.target_revision.clone())).collect(), at }
+    }
 }
 
 // === impl World ===
@@ -171,26 +191,47 @@ impl World {
         lock(&self.looked_at).insert(app.into(), at);
     }
 
-    /// Another application of the same repository that has not yet looked at the tip of its revision: what it will hold is
-    /// not known. An object moves between applications of one repository in one commit.
-    pub(crate) fn behind(&self, app: &str, repo_url: &str) -> Option<Arc<str>> {
+    /// The tips that are known of all sources of an application, without asking; none if one is not.
+    pub(crate) fn known_tips(&self, app: &str, spec: &App) -> Option<Revision> {
+        let tip = |source: &Source| match source.kind {
+            SourceKind::Git => {
+                let tip = self.repositories.known_tip(app, &source.repo_url, &source.target_revision);
+                tip.map(|tip| tip.to_string())
+            }
+            SourceKind::Chart | SourceKind::Artifact => self.charts.known_tip(&self.logins, spec, source),
+        };
+        let tips: Option<Vec<String>> = spec.sources.iter().map(tip).collect();
+        tips.map(|tips| spec.revision(tips))
+    }
+
+    /// Another application of one of the same repositories that has not yet looked at the tip of its revision: what it will
+    /// hold is not known. An object moves between applications of one repository in one commit.
+    pub(crate) fn behind(&self, app: &str, spec: &App) -> Option<Arc<str>> {
         // One repository can be written in several ways.
         let normal = |url: &str| RepoUrl::parse(url).map_or_else(|_| url.to_owned(), |url| url.normalised());
-        let repository = normal(repo_url);
-        let others = |(other, at): &(&Arc<str>, &LookedAt)| {
-            &***other != app && (at.repo_url == repo_url || normal(&at.repo_url) == repository)
+        let repositories: Vec<(&str, String)> =
+            spec.sources.iter().map(|source| (source.repo_url.as_str(), normal(&source.repo_url))).collect();
+        let is_ours = |(url, _): &(String, String)| {
+            repositories.iter().any(|(ours, normalised)| url == ours || normal(url) == *normalised)
         };
+        let others = |(other, at): &(&Arc<str>, &LookedAt)| &***other != app && at.sources.iter().any(is_ours);
         let looked_at: Vec<(Arc<str>, LookedAt)> =
             lock(&self.looked_at).iter().filter(others).map(|(other, at)| (Arc::clone(other), at.clone())).collect();
-        looked_at.into_iter().find_map(|(other, looked)| {
-            let tip = || self.repositories.known_tip(&other, &looked.repo_url, &looked.revision);
-            let behind = match looked.at {
-                Reached::Nothing => true,
-                Reached::Commit(commit) => tip().is_some_and(|tip| tip != commit),
-                Reached::Failed => tip().is_some(),
-            };
-            behind.then_some(other)
-        })
+        looked_at.into_iter().find_map(|(other, looked)| self.is_behind(&other, &looked).then_some(other))
+    }
+
+    /// Whether an application has not yet looked at the tips of its revisions.
+    fn is_behind(&self, app: &str, looked: &LookedAt) -> bool {
+        // Charts are behind nobody: an object does not move between the charts of one repository.
+        let tip = |(url, revision): &(String, String)| self.repositories.known_tip(app, url, revision);
+        match &looked.at {
+            Reached::Nothing => true,
+            Reached::Revision(at) => {
+                let mut parts = looked.sources.iter().zip(at.parts());
+                parts.any(|(source, part)| tip(source).is_some_and(|tip| tip.to_string() != *part))
+            }
+            Reached::Failed => looked.sources.iter().all(|source| tip(source).is_some()),
+        }
     }
 
     /// An application that does not look at Git keeps nobody waiting.
@@ -202,6 +243,7 @@ impl World {
     pub(crate) fn forget(&self, app: &str) {
         self.queue.forget(app);
         self.repositories.forget(app);
+        self.charts.forget(app);
         self.cluster.forget(app);
         self.metrics.forget(app);
         self.orphans.forget(app);

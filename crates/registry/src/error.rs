@@ -3,6 +3,8 @@
 //! Errors are plain values, shared by all who waited for the same thing, and never hold a credential: what they name is the
 //! redacted text of a [`crate::Package`] or of a repository, and words of a server are shortened and masked.
 
+use std::time::Duration;
+
 use trueup_git::GitError;
 
 use crate::ArchiveError;
@@ -170,6 +172,25 @@ pub enum RegistryError {
         /// What the system said.
         detail: String,
     },
+}
+
+impl RegistryError {
+    /// Whether the whole repository fails, so that the same would happen to any other chart or version now.
+    pub fn is_about_repository(&self) -> bool {
+        match self {
+            Self::Repository(error) => error.is_about_repository(),
+            Self::NoIndex { .. } | Self::Index { .. } | Self::Protocol { .. } | Self::Cache { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// How long the server wants to be left alone.
+    pub fn patience(&self) -> Option<Duration> {
+        match self {
+            Self::Repository(error) => error.patience(),
+            _ => None,
+        }
+    }
 }
 
 fn names(near: &[String]) -> String {

@@ -9,6 +9,7 @@ mod challenge;
 mod cost;
 mod digest;
 mod error;
+mod file;
 mod flights;
 mod helm;
 mod index;

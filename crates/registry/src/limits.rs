@@ -11,6 +11,8 @@ pub struct Limits {
     pub index_versions: usize,
     /// Bytes of a manifest in a registry: what registries themselves accept.
     pub manifest_bytes: u64,
+    /// Tags that are asked for at a time. Registries give fewer if they want.
+    pub tags_per_page: u32,
     /// Tags of one repository of a registry. Nightly builds of years make some thousands.
     pub tags: usize,
     /// Pages of a list of tags. Registries give a hundred or a thousand at a time.
@@ -58,6 +60,7 @@ impl Default for Limits {
             index_bytes: 64 * MIB,
             index_versions: 200_000,
             manifest_bytes: 4 * MIB,
+            tags_per_page: 1000,
             tags: 50_000,
             tag_pages: 500,
             tag_page_bytes: 4 * MIB,

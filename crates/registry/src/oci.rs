@@ -21,8 +21,6 @@ use crate::transfer::{Show, Wire, within};
 use crate::version::{NoRange, choose, is_tag, newest, of_tag, to_tag};
 use crate::{Package, RegistryError};
 
-/// How many tags are asked for at a time. Registries give as many as they want.
-const TAGS_PER_PAGE: u32 = 1000;
 /// What a registry says is the digest of a manifest.
 const CONTENT_DIGEST: &str = "docker-content-digest";
 /// Bytes of an answer that are looked at for why something is refused.
@@ -211,7 +209,7 @@ impl<'a> Oci<'a> {
     async fn list_tags(&self) -> Result<Arc<[String]>, RegistryError> {
         let limits = &self.shared.limits;
         let mut url = self.url("tags/list");
-        url.query_pairs_mut().append_pair("n", &TAGS_PER_PAGE.to_string());
+        url.query_pairs_mut().append_pair("n", &limits.tags_per_page.to_string());
         let mut tags = BTreeSet::new();
         for _ in 0..limits.tag_pages {
             let (response, at) = self.ask(&Method::GET, &url, &HeaderMap::new()).await?;

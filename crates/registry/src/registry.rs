@@ -68,7 +68,7 @@ pub struct Counters {
 /// All Helm repositories and registries of this process.
 #[derive(Debug)]
 pub struct Registry {
-    shared: Shared,
+    pub(crate) shared: Shared,
     archives: Arc<Archives>,
     unpacked: Flights<ArchiveKey, Arc<Archive>>,
     /// One permit for each download that may run.

@@ -64,6 +64,9 @@ impl Wire<'_> {
                 _ => request,
             };
             let response = request.send().await.map_err(|error| self.site.failed(&at, &error))?;
+            if let Some(busy) = self.site.busy(&response) {
+                return Err(busy.into());
+            }
             if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED {
                 return Ok((response, at));
             }

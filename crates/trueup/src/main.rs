@@ -10,9 +10,11 @@ mod complete;
 mod credentials;
 mod duration;
 mod input;
+mod loader;
 mod logging;
 mod names;
 mod output;
+mod renderer;
 
 use std::process::ExitCode;
 

@@ -16,59 +16,11 @@ const SPEC: &[Row<ApplicationSpec>] = &[
         found: |spec| spec.source_hydrator.is_some(),
     },
     Row {
-        field: "spec.sources",
-        stops: true,
-        message: "several sources are not supported yet: use spec.source",
-        found: |spec| !spec.sources.is_empty(),
-    },
-    Row {
-        field: "spec.source.chart",
-        stops: true,
-        message: "Helm repositories are not supported yet: commit the rendered manifests to Git",
-        found: |spec| of_source(spec, |source| !source.chart.is_empty()),
-    },
-    Row {
-        field: "spec.source.repoURL",
-        stops: true,
-        message: "OCI artifacts are not supported yet: use a Git repository",
-        found: |spec| of_source(spec, |source| source.repo_url.trim().to_ascii_lowercase().starts_with("oci://")),
-    },
-    Row {
-        field: "spec.source.helm",
-        stops: true,
-        message: "Helm is not supported yet: commit the rendered manifests to Git",
-        found: |spec| of_source(spec, |source| is_set(source.helm.as_ref())),
-    },
-    Row {
-        field: "spec.source.kustomize",
-        stops: true,
-        message: "Kustomize is not supported yet: commit the rendered manifests to Git",
-        found: |spec| of_source(spec, |source| is_set(source.kustomize.as_ref())),
-    },
-    Row {
         field: "spec.source.plugin",
         stops: true,
         message: "config management plugins are not supported yet: commit the rendered manifests to Git",
         // A plugin without a name is one that is to be found.
         found: |spec| of_source(spec, |source| source.plugin.is_some()),
-    },
-    Row {
-        field: "spec.source.directory.jsonnet",
-        stops: true,
-        message: "Jsonnet is not supported yet: commit the rendered manifests to Git",
-        found: |spec| {
-            of_source(spec, |source| source.directory.as_ref().is_some_and(|directory| !directory.jsonnet.is_empty()))
-        },
-    },
-    Row {
-        field: "spec.source.directory.disableExtensionFilter",
-        stops: true,
-        message: "files without the extension yaml, yml or json are not read yet: rename them, or remove the field",
-        found: |spec| {
-            of_source(spec, |source| {
-                source.directory.as_ref().is_some_and(|directory| directory.disable_extension_filter)
-            })
-        },
     },
     Row {
         field: "spec.source.tagPrefix",
@@ -104,9 +56,10 @@ pub(crate) fn application_unsupported(spec: &ApplicationSpec) -> Vec<Unsupported
     found
 }
 
-/// A condition on the one source of a specification; of several sources, and of a hydrated one, other rows tell.
+/// A condition on one of the sources of a specification; of a hydrated one another row tells.
 fn of_source(spec: &ApplicationSpec, found: impl Fn(&ApplicationSource) -> bool) -> bool {
-    spec.sources.is_empty() && spec.source_hydrator.is_none() && spec.source.as_ref().is_some_and(found)
+    let sources = if spec.sources.is_empty() { spec.source.as_slice() } else { &spec.sources };
+    spec.source_hydrator.is_none() && sources.iter().any(found)
 }
 
 /// Whether a block says anything. An empty one is as if it were absent.
@@ -131,24 +84,8 @@ mod tests {
                 "spec.sourceHydrator",
                 r#"{"sourceHydrator": {"drySource": {"repoURL": "http://x", "helm": {"values": "x"}}}}"#.to_owned(),
             ),
-            (
-                "spec.sources",
-                r#"{"sources": [{"repoURL": "http://x", "chart": "c", "helm": {"values": "x"}}]}"#.to_owned(),
-            ),
-            (
-                "spec.source.chart",
-                r#"{"source": {"repoURL": "http://x", "chart": "c", "targetRevision": "1.x"}}"#.to_owned(),
-            ),
-            ("spec.source.repoURL", r#"{"source": {"repoURL": "oci://x", "path": "p"}}"#.to_owned()),
-            ("spec.source.helm", source(r#""helm": {"releaseName": "r"}"#)),
-            ("spec.source.kustomize", source(r#""kustomize": {"images": ["i"]}"#)),
             ("spec.source.plugin", source(r#""plugin": {"name": "p"}"#)),
             ("spec.source.plugin", source(r#""plugin": {}"#)),
-            ("spec.source.directory.jsonnet", source(r#""directory": {"jsonnet": {"libs": ["l"]}}"#)),
-            (
-                "spec.source.directory.disableExtensionFilter",
-                source(r#""directory": {"disableExtensionFilter": true}"#),
-            ),
             ("spec.source.tagPrefix", source(r#""tagPrefix": "a/""#)),
             (
                 "spec.syncPolicy.managedNamespaceMetadata",

@@ -133,7 +133,7 @@ fn prepare(world: &Arc<World>, application: &Application, memory: &mut Memory) -
         return Ok(None);
     }
     let rules = rules(world, application, WAY_OUT).map_err(|message| Step::wait(world.resync, Some(message)))?;
-    if let Some(other) = world.behind(name, &rules.spec.source.repo_url) {
+    if let Some(other) = world.behind(name, &rules.spec) {
         // It may be about to hold what would be deleted here, as when an application is renamed.
         let message = takes_long(application)
             .then(|| format!("waiting until application '{other}' has looked at its newest commit"));

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use trueup_cluster::{Kind, WatchState};
-use trueup_git::CommitId;
 use trueup_object::Gvk;
 use trueup_render::Targets;
 
@@ -14,9 +13,10 @@ use super::hooks::Round;
 use super::{PAUSE, Step, words};
 use crate::judge::Verdict;
 use crate::kinds::kinds_of;
+use crate::loading::Loaded;
 use crate::memory::Memory;
 use crate::past;
-use crate::source::{self, Loaded};
+use crate::source;
 
 /// What Git says.
 pub(super) struct Rendering {
@@ -49,15 +49,14 @@ impl Round<'_> {
 
     async fn load(&self, memory: &mut Memory) -> Result<Loaded, Step> {
         let (world, spec) = (self.world, &self.rules.spec);
-        let error = match source::at_target(world, self.instance(), spec, None, memory).await {
+        let error = match source::at_target(world, &self.application.meta, spec, None, memory).await {
             Ok(loaded) => return Ok(loaded),
             Err((_, error)) => error,
         };
-        let synced = self.application.status.synced_revision().and_then(|revision| revision.parse::<CommitId>().ok());
-        if let Some(commit) = synced
-            && let Ok(loaded) = source::at_commit(world, spec, commit).await
+        if let Some(revision) = self.application.status.synced_revision()
+            && let Ok(loaded) = source::at(world, &self.application.meta, spec, &revision).await
         {
-            tracing::warn!(application = %self.instance(), %commit, %error, "the hooks of the deletion are those of the synced revision: the target revision cannot be had");
+            tracing::warn!(application = %self.instance(), %revision, %error, "the hooks of the deletion are those of the synced revision: the target revision cannot be had");
             return Ok(loaded);
         }
         Err(self.cannot(&error.to_string()))

@@ -152,7 +152,8 @@ fn applications(registry: &mut Registry, world: &World) {
 
 fn facts(application: &Application) -> [(&'static str, String); 7] {
     let spec = application.spec.as_ref().ok();
-    let repo = spec.map(|spec| repository(&spec.source.repo_url)).unwrap_or_default();
+    let repo =
+        spec.and_then(|spec| spec.sources.first()).map(|source| repository(&source.repo_url)).unwrap_or_default();
     let operation = if application.meta.deletion_timestamp.is_some() {
         "delete"
     } else if application.operation.is_some() {

@@ -5,11 +5,11 @@ use std::fmt::Display;
 
 use trueup_api::{App, Application, Project};
 use trueup_object::Node;
+use trueup_render::check_directory;
 
 use crate::command_error::{CommandError, user_error, user_error_with_message};
 use crate::commands::app::client::Client;
 use crate::commands::app::diff::project::{self, Seat, told};
-use crate::commands::app::diff::wanted::options;
 use crate::commands::app::view::View;
 use crate::output::talk;
 
@@ -41,7 +41,9 @@ pub(crate) fn read(node: &Node) -> Result<App, CommandError> {
         user_error(format!("the specification is not valid: {why}")).hinted("see what can be said: --help")
     };
     let app = application.spec.map_err(|errors| invalid(&errors))?;
-    options(&app).check().map_err(|error| invalid(&error))?;
+    for directory in app.sources.iter().filter_map(|source| source.written.directory.as_ref()) {
+        check_directory(directory).map_err(|error| invalid(&error))?;
+    }
     Ok(app)
 }
 

@@ -211,7 +211,7 @@ fn texts<'a>(app: &'a Node, field: &str) -> impl Iterator<Item = (&'a str, &'a s
 }
 
 /// Reads the one Application of a file.
-fn read(path: &Path) -> Result<Node, CommandError> {
+pub(crate) fn read(path: &Path) -> Result<Node, CommandError> {
     let (name, text) = input::read(path, FILE_BYTES_MAX)?;
     one(&name, &text)
 }

@@ -5,12 +5,12 @@
 
 use std::path::Path;
 
-use trueup_api::{App, MANIFESTS_BYTES_MAX, SyncResource, manifests_bytes};
+use trueup_api::{MANIFESTS_BYTES_MAX, SyncResource, manifests_bytes};
 use trueup_object::{Manifest, ObjectKey};
 use trueup_render::Rendered;
 
 use crate::command_error::{CommandError, user_error};
-use crate::commands::app::diff::wanted;
+use crate::commands::app::diff::wanted::{self, Whose};
 use crate::output::talk;
 
 /// How many objects an error names.
@@ -26,8 +26,8 @@ pub(crate) struct Local {
 }
 
 /// Reads a directory that stands for the Application's path.
-pub(crate) async fn read(app: &App, dir: &Path) -> Result<Local, CommandError> {
-    let rendered = wanted::on_disk(app, dir).await?;
+pub(crate) async fn read(whose: Whose<'_>, dir: &Path) -> Result<Local, CommandError> {
+    let rendered = wanted::on_disk(whose, dir).await?;
     for warning in &rendered.warnings {
         talk::warning(warning);
     }

@@ -15,6 +15,7 @@ use crate::access::{self, AccessArgs};
 use crate::command_error::{CommandError, Outcome, cluster_error, user_error, user_error_with_message};
 use crate::commands::app::client::Client;
 use crate::commands::app::diff;
+use crate::commands::app::diff::wanted::Whose;
 use crate::commands::app::view::{self, View};
 use crate::complete;
 use crate::credentials::Logins;
@@ -115,11 +116,13 @@ async fn from_git(
     args: &ManifestsArgs,
 ) -> Result<Vec<(ObjectKey, Node)>, CommandError> {
     let app = diff::valid(name, application)?;
-    let revision = args.revision.as_deref().unwrap_or(&app.source.target_revision);
-    let revision = View(node).full_commit(revision).unwrap_or(revision);
+    let asked = args.revision.as_deref().map(|revision| View(node).full_commit(revision).unwrap_or(revision));
+    let revision = diff::wanted::revision(app, asked)?;
     let controller_namespace = client.governed_from(View(node));
     let logins = Logins { cluster: client.cluster(), namespace: controller_namespace };
-    let rendered = diff::wanted::at_revision(logins, app, args.cache_dir.as_ref(), revision).await?;
+    let rendered =
+        diff::wanted::at_revision(logins, Whose { meta: &application.meta, app }, args.cache_dir.as_ref(), &revision)
+            .await?;
     let mut kinds = HashMap::new();
     for gvk in diff::add_kinds(client, &rendered, &mut kinds).await? {
         talk::warning(&format!("the cluster does not serve {gvk} yet"));

@@ -12,6 +12,7 @@ use crate::access::AccessArgs;
 use crate::command_error::{CommandError, Outcome, user_error, user_error_with_message};
 use crate::commands::app::client::{Client, named};
 use crate::commands::app::diff;
+use crate::commands::app::diff::wanted::Whose;
 use crate::commands::app::list::nothing;
 use crate::commands::app::local::{self, Local};
 use crate::commands::app::operation::{PatienceArgs, Wish, carry_out, ready};
@@ -160,7 +161,7 @@ async fn names(args: &SyncArgs) -> Result<Vec<String>, CommandError> {
 async fn from_disk(client: &Client, name: &str, dir: &Path) -> Result<Local, CommandError> {
     let application = Application::read(&client.get_text(name).await?)
         .map_err(|error| user_error_with_message(format!("Application '{name}' cannot be read"), error))?;
-    local::read(diff::valid(name, &application)?, dir).await
+    local::read(Whose { meta: &application.meta, app: diff::valid(name, &application)? }, dir).await
 }
 
 /// What is asked for, or why that makes no sense.

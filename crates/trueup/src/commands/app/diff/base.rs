@@ -1,7 +1,7 @@
 //! What Git said at the last successful sync: without it a field that has left Git, and whose owner has changed since, would not be
 //! known as ours. Entry points: [`synced`] tells where it is, [`Base::of`] what it says of an object.
 
-use trueup_api::Status;
+use trueup_api::{Revision, Status};
 use trueup_object::{Node, ObjectKey};
 use trueup_render::Targets;
 
@@ -23,8 +23,8 @@ pub(super) enum At {
     Nowhere,
     /// It says the same now.
     Here,
-    /// At this commit.
-    Commit(String),
+    /// At this revision.
+    Revision(Revision),
     /// That is not known, and why.
     Unknown(&'static str),
 }
@@ -49,7 +49,7 @@ pub(super) fn synced(status: &Status, digest: &str) -> Synced {
         _ if never => At::Nowhere,
         _ if !pending => At::Here,
         None => At::Unknown("the history of syncs is empty"),
-        Some(commit) => At::Commit(commit.to_owned()),
+        Some(revision) => At::Revision(revision),
     };
     Synced { pending, never, at }
 }
@@ -76,7 +76,8 @@ mod tests {
     use std::collections::HashMap;
 
     use trueup_api::Application;
-    use trueup_render::{DirectoryOptions, render_directory};
+    use trueup_api::source::DirectorySource;
+    use trueup_render::render_directory;
 
     use super::*;
     use crate::commands::app::diff::placed::placed;
@@ -103,9 +104,9 @@ mod tests {
         assert_eq!(stands("{}"), (true, true, At::Nowhere));
         assert_eq!(stands(r#"{"drift":{"count":0,"baseline":"now"}}"#), (false, false, At::Here));
         let other = stands(&format!(r#"{{"drift":{{"count":0,"baseline":"then"}},{history}}}"#));
-        assert_eq!(other, (true, false, At::Commit(COMMIT.to_owned())));
+        assert_eq!(other, (true, false, At::Revision(Revision::one(COMMIT))));
         // From Argo CD, which keeps no baseline.
-        assert_eq!(stands(&format!("{{{history}}}")), (true, false, At::Commit(COMMIT.to_owned())));
+        assert_eq!(stands(&format!("{{{history}}}")), (true, false, At::Revision(Revision::one(COMMIT))));
         let lost = stands(r#"{"drift":{"count":0,"baseline":"then"}}"#);
         assert_eq!(lost, (true, false, At::Unknown("the history of syncs is empty")));
     }
@@ -116,7 +117,7 @@ mod tests {
         let made = |data: &str| {
             let dir = tempfile::tempdir().unwrap();
             std::fs::write(dir.path().join("a.yaml"), text(data)).unwrap();
-            let rendered = render_directory(dir.path(), &DirectoryOptions::default()).unwrap();
+            let rendered = render_directory(dir.path(), &DirectorySource::default()).unwrap();
             let application = application("{}");
             placed(&rendered, application.spec.as_ref().unwrap(), "", "shop", &HashMap::new())
         };

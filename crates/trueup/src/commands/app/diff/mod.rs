@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use trueup_api::{App, Application, object_unsupported};
+use trueup_api::{App, Application, Revision, object_unsupported};
 use trueup_cluster::{Kind, KindError};
 use trueup_object::{Gvk, Manifest};
 use trueup_render::{Rendered, Targets};
@@ -25,6 +25,7 @@ use crate::commands::app::diff::base::{At, Base, synced};
 use crate::commands::app::diff::judge::{Change, Frame};
 use crate::commands::app::diff::placed::placed;
 use crate::commands::app::diff::project::{Seat, problems, told};
+use crate::commands::app::diff::wanted::Whose;
 use crate::commands::app::view::View;
 use crate::complete;
 use crate::credentials::Logins;
@@ -94,7 +95,7 @@ pub(crate) async fn run(args: &DiffArgs) -> Result<Outcome, CommandError> {
     }
     let controller_namespace = client.governed_from(View(&node));
     let logins = Logins { cluster: client.cluster(), namespace: controller_namespace };
-    let wanted = wanted::load(logins, app, args).await?;
+    let wanted = wanted::load(logins, Whose { meta: &application.meta, app }, args).await?;
     let mut kinds = HashMap::new();
     for gvk in add_kinds(&client, &wanted.rendered, &mut kinds).await? {
         talk::warning(&format!("the cluster does not serve {gvk} yet: objects of this kind are shown as new"));
@@ -113,7 +114,9 @@ pub(crate) async fn run(args: &DiffArgs) -> Result<Outcome, CommandError> {
         Err(error) => talk::warning(&format!("the project is not known: {}", error.lines().join(": "))),
     }
     let synced = synced(&application.status, &targets.digest.to_string());
-    let base = base(&client, logins, app, args, &synced.at, &tracking_name, &mut kinds).await;
+    let base =
+        base(&client, logins, Whose { meta: &application.meta, app }, args, &synced.at, &tracking_name, &mut kinds)
+            .await;
     let frame = Frame::new(&client, &application, app, &targets, &tracking_name, &kinds, (&synced, &base));
     let compared: Vec<Option<Change>> = stream::iter(&targets.objects)
         .map(|target| frame.judge(target))
@@ -172,7 +175,7 @@ pub(super) async fn add_kinds(
 async fn base(
     client: &Client,
     logins: Logins<'_>,
-    app: &App,
+    whose: Whose<'_>,
     args: &DiffArgs,
     at: &At,
     tracking_name: &str,
@@ -182,10 +185,12 @@ async fn base(
         At::Nowhere => return Base::Nothing,
         At::Here => return Base::Same,
         At::Unknown(why) => (*why).to_owned(),
-        At::Commit(commit) => match synced_before(client, logins, app, args, commit, tracking_name, kinds).await {
-            Ok(targets) => return Base::Other(targets),
-            Err(error) => error.lines().join(": "),
-        },
+        At::Revision(revision) => {
+            match synced_before(client, logins, whose, args, revision, tracking_name, kinds).await {
+                Ok(targets) => return Base::Other(targets),
+                Err(error) => error.lines().join(": "),
+            }
+        }
     };
     talk::warning(&format!(
         "what Git said at the last sync cannot be had ({why}): fields that have left Git since may be missing below"
@@ -197,15 +202,15 @@ async fn base(
 async fn synced_before(
     client: &Client,
     logins: Logins<'_>,
-    app: &App,
+    whose: Whose<'_>,
     args: &DiffArgs,
-    commit: &str,
+    revision: &Revision,
     tracking_name: &str,
     kinds: &mut HashMap<Gvk, Kind>,
 ) -> Result<Targets, CommandError> {
-    let rendered = wanted::at_commit(logins, app, args, commit).await?;
+    let rendered = wanted::at_revision(logins, whose, args.cache_dir.as_ref(), revision).await?;
     add_kinds(client, &rendered, kinds).await?;
-    Ok(placed(&rendered, app, &client.cluster().installation(), tracking_name, kinds))
+    Ok(placed(&rendered, whose.app, &client.cluster().installation(), tracking_name, kinds))
 }
 
 /// Tells what the manifests lack; invalid ones make every statement a half one.

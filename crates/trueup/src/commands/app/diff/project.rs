@@ -60,8 +60,8 @@ pub(in crate::commands::app) fn of_application(project: &Project, app: &App, sea
             seat.namespace
         ));
     }
-    if !project.permits_source(&app.source.repo_url) {
-        let url = view::redacted_url(&app.source.repo_url);
+    for source in app.sources.iter().filter(|source| !project.permits_source(&source.repo_url)) {
+        let url = view::redacted_url(&source.repo_url);
         problems
             .push(format!("project '{name}' does not permit the repository {url} ({STOPS}): add it to sourceRepos"));
     }
@@ -110,7 +110,8 @@ pub(in crate::commands::app) fn told(unsupported: &Unsupported) -> String {
 #[cfg(test)]
 mod tests {
     use trueup_api::Application;
-    use trueup_render::{DirectoryOptions, render_directory};
+    use trueup_api::source::DirectorySource;
+    use trueup_render::render_directory;
 
     use super::*;
     use crate::commands::app::diff::placed::placed;
@@ -125,7 +126,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let object = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: elsewhere\n";
         std::fs::write(dir.path().join("a.yaml"), object).unwrap();
-        let rendered = render_directory(dir.path(), &DirectoryOptions::default()).unwrap();
+        let rendered = render_directory(dir.path(), &DirectorySource::default()).unwrap();
         let targets = placed(&rendered, app, "", "shop", &HashMap::new());
         let said = |spec: &str| {
             let text = format!(r#"{{"metadata":{{"name":"team"}},"spec":{spec}}}"#);

@@ -4,18 +4,19 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use trueup_api::App;
-use trueup_git::{CommitId, RepoUrl};
-use trueup_render::{DirectoryOptions, Rendered, Renderer, render_directory};
+use trueup_api::{App, Meta, Revision};
+use trueup_controller::loading::{self, Frame, SourceError};
+use trueup_controller::pins::PinError;
+use trueup_render::{Answer, DiskTree, Rendered, Renderer, Request, Tree, Trees};
 
 use crate::cache::CacheDir;
-use crate::command_error::{
-    CommandError, internal_error, internal_error_with_message, user_error, user_error_with_message,
-};
+use crate::command_error::{CommandError, internal_error_with_message, user_error, user_error_with_message};
 use crate::commands::app::diff::DiffArgs;
 use crate::commands::app::view;
-use crate::credentials::{Logins, Reach};
+use crate::credentials::{Known, Logins};
+use crate::loader::{Once, frame};
 use crate::output::progress::Progress;
+use crate::renderer;
 
 /// What Git says, and how the diff calls it.
 pub(super) struct Wanted {
@@ -23,108 +24,107 @@ pub(super) struct Wanted {
     pub(super) name: String,
 }
 
+/// Of which Application.
+#[derive(Clone, Copy)]
+pub(in crate::commands::app) struct Whose<'a> {
+    pub(in crate::commands::app) meta: &'a Meta,
+    pub(in crate::commands::app) app: &'a App,
+}
+
 /// Reads what Git, or the directory that stands for it, says.
-pub(super) async fn load(logins: Logins<'_>, app: &App, args: &DiffArgs) -> Result<Wanted, CommandError> {
-    let options = options(app);
-    check(app)?;
-    match &args.local {
-        Some(dir) => from_disk(dir, options).await,
-        None => from_git(logins, app, args, options).await,
+pub(super) async fn load(logins: Logins<'_>, whose: Whose<'_>, args: &DiffArgs) -> Result<Wanted, CommandError> {
+    if let Some(dir) = &args.local {
+        let rendered = on_disk(whose, dir).await?;
+        return Ok(Wanted { rendered, name: dir.display().to_string() });
+    }
+    let asked = args.revision.as_deref();
+    let wanted = revision(whose.app, asked)?;
+    let loaded = fetched(logins, whose, args.cache_dir.as_ref(), &wanted).await?;
+    let ids: Vec<String> = loaded.at.parts().iter().map(|id| view::short_revision(id).to_owned()).collect();
+    Ok(Wanted { rendered: loaded.rendered, name: format!("git {wanted} ({})", ids.join(", ")) })
+}
+
+/// The revision that somebody asks for, or the target revision.
+pub(in crate::commands::app) fn revision(app: &App, asked: Option<&str>) -> Result<Revision, CommandError> {
+    match asked {
+        None => Ok(app.target()),
+        Some(revision) if app.sources.len() == 1 => Ok(app.revision(vec![revision.to_owned()])),
+        Some(revision) => Err(user_error(format!(
+            "'{revision}' is one revision, and the Application has {} sources",
+            app.sources.len()
+        ))),
     }
 }
 
 /// What Git says at a revision.
 pub(in crate::commands::app) async fn at_revision(
     logins: Logins<'_>,
-    app: &App,
+    whose: Whose<'_>,
     cache_dir: Option<&PathBuf>,
-    revision: &str,
+    wanted: &Revision,
 ) -> Result<Arc<Rendered>, CommandError> {
-    check(app)?;
-    fetched(logins, app, cache_dir, revision, options(app)).await.map(|(_, rendered)| rendered)
+    fetched(logins, whose, cache_dir, wanted).await.map(|loaded| loaded.rendered)
 }
 
-/// Why a source cannot be rendered at all.
-fn check(app: &App) -> Result<(), CommandError> {
-    if !app.source.path.is_empty() {
-        return Ok(());
-    }
-    let fields: Vec<&str> = app.unsupported.iter().map(|unsupported| unsupported.field.as_str()).collect();
-    Err(user_error(format!("the source of the Application cannot be rendered yet: {}", fields.join(", "))))
-}
-
-pub(crate) fn options(app: &App) -> DirectoryOptions {
-    let directory = &app.source.directory;
-    DirectoryOptions {
-        recurse: directory.recurse,
-        include: directory.include.clone(),
-        exclude: directory.exclude.clone(),
+/// Reads an Application's one source for what stands in its place.
+fn only(app: &App) -> Result<&trueup_api::Source, CommandError> {
+    match app.sources.as_slice() {
+        [source] => Ok(source),
+        sources => {
+            Err(user_error(format!("a directory stands for one source, and the Application has {}", sources.len())))
+        }
     }
 }
 
 /// What a directory of this machine says that stands for the Application's path.
-pub(in crate::commands::app) async fn on_disk(app: &App, dir: &Path) -> Result<Arc<Rendered>, CommandError> {
-    from_disk(dir, options(app)).await.map(|wanted| wanted.rendered)
-}
-
-async fn from_disk(dir: &Path, options: DirectoryOptions) -> Result<Wanted, CommandError> {
-    let path = dir.to_path_buf();
-    let rendered = blocking(move || render_directory(&path, &options)).await?;
-    let rendered =
-        rendered.map_err(|error| user_error_with_message(format!("'{}' cannot be rendered", dir.display()), error))?;
-    Ok(Wanted { rendered: Arc::new(rendered), name: dir.display().to_string() })
-}
-
-async fn from_git(
-    logins: Logins<'_>,
-    app: &App,
-    args: &DiffArgs,
-    options: DirectoryOptions,
-) -> Result<Wanted, CommandError> {
-    let revision = args.revision.as_deref().unwrap_or(&app.source.target_revision).to_owned();
-    let (commit, rendered) = fetched(logins, app, args.cache_dir.as_ref(), &revision, options).await?;
-    let id = commit.to_string();
-    Ok(Wanted { rendered, name: format!("git {} ({})", view::or(&revision, "HEAD"), view::short_revision(&id)) })
-}
-
-/// What the source said at a commit that was synced once.
-pub(super) async fn at_commit(
-    logins: Logins<'_>,
-    app: &App,
-    args: &DiffArgs,
-    commit: &str,
-) -> Result<Arc<Rendered>, CommandError> {
-    fetched(logins, app, args.cache_dir.as_ref(), commit, options(app)).await.map(|(_, rendered)| rendered)
+pub(in crate::commands::app) async fn on_disk(whose: Whose<'_>, dir: &Path) -> Result<Arc<Rendered>, CommandError> {
+    let source = only(whose.app)?;
+    let failed = |error| user_error_with_message(format!("'{}' cannot be rendered", dir.display()), error);
+    let tree = DiskTree::new(dir).map_err(failed)?;
+    let path = tree.top().to_owned();
+    let request = Request {
+        source: source.written.clone(),
+        path,
+        revision: String::new(),
+        application: whose.meta.instance.clone(),
+        application_namespace: whose.meta.namespace.clone(),
+        project: whose.app.project.clone(),
+        destination_namespace: whose.app.destination.namespace.clone(),
+        settings: Arc::default(),
+    };
+    let answer = blocking(move || {
+        let trees = Trees::new(Arc::new(tree) as Arc<dyn Tree>);
+        Renderer::new(None, renderer::workers()).render(&request, &trees, &Frame::default().capabilities)
+    })
+    .await?;
+    match answer.map_err(failed)? {
+        Answer::Rendered(rendered) => Ok(rendered),
+        Answer::Needs(needs) => {
+            let needs: Vec<String> = needs.iter().map(ToString::to_string).collect();
+            Err(user_error(format!("'{}' needs what is not in it: {}", dir.display(), needs.join(", "))))
+        }
+    }
 }
 
 async fn fetched(
     logins: Logins<'_>,
-    app: &App,
+    whose: Whose<'_>,
     cache_dir: Option<&PathBuf>,
-    revision: &str,
-    options: DirectoryOptions,
-) -> Result<(CommitId, Arc<Rendered>), CommandError> {
-    let source = &app.source;
-    let url = RepoUrl::parse(&source.repo_url)
-        .map_err(|error| user_error_with_message("the repository cannot be used", error))?;
-    let reach = Reach::of(logins, &url, &app.project).await?;
+    wanted: &Revision,
+) -> Result<loading::Loaded, CommandError> {
+    let known = Known::of(logins).await?;
     let cache = CacheDir::open(cache_dir.cloned(), "cli")?;
     let mut progress = Progress::start_on_terminal();
     progress.show("waiting for another trueup that uses the same cache");
     let _lock = lock(&cache.path).await?;
-    progress.show(&format!("fetching {} of {url}", view::or(revision, "HEAD")));
-    let store = reach.store(&url, &cache)?;
-    let failed = |error| reach.failed(error);
-    let resolved = store.resolve(&[revision.to_owned()]).await.map_err(failed)?;
-    let commit =
-        resolved.into_iter().next().ok_or_else(|| internal_error("a revision was not looked up"))?.map_err(failed)?;
-    store.fetch(&[commit]).await.map_err(failed)?;
+    progress.show(&format!("fetching {wanted}"));
+    let once = Once::new(&known, &cache)?;
+    let loaded = loading::at(&once, whose.meta, whose.app, wanted, frame(logins).await?).await;
     progress.end();
-    let path = source.path.clone();
-    let rendered = blocking(move || Renderer::new(None, None).render_plain(&store, &commit, &path, &options)).await?;
-    let what = format!("'{}' cannot be rendered at commit {commit}", source.path);
-    let rendered = rendered.map_err(|error| user_error_with_message(what, error))?;
-    Ok((commit, rendered))
+    loaded.map_err(|error| match error {
+        SourceError::Pin(PinError::Git(error)) => known.failed(error),
+        error => user_error_with_message("the source cannot be rendered", error),
+    })
 }
 
 /// One process at a time: stores are made for one.
