@@ -89,7 +89,7 @@ fn work_on(what: &str, job: &Value, renders: u32) {
         "needs nothing" => say(&json!({"needs": []})),
         "nulls" => say(&json!({"done": {"documents": null, "warnings": ["w"], "unstable": null}})),
         "failed" => say(&json!({"failed": {"message": "no such value"}})),
-        "large" => done(&[&"a".repeat(30 * 1024 * 1024)]),
+        "large" => done(&[&"a".repeat(3 * 1024 * 1024)]),
         "hang" => hang(),
         "hang with a child" => {
             // It holds all that its parent holds.

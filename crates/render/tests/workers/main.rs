@@ -6,6 +6,7 @@
 mod bench;
 mod fake;
 mod limits;
+mod real;
 mod renders;
 mod sockets;
 
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
     if std::env::var_os(bench::ORPHANS).is_some() {
         limits::leave_an_orphan();
     }
-    let tests = [renders::TESTS, limits::TESTS, sockets::TESTS].concat();
+    let tests = [renders::TESTS, limits::TESTS, sockets::TESTS, real::TESTS].concat();
     let wanted = arguments.find(|argument| !argument.starts_with('-')).unwrap_or_default();
     for (name, test) in tests.into_iter().filter(|(name, _)| name.contains(&wanted)) {
         println!("test {name}");
