@@ -1,8 +1,8 @@
 //! Files at a revision become manifests, through a content-addressed cache.
 //!
-//! [`Renderer::render`] reads a directory of a [`trueup_git::Store`], or finds what it rendered before in its cache;
-//! [`render_directory`] reads a directory on disk. Both give a [`Rendered`]: what the files say, for whatever application.
-//! [`targets`] makes of it what one application sends: placed, tracked, and freed of what nobody may send.
+//! [`Renderer::render`] makes manifests of a source: of the files of a [`Tree`], with the options of an Application. Charts,
+//! overlays and Jsonnet files are made into manifests by [`workers`]; plain ones are read here. What comes out is a [`Rendered`]:
+//! what the files say. [`targets`] makes of it what one application sends: placed, tracked, and freed of what nobody may send.
 
 mod answers;
 mod cache;
@@ -15,7 +15,6 @@ mod helm;
 mod jsonnet;
 mod kustomize;
 mod name_glob;
-mod options;
 mod overrides;
 mod plan;
 mod read;
@@ -35,11 +34,11 @@ pub mod workers;
 
 pub use definition::defines;
 pub use error::RenderError;
-pub use options::DirectoryOptions;
 pub use read::of_texts;
 pub use rendered::Rendered;
 pub use renderer::{Again, Counters, Renderer, render_directory};
 pub use request::{Answer, Capabilities, Decrypt, Fetched, Request, Settings, Tool, Trees};
 pub use target::{Placement, Target, Targets, targets};
 pub use tree::{ArchiveTree, CommitTree, DiskTree, Entry, EntryKind, Stat, Tree};
+pub use walk::check_directory;
 pub use workers::Need;

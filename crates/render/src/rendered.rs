@@ -21,8 +21,6 @@ pub struct Rendered {
     pub digest: Digest,
     /// What rendered them.
     pub tool: Tool,
-    /// Always empty.
-    pub overridden: Vec<String>,
     /// How long the objects are as JSON.
     pub(crate) bytes: usize,
 }
@@ -34,7 +32,7 @@ impl Rendered {
         let mut bytes = 0;
         let json = manifests.iter().map(|manifest| manifest.node().to_json()).inspect(|json| bytes += json.len());
         let digest = Digest::of_parts(json);
-        Self { manifests, warnings, digest, tool, overridden: Vec::new(), bytes }
+        Self { manifests, warnings, digest, tool, bytes }
     }
 
     /// What several sources say together, in their order.
@@ -48,7 +46,6 @@ impl Rendered {
                     warnings: all(|part| &part.warnings),
                     digest: Digest::of_parts(parts.iter().map(|part| part.digest.to_string())),
                     tool: parts.first().map_or(Tool::Directory, |part| part.tool),
-                    overridden: Vec::new(),
                     bytes: parts.iter().map(|part| part.bytes).sum(),
                 })
             }

@@ -10,21 +10,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use trueup_api::source::{ApplicationSource, DirectorySource};
-use trueup_git::{CommitId, Store};
+use trueup_api::source::DirectorySource;
 use trueup_object::Digest;
 
 use crate::cache::{Cache, Kept};
 use crate::engine::Engine;
 use crate::plan::{self, Plan};
 use crate::reads::{Place, Present, Read, ReadSet};
-use crate::tree::{CommitTree, DiskTree, Stat, clean};
+use crate::tree::{DiskTree, Stat, clean};
 use crate::view::View;
 use crate::walk::choose;
 use crate::workers::{Need, Workers};
-use crate::{
-    Answer, Capabilities, DirectoryOptions, RenderError, Rendered, Request, Settings, Trees, jsonnet, overrides, read,
-};
+use crate::{Answer, Capabilities, RenderError, Rendered, Request, Trees, jsonnet, overrides, read};
 
 /// Sets of reads that are kept for what is declared alike: one that ends with what is needed, one with manifests, and that of
 /// some branches that are looked at in turn.
@@ -113,18 +110,6 @@ impl Renderer {
         let answer = errand.rendered(&plan)?;
         let differs = known.is_some_and(|known| known != answer);
         Ok(Again { answer, differs })
-    }
-
-    /// What the directory at `path` says at a commit, which must have been fetched.
-    pub fn render_plain(
-        &self,
-        store: &Arc<Store>,
-        commit: &CommitId,
-        path: &str,
-        options: &DirectoryOptions,
-    ) -> Result<Arc<Rendered>, RenderError> {
-        let trees = Trees::new(Arc::new(CommitTree::new(Arc::clone(store), *commit)));
-        only(self.render(&directory_request(path, options), &trees, &Capabilities::default())?)
     }
 
     /// What was done since the start.
@@ -348,38 +333,13 @@ impl Errand<'_> {
     }
 }
 
-/// What a directory on disk says: for people who look at their files before they commit them. Links that leave the working
-/// copy it is in are refused.
-pub fn render_directory(dir: &Path, options: &DirectoryOptions) -> Result<Rendered, RenderError> {
-    let (tree, path) = DiskTree::around(dir)?;
-    let trees = Trees::new(Arc::new(tree));
-    let request = directory_request(&path, options);
-    let rendered = only(Renderer::new(None, None).render(&request, &trees, &Capabilities::default())?)?;
-    Ok(Arc::unwrap_or_clone(rendered))
-}
-
-fn directory_request(path: &str, options: &DirectoryOptions) -> Request {
-    let directory = DirectorySource {
-        recurse: options.recurse,
-        include: options.include.clone(),
-        exclude: options.exclude.clone(),
-        ..DirectorySource::default()
-    };
-    Request {
-        source: ApplicationSource { directory: Some(directory), ..ApplicationSource::default() },
-        path: path.to_owned(),
-        revision: String::new(),
-        application: String::new(),
-        application_namespace: String::new(),
-        project: String::new(),
-        destination_namespace: String::new(),
-        settings: Arc::new(Settings::default()),
-    }
-}
-
-fn only(answer: Answer) -> Result<Arc<Rendered>, RenderError> {
-    match answer {
-        Answer::Rendered(rendered) => Ok(rendered),
+/// What a directory of plain manifests on disk says: for people who look at their files before they commit them. Links that
+/// leave the working copy it is in are refused.
+pub fn render_directory(dir: &Path, directory: &DirectorySource) -> Result<Rendered, RenderError> {
+    let tree = DiskTree::new(dir)?;
+    let request = Request::of_directory(tree.top(), directory);
+    match Renderer::new(None, None).render(&request, &Trees::new(Arc::new(tree)), &Capabilities::default())? {
+        Answer::Rendered(rendered) => Ok(Arc::unwrap_or_clone(rendered)),
         Answer::Needs(needs) => Err(RenderError::NotFetched { needs }),
     }
 }

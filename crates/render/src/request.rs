@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use trueup_api::source::ApplicationSource;
+use trueup_api::source::{ApplicationSource, DirectorySource};
 use trueup_object::Digest;
 
 use crate::Rendered;
@@ -115,6 +115,20 @@ pub enum Tool {
 // === impl Request ===
 
 impl Request {
+    /// A directory of plain manifests, of no application.
+    pub fn of_directory(path: &str, directory: &DirectorySource) -> Self {
+        Self {
+            source: ApplicationSource { directory: Some(directory.clone()), ..ApplicationSource::default() },
+            path: path.to_owned(),
+            revision: String::new(),
+            application: String::new(),
+            application_namespace: String::new(),
+            project: String::new(),
+            destination_namespace: String::new(),
+            settings: Arc::default(),
+        }
+    }
+
     /// What a release is called if nothing else is said: the name of the application alone.
     pub(crate) fn release_name(&self) -> &str {
         // Names of Kubernetes hold no `_`.

@@ -85,6 +85,11 @@ impl Globs {
     }
 }
 
+/// Whether the globs of a directory can be read, so that it can be at all.
+pub fn check_directory(options: &DirectorySource) -> Result<(), RenderError> {
+    Globs::new(options).map(drop)
+}
+
 // === the walk ===
 
 /// Looks through the directory of an application.

@@ -10,8 +10,9 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use tempfile::TempDir;
+use trueup_api::source::DirectorySource;
 use trueup_git::{Access, CommitId, FetchProgram, GitError, Limits, Proxies, RepoUrl, Store, Stores, StoresConfig};
-use trueup_render::{Counters, DirectoryOptions, RenderError, Rendered, Renderer};
+use trueup_render::{Answer, Capabilities, CommitTree, Counters, RenderError, Rendered, Renderer, Request, Trees};
 
 const FETCH: &str = "fetch";
 
@@ -121,12 +122,27 @@ fn names(rendered: &Rendered) -> Vec<&str> {
     rendered.manifests.iter().map(trueup_object::Manifest::name).collect()
 }
 
-fn plain() -> DirectoryOptions {
-    DirectoryOptions::default()
+fn plain() -> DirectorySource {
+    DirectorySource::default()
 }
 
-fn recursive() -> DirectoryOptions {
-    DirectoryOptions { recurse: true, ..plain() }
+fn recursive() -> DirectorySource {
+    DirectorySource { recurse: true, ..plain() }
+}
+
+/// What a directory says at a commit.
+fn render_at(
+    renderer: &Renderer,
+    store: &Arc<Store>,
+    commit: &CommitId,
+    path: &str,
+    directory: &DirectorySource,
+) -> Result<Arc<Rendered>, RenderError> {
+    let trees = Trees::new(Arc::new(CommitTree::new(Arc::clone(store), *commit)));
+    match renderer.render(&Request::of_directory(path, directory), &trees, &Capabilities::default())? {
+        Answer::Rendered(rendered) => Ok(rendered),
+        Answer::Needs(needs) => panic!("{needs:?}"),
+    }
 }
 
 fn counted(renderer: &Renderer, renders: u64, hits: u64) {
@@ -137,12 +153,12 @@ fn one_content_is_rendered_once() {
     let bench = Bench::new();
     let commit = bench.write("one/a.yaml", &object("a")).write("two/a.yaml", &object("a")).commit();
     let renderer = Renderer::new(None, None);
-    let first = renderer.render_plain(&bench.store, &commit, "one", &plain()).unwrap();
+    let first = render_at(&renderer, &bench.store, &commit, "one", &plain()).unwrap();
     assert_eq!(names(&first), ["a"]);
-    let second = renderer.render_plain(&bench.store, &commit, "one", &plain()).unwrap();
+    let second = render_at(&renderer, &bench.store, &commit, "one", &plain()).unwrap();
     assert!(Arc::ptr_eq(&first, &second));
     // Another application with the same files.
-    let third = renderer.render_plain(&bench.store, &commit, "./two/", &plain()).unwrap();
+    let third = render_at(&renderer, &bench.store, &commit, "./two/", &plain()).unwrap();
     assert!(Arc::ptr_eq(&first, &third));
     counted(&renderer, 1, 2);
 }
@@ -151,12 +167,12 @@ fn a_commit_elsewhere_renders_nothing() {
     let bench = Bench::new();
     let renderer = Renderer::new(None, None);
     let commit = bench.write("app/a.yaml", &object("a")).write("README", "1").commit();
-    let first = renderer.render_plain(&bench.store, &commit, "app", &plain()).unwrap();
+    let first = render_at(&renderer, &bench.store, &commit, "app", &plain()).unwrap();
     let commit = bench.write("README", "2").commit();
-    assert!(Arc::ptr_eq(&first, &renderer.render_plain(&bench.store, &commit, "app", &plain()).unwrap()));
+    assert!(Arc::ptr_eq(&first, &render_at(&renderer, &bench.store, &commit, "app", &plain()).unwrap()));
     counted(&renderer, 1, 1);
     let commit = bench.write("app/b.yaml", &object("b")).commit();
-    let rendered = renderer.render_plain(&bench.store, &commit, "app", &plain()).unwrap();
+    let rendered = render_at(&renderer, &bench.store, &commit, "app", &plain()).unwrap();
     assert_eq!(names(&rendered), ["a", "b"]);
     assert_ne!(rendered.digest, first.digest);
     counted(&renderer, 2, 1);
@@ -167,7 +183,7 @@ fn a_restart_renders_nothing() {
     let commit = bench.write("app/a.yaml", &object("a")).commit();
     let render = || {
         let renderer = Renderer::new(Some(bench.cache()), None);
-        let rendered = renderer.render_plain(&bench.store, &commit, "app", &plain()).unwrap();
+        let rendered = render_at(&renderer, &bench.store, &commit, "app", &plain()).unwrap();
         (rendered, renderer.counters().renders)
     };
     let (first, renders) = render();
@@ -185,12 +201,12 @@ fn other_options_are_another_render() {
     let bench = Bench::new();
     let commit = bench.write("app/a.yaml", &object("a")).write("app/sub/b.yaml", &object("b")).commit();
     let renderer = Renderer::new(None, None);
-    let globs = |include: &str, exclude: &str| DirectoryOptions {
+    let globs = |include: &str, exclude: &str| DirectorySource {
         include: include.to_owned(),
         exclude: exclude.to_owned(),
         ..recursive()
     };
-    let table: [(DirectoryOptions, &[&str]); 5] = [
+    let table: [(DirectorySource, &[&str]); 5] = [
         (plain(), &["a"]),
         (recursive(), &["a", "b"]),
         (globs("a.yaml", ""), &["a"]),
@@ -199,7 +215,7 @@ fn other_options_are_another_render() {
     ];
     for (options, expected) in &table {
         assert_eq!(
-            names(&renderer.render_plain(&bench.store, &commit, "app", options).unwrap()),
+            names(&render_at(&renderer, &bench.store, &commit, "app", options).unwrap()),
             *expected,
             "{options:?}"
         );
@@ -217,7 +233,7 @@ fn who_comes_second_waits_for_the_first() {
         for _ in 0..8 {
             scope.spawn(|| {
                 start.wait();
-                assert_eq!(renderer.render_plain(&bench.store, &commit, "app", &plain()).unwrap().manifests.len(), 300);
+                assert_eq!(render_at(&renderer, &bench.store, &commit, "app", &plain()).unwrap().manifests.len(), 300);
             });
         }
     });
@@ -229,12 +245,12 @@ fn errors_are_not_kept() {
     let renderer = Renderer::new(Some(bench.cache()), None);
     let broken = bench.write("app/a.yaml", "apiVersion: v1\nkind: A\nmetadata: {{ x }\n").commit();
     for renders in 1..3 {
-        let error = renderer.render_plain(&bench.store, &broken, "app", &plain()).unwrap_err();
+        let error = render_at(&renderer, &bench.store, &broken, "app", &plain()).unwrap_err();
         assert!(matches!(&error, RenderError::Syntax { file, .. } if file == "a.yaml"), "{error}");
         counted(&renderer, renders, 0);
     }
     let mended = bench.write("app/a.yaml", &object("a")).commit();
-    assert_eq!(names(&renderer.render_plain(&bench.store, &mended, "app", &plain()).unwrap()), ["a"]);
+    assert_eq!(names(&render_at(&renderer, &bench.store, &mended, "app", &plain()).unwrap()), ["a"]);
     counted(&renderer, 3, 0);
 }
 
@@ -244,7 +260,7 @@ fn links_are_followed_inside_the_repository() {
     bench.link("apps/one/s.yaml", "../../way/hop.yaml").link("shared/hop.yaml", "deep/./s.yaml").link("way", "shared");
     let commit = bench.link("apps/one/dir.yaml", "../../shared").commit();
     let render = |renderer: &Renderer, commit: &CommitId| {
-        renderer.render_plain(&bench.store, commit, "apps/one", &plain()).unwrap()
+        render_at(renderer, &bench.store, commit, "apps/one", &plain()).unwrap()
     };
     let renderer = Renderer::new(Some(bench.cache()), None);
     let first = render(&renderer, &commit);
@@ -264,7 +280,7 @@ fn links_are_followed_inside_the_repository() {
     // Gone, it is an error, not a smaller application.
     fs::remove_file(bench.repository().join("shared/deep/s.yaml")).unwrap();
     let commit = bench.commit();
-    let error = renderer.render_plain(&bench.store, &commit, "apps/one", &plain()).unwrap_err();
+    let error = render_at(&renderer, &bench.store, &commit, "apps/one", &plain()).unwrap_err();
     assert!(matches!(&error, RenderError::Link { file, .. } if file == "s.yaml"), "{error}");
 }
 
@@ -285,13 +301,13 @@ fn links_out_of_the_repository_are_refused() {
     ];
     for target in targets {
         let commit = bench.link("apps/x.yaml", &target).commit();
-        let error = renderer.render_plain(&bench.store, &commit, "apps", &plain()).unwrap_err();
+        let error = render_at(&renderer, &bench.store, &commit, "apps", &plain()).unwrap_err();
         let RenderError::Link { file, target: told, reason } = &error else { panic!("{target}: {error}") };
         assert_eq!((file.as_str(), told), ("x.yaml", &target));
         assert!(!reason.is_empty());
         // Left out, it harms nobody.
-        let exclude = DirectoryOptions { exclude: "x.yaml".to_owned(), ..plain() };
-        assert_eq!(names(&renderer.render_plain(&bench.store, &commit, "apps", &exclude).unwrap()), ["a"], "{target}");
+        let exclude = DirectorySource { exclude: "x.yaml".to_owned(), ..plain() };
+        assert_eq!(names(&render_at(&renderer, &bench.store, &commit, "apps", &exclude).unwrap()), ["a"], "{target}");
     }
 }
 
@@ -303,10 +319,10 @@ fn a_submodule_is_not_lost_silently() {
     let commit: CommitId = bench.git(&["rev-parse", "HEAD"]).parse().unwrap();
     bench.runtime.block_on(bench.store.fetch(&[commit])).unwrap();
     let renderer = Renderer::new(None, None);
-    let render = |options: &DirectoryOptions| renderer.render_plain(&bench.store, &commit, "app", options);
+    let render = |options: &DirectorySource| render_at(&renderer, &bench.store, &commit, "app", options);
     assert_eq!(render(&recursive()).unwrap_err(), RenderError::Submodule { file: "module".to_owned() });
     assert_eq!(names(&render(&plain()).unwrap()), ["a"]);
-    let exclude = DirectoryOptions { exclude: "module/*".to_owned(), ..recursive() };
+    let exclude = DirectorySource { exclude: "module/*".to_owned(), ..recursive() };
     assert_eq!(names(&render(&exclude).unwrap()), ["a"]);
 }
 
@@ -314,7 +330,7 @@ fn a_path_must_be_a_directory_of_the_repository() {
     let bench = Bench::new();
     let commit = bench.write("app/a.yaml", &object("a")).link("link", "app").commit();
     let renderer = Renderer::new(None, None);
-    let render = |path: &str| renderer.render_plain(&bench.store, &commit, path, &plain()).unwrap_err();
+    let render = |path: &str| render_at(&renderer, &bench.store, &commit, path, &plain()).unwrap_err();
     let git = |error: RenderError| if let RenderError::Git(error) = error { error } else { panic!("{error}") };
     assert!(matches!(git(render("nope")), GitError::PathNotFound { .. }));
     assert!(matches!(git(render("app/a.yaml")), GitError::NotADirectory { .. }));
@@ -322,8 +338,8 @@ fn a_path_must_be_a_directory_of_the_repository() {
     assert!(matches!(git(render("../app")), GitError::InvalidPath { .. }));
     assert!(matches!(git(render("/app")), GitError::InvalidPath { .. }));
     let unknown: CommitId = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
-    let error = renderer.render_plain(&bench.store, &unknown, "app", &plain()).unwrap_err();
+    let error = render_at(&renderer, &bench.store, &unknown, "app", &plain()).unwrap_err();
     assert!(matches!(git(error), GitError::NotFetched { .. }));
-    assert_eq!(names(&renderer.render_plain(&bench.store, &commit, "", &plain()).unwrap()), [""; 0]);
+    assert_eq!(names(&render_at(&renderer, &bench.store, &commit, "", &plain()).unwrap()), [""; 0]);
     counted(&renderer, 1, 0);
 }

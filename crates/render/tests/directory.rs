@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use trueup_render::{DirectoryOptions, RenderError, Rendered, render_directory};
+use trueup_api::source::DirectorySource;
+use trueup_render::{RenderError, Rendered, render_directory};
 
 const LIMIT: usize = 10_000_000;
 
@@ -20,22 +21,22 @@ fn write(dir: &Path, files: &[(&str, &str)]) {
     }
 }
 
-fn render(files: &[(&str, &str)], options: &DirectoryOptions) -> Result<Rendered, RenderError> {
+fn render(files: &[(&str, &str)], options: &DirectorySource) -> Result<Rendered, RenderError> {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), files);
     render_directory(dir.path(), options)
 }
 
 fn plain(files: &[(&str, &str)]) -> Result<Rendered, RenderError> {
-    render(files, &DirectoryOptions::default())
+    render(files, &DirectorySource::default())
 }
 
 fn names(rendered: Result<Rendered, RenderError>) -> Vec<String> {
     rendered.unwrap().manifests.iter().map(|manifest| manifest.name().to_owned()).collect()
 }
 
-fn options(recurse: bool, include: &str, exclude: &str) -> DirectoryOptions {
-    DirectoryOptions { recurse, include: include.to_owned(), exclude: exclude.to_owned() }
+fn options(recurse: bool, include: &str, exclude: &str) -> DirectorySource {
+    DirectorySource { recurse, include: include.to_owned(), exclude: exclude.to_owned(), ..DirectorySource::default() }
 }
 
 #[test]
@@ -56,7 +57,7 @@ fn files_are_chosen_by_ending_glob_and_depth_in_the_order_of_their_names() {
     ] {
         write(dir.path(), &[(path, &object(&path.replace(['/', '.'], "-")))]);
     }
-    let table: [(DirectoryOptions, &[&str]); 10] = [
+    let table: [(DirectorySource, &[&str]); 10] = [
         (options(false, "", ""), &["-hidden-yaml", "a-yml", "b-yaml", "sub-yaml"]),
         (options(true, "", ""), &["-hidden-yaml", "a-yml", "b-yaml", "sub-a-yaml", "sub-deep-b-yaml", "sub-yaml"]),
         (options(true, "*.yml", ""), &["a-yml"]),
@@ -235,11 +236,11 @@ fn a_directory_must_be_there() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), &[("file", "")]);
     for path in ["missing", "file"] {
-        let error = render_directory(&dir.path().join(path), &DirectoryOptions::default()).unwrap_err();
+        let error = render_directory(&dir.path().join(path), &DirectorySource::default()).unwrap_err();
         assert!(matches!(error, RenderError::Unreadable { .. }), "{error}");
         assert!(error.to_string().contains(path), "{error}");
     }
-    assert_eq!(names(render_directory(dir.path(), &DirectoryOptions::default())), [""; 0]);
+    assert_eq!(names(render_directory(dir.path(), &DirectorySource::default())), [""; 0]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use trueup_object::{Digest, Manifest};
 use super::*;
 use crate::script::{Script, done, object, request, tree, trees};
 use crate::workers::{Done, FileKind, Job, Reply};
-use crate::{Decrypt, Fetched, Tool};
+use crate::{Decrypt, Fetched, Settings, Tool};
 
 fn renderer(script: &Script) -> Renderer {
     Renderer::with_engine(None, Some(Box::new(script.clone())))
@@ -257,7 +257,7 @@ fn a_failure_is_believed_for_a_moment() {
     assert_eq!(script.runs(), 3);
     // Without a worker, nothing is saved by it.
     let broken = trees(&[("app/a.yaml", "apiVersion: v1\nkind: A\nmetadata: [")]);
-    let plain = super::directory_request("app", &DirectoryOptions::default());
+    let plain = Request::of_directory("app", &DirectorySource::default());
     for renders in [4, 5] {
         renderer.render(&plain, &broken, &nothing()).unwrap_err();
         assert_eq!(renderer.counters().renders, renders);
@@ -292,7 +292,7 @@ fn rendered_again_it_is_told_whether_it_differs() {
     }
     // A directory too, which no worker renders.
     let (plain, files) =
-        (super::directory_request("app", &DirectoryOptions::default()), trees(&[("app/a.yaml", &object("a"))]));
+        (Request::of_directory("app", &DirectorySource::default()), trees(&[("app/a.yaml", &object("a"))]));
     let first = renderer.render(&plain, &files, &nothing()).unwrap();
     let again = renderer.render_again(&plain, &files, &nothing()).unwrap();
     assert_eq!((again.differs, again.answer), (false, first));
@@ -389,7 +389,7 @@ fn plain_manifests_are_decrypted_too() {
     let text = format!("ENC:{}", object("secret"));
     let trees = Trees { decryptor: Some(Arc::new(Rot)), ..trees(&[("app/a.yaml", &text)]) };
     let renderer = Renderer::new(Some(dir.path().to_owned()), None);
-    let plain = super::directory_request("app", &DirectoryOptions::default());
+    let plain = Request::of_directory("app", &DirectorySource::default());
     for hits in 0..2 {
         assert_eq!(names(&renderer.render(&plain, &trees, &nothing()).unwrap()), ["secret"]);
         assert_eq!(renderer.counters(), Counters { renders: 1, hits });
@@ -410,7 +410,7 @@ fn what_goes_wrong_with_a_file_is_told_as_it_is() {
         Ok(_) => panic!(),
         Err(error) => Reply::Failed(format!("wrapped beyond recognition: {error}")),
     });
-    let trees = Trees::new(Arc::new(DiskTree::new(dir.path()).unwrap()));
+    let trees = Trees::new(Arc::new(DiskTree::rooted(dir.path()).unwrap()));
     let error = renderer(&script).render(&request(chart()), &trees, &nothing()).unwrap_err();
     assert!(matches!(&error, RenderError::Link { file, .. } if file == "out"), "{error}");
 }
@@ -424,7 +424,7 @@ fn a_working_copy_is_read_anew_each_time() {
     let (renderer, request) = (renderer(&script), request(chart()));
     for name in ["a", "b"] {
         std::fs::write(dir.path().join("app/a"), name).unwrap();
-        let trees = Trees::new(Arc::new(DiskTree::new(dir.path()).unwrap()));
+        let trees = Trees::new(Arc::new(DiskTree::rooted(dir.path()).unwrap()));
         assert_eq!(names(&renderer.render(&request, &trees, &nothing()).unwrap()), [name]);
     }
 }

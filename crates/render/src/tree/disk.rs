@@ -13,27 +13,33 @@ use crate::RenderError;
 /// What git keeps for itself: no part of what a commit holds.
 const GIT: &str = ".git";
 
-/// The files below a directory. They may change while they are read, so nothing that is read here is taken for known later.
+/// The files of a working copy. They may change while they are read, so nothing that is read here is taken for known later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiskTree {
     root: PathBuf,
+    top: String,
 }
 
 // === impl DiskTree ===
 
 impl DiskTree {
-    /// The files below a directory.
-    pub fn new(root: &Path) -> Result<Self, RenderError> {
-        Ok(Self { root: real(root)? })
+    /// The working copy that a directory is in, or the directory alone if it is in none.
+    pub fn new(dir: &Path) -> Result<Self, RenderError> {
+        let real = real(dir)?;
+        let root = real.ancestors().find(|above| above.join(GIT).exists()).unwrap_or(&real).to_owned();
+        let below = real.strip_prefix(&root).unwrap_or(Path::new(""));
+        let names: Vec<String> = below.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+        Ok(Self { root, top: names.join("/") })
     }
 
-    /// The working copy that a directory is in, or the directory alone if it is in none, and the directory's path there.
-    pub fn around(dir: &Path) -> Result<(Self, String), RenderError> {
-        let top = real(dir)?;
-        let root = top.ancestors().find(|above| above.join(GIT).exists()).unwrap_or(&top).to_owned();
-        let below = top.strip_prefix(&root).unwrap_or(Path::new(""));
-        let names: Vec<String> = below.iter().map(|name| name.to_string_lossy().into_owned()).collect();
-        Ok((Self { root }, names.join("/")))
+    /// A directory that is the root of a working copy, whatever is above it.
+    pub fn rooted(root: &Path) -> Result<Self, RenderError> {
+        Ok(Self { root: real(root)?, top: String::new() })
+    }
+
+    /// The path of the directory that it was made of; empty for the root.
+    pub fn top(&self) -> &str {
+        &self.top
     }
 
     fn find(&self, path: &str) -> Result<Found<PathBuf, (PathBuf, u64)>, RenderError> {

@@ -15,7 +15,6 @@ use trueup_cluster::Kind;
 use trueup_diff::Schema;
 use trueup_e2e::Rest;
 use trueup_object::Gvk;
-use trueup_render::DirectoryOptions;
 use trueup_render::Placement;
 use trueup_render::Target;
 use trueup_render::render_directory;
@@ -86,7 +85,7 @@ impl Bench {
         let file: &Path = &self.git.path().join("object.json");
         std::fs::write(file, serde_json::to_vec(manifest).unwrap()).map_err(|error| error.to_string())?;
         let rendered =
-            render_directory(self.git.path(), &DirectoryOptions::default()).map_err(|error| error.to_string())?;
+            render_directory(self.git.path(), &Default::default()).map_err(|error| error.to_string())?;
         let namespaced = |_: &Gvk| Some(true);
         let made = targets(
             &rendered,

@@ -3,7 +3,7 @@
 mod checks;
 pub(crate) mod client;
 mod confirm;
-mod create;
+pub(super) mod create;
 mod delete;
 pub(crate) mod diff;
 mod drift;
