@@ -157,7 +157,7 @@ pub(crate) fn with_login(request: RequestBuilder, remote: &Remote) -> Result<Req
 }
 
 /// The seconds that a server wants to be left alone. That a date may stand there no Git server makes use of.
-fn patience(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn patience(headers: &HeaderMap) -> Option<u64> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }
 

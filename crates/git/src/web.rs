@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use reqwest::{Client, Method, RequestBuilder, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 
 use crate::clients::Clients;
-use crate::http::{place, same_server, with_login};
+use crate::http::{patience, place, same_server, with_login};
 use crate::http_client::{self, Settings, naming_the_proxy};
 use crate::remote::Remote;
 use crate::{Access, GitError, Limits, Login, Proxies, RepoUrl};
@@ -82,6 +82,18 @@ impl Site {
     /// The request with our login.
     pub fn with_login(&self, request: RequestBuilder) -> Result<RequestBuilder, GitError> {
         with_login(request, &self.remote)
+    }
+
+    /// What it means that a server does not want to be asked now; nothing if that is not what it answers.
+    pub fn busy(&self, response: &Response) -> Option<GitError> {
+        let (status, seconds) = (response.status(), patience(response.headers()));
+        let asks_for_patience = match status {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => true,
+            StatusCode::FORBIDDEN => seconds.is_some(),
+            _ => false,
+        };
+        let repository = self.to_string();
+        asks_for_patience.then(|| GitError::Busy { repository, status: status.as_u16(), seconds })
     }
 
     /// What a failed request to a URL means for people.

@@ -86,18 +86,18 @@ mod tests {
 
     use super::*;
 
-    fn bearer(realm: &str, service: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer { realm: realm.to_owned(), service: service.map(str::to_owned) })
+    fn bearer(realm: &str, service: Option<&str>) -> Challenge {
+        Challenge::Bearer { realm: realm.to_owned(), service: service.map(str::to_owned) }
     }
 
     #[test]
     fn challenges_are_read_as_registries_write_them() {
         let hub = r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a:pull,push""#;
         for (header, read) in [
-            (hub, bearer("https://auth.docker.io/token", Some("registry.docker.io"))),
-            (r#"bearer service=x , realm = "https://h/\"t""#, bearer("https://h/\"t", Some("x"))),
+            (hub, Some(bearer("https://auth.docker.io/token", Some("registry.docker.io")))),
+            (r#"bearer service=x , realm = "https://h/\"t""#, Some(bearer("https://h/\"t", Some("x")))),
             (r#"Basic realm="a, Bearer realm=b""#, Some(Challenge::Basic)),
-            (r#"Basic realm="a", Bearer realm="https://h/t""#, bearer("https://h/t", None)),
+            (r#"Basic realm="a", Bearer realm="https://h/t""#, Some(bearer("https://h/t", None))),
             (r#"Negotiate, Basic realm="a""#, Some(Challenge::Basic)),
             ("basic", Some(Challenge::Basic)),
             ("Bearer", None),

@@ -50,16 +50,17 @@ fn plain(bytes: &[u8]) -> Result<Files, ArchiveError> {
 fn chart(entries: &[(&str, &str)]) -> Result<String, ArchiveError> {
     let layout = Layout { below: Some("redis".to_owned()), gzip: true };
     let files = unpack(&gzip(&tar(entries)), &layout, &small())?;
-    Ok(files.iter().map(|(path, content)| format!("{path}={} ", String::from_utf8_lossy(content))).collect())
+    let written = files.iter().map(|(path, content)| format!("{path}={}", String::from_utf8_lossy(content)));
+    Ok(written.collect::<Vec<_>>().join(" "))
 }
 
 #[test]
 fn a_chart_s_files_are_below_its_directory() {
     let own = [("redis/Chart.yaml", "a"), ("redis/templates/x.yaml", "b")];
-    assert_eq!(chart(&own).unwrap(), "Chart.yaml=a templates/x.yaml=b ");
-    assert_eq!(chart(&[("./other//Chart.yaml", "a")]).unwrap(), "Chart.yaml=a ");
-    assert_eq!(chart(&[("redis/Chart.yaml", "a"), ("README", "b")]).unwrap(), "Chart.yaml=a ");
-    assert_eq!(chart(&[("redis/a", "old"), ("redis/a", "new")]).unwrap(), "a=new ");
+    assert_eq!(chart(&own).unwrap(), "Chart.yaml=a templates/x.yaml=b");
+    assert_eq!(chart(&[("./other//Chart.yaml", "a")]).unwrap(), "Chart.yaml=a");
+    assert_eq!(chart(&[("redis/Chart.yaml", "a"), ("README", "b")]).unwrap(), "Chart.yaml=a");
+    assert_eq!(chart(&[("redis/a", "old"), ("redis/a", "new")]).unwrap(), "a=new");
     for entries in [&[("Chart.yaml", "a")][..], &[("a/x", ""), ("b/x", "")], &[]] {
         assert_eq!(chart(entries), Err(ArchiveError::Directory));
     }
