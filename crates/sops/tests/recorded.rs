@@ -282,7 +282,8 @@ fn what_is_not_encrypted_is_not_taken_for_it() {
         "apiVersion: v1\nkind: ConfigMap\ndata:\n  sops: mac\n",
         "a:\n  sops:\n    mac: x\n    version: y\n",
         "sops: true\n",
-        "tool: sops\nmac: x\n",
+        "tool: sops\nmac: x\nversion: y\n",
+        "sops:\n  image: x\n  version: y\n",
         "{\"data\": {\"sops\": {\"mac\": 1}}}",
         "{\"sops\": 1, \"mac\": 2}",
         "A=sops_mac=1\n",
@@ -290,8 +291,8 @@ fn what_is_not_encrypted_is_not_taken_for_it() {
     ] {
         assert!(!is_encrypted(text.as_bytes()), "{text}");
     }
-    assert!(is_encrypted(b"\xef\xbb\xbfa: b\n\"sops\":\n    mac: x\n"));
-    assert!(is_encrypted(b"{\"a\":1,\"sops\":{\"version\":\"3\"}}"));
+    assert!(is_encrypted(b"\xef\xbb\xbfa: b\n\"sops\":\n    'mac': x\n    version: y\n"));
+    assert!(is_encrypted(b"{\"a\":1,\"sops\":{\"version\":\"3\",\"lastmodified\":\"x\"}}"));
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(crate) fn print(entries: &[(String, Value)]) -> Result<Zeroizing<Vec<u8>>, P
     let mut text = Zeroizing::new(Vec::new());
     let mut printer = serde_json::Serializer::with_formatter(&mut *text, PrettyFormatter::with_indent(b"\t"));
     Printed(entries).serialize(&mut printer).map_err(|_| Problem::Unprintable {
-        path: String::new(),
+        path: "a value".to_owned(),
         message: "a value is not UTF-8: encrypt it as base64",
     })?;
     text.push(b'\n');
