@@ -26,6 +26,8 @@ pub struct Access {
     pub known_hosts: Arc<str>,
     /// Any certificate is accepted, and any host key.
     pub insecure: bool,
+    /// Files that are kept in Git LFS are read, in place of their pointers.
+    pub lfs: bool,
 }
 
 /// How a Helm repository or a registry is reached, and what it is.

@@ -92,7 +92,8 @@ impl Credentials {
         } else {
             (self.tls(&place.host, &fields), Arc::default())
         };
-        Ok(Access { login, tls, proxy, no_proxy: fields.no_proxy, known_hosts, insecure: fields.insecure })
+        let (insecure, lfs) = (fields.insecure, fields.lfs);
+        Ok(Access { login, tls, proxy, no_proxy: fields.no_proxy, known_hosts, insecure, lfs })
     }
 
     /// How an application of a project reaches a Helm repository or a registry: `https://…`, `oci://…`, or a registry without
@@ -108,6 +109,7 @@ impl Credentials {
             no_proxy: fields.no_proxy,
             known_hosts: Arc::default(),
             insecure: fields.insecure,
+            lfs: false,
         };
         let own = self.registries.exact(&place, project);
         let oci = own.is_some_and(|own| own.kind == "oci" || own.fields.oci);

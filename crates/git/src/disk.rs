@@ -13,7 +13,7 @@ use std::time::Instant;
 use git2::Repository;
 
 use crate::used::Used;
-use crate::{CommitId, Limits};
+use crate::{CommitId, Limits, lfs};
 
 /// A directory with what is known of it.
 pub(crate) struct Disk {
@@ -24,6 +24,10 @@ pub(crate) struct Disk {
     pub(crate) used: Mutex<Used>,
     /// Set by a reader that missed an object which should be here.
     pub(crate) suspect: AtomicBool,
+    /// One fetch of files in LFS at a time.
+    pub(crate) lfs_flight: tokio::sync::Mutex<()>,
+    /// What is known of files in LFS.
+    pub(crate) lfs: Mutex<lfs::Known>,
     /// Open handles that nobody uses just now.
     pub(crate) handles: Mutex<Vec<Repository>>,
 }
@@ -47,6 +51,8 @@ impl Disk {
             flight: Arc::new(tokio::sync::Mutex::new(flight)),
             used: Mutex::default(),
             suspect: AtomicBool::new(false),
+            lfs_flight: tokio::sync::Mutex::default(),
+            lfs: Mutex::default(),
             handles: Mutex::default(),
         }
     }

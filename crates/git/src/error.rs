@@ -373,6 +373,17 @@ pub enum GitError {
         limit: u64,
     },
 
+    /// A file that is kept in Git LFS, and is not here.
+    #[error("the file sha256:{id} of repository '{repository}' is kept in Git LFS, and cannot be read: {detail}")]
+    LargeFile {
+        /// Which repository.
+        repository: String,
+        /// The SHA-256 of the file.
+        id: String,
+        /// Why not, and what to do.
+        detail: String,
+    },
+
     /// The local store cannot be used: disk full, no permission, damaged.
     #[error("the local store of repository '{repository}' failed: {detail}")]
     Store {

@@ -20,6 +20,7 @@ mod http_client;
 mod id;
 mod keyring;
 mod known_hosts;
+mod lfs;
 mod limits;
 mod local;
 mod names;

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use git2::{ErrorCode, ObjectType, Oid, Repository};
 
+use crate::lfs::Pointer;
 use crate::near::near;
 use crate::store::{Store, lock};
 use crate::{BlobId, CommitId, GitError, TagId, TreeId};
@@ -154,13 +155,23 @@ impl Store {
         Ok(Entry { name: String::from_utf8_lossy(entry.name_bytes()).into_owned(), kind })
     }
 
-    /// The contents of a file, unless it is longer than `max_bytes` or the limit of the store.
+    /// The contents of a file, unless it is longer than `max_bytes` or the limit of the store; of a file in Git LFS, where the access
+    /// says that it is read, its own and not those of its pointer.
     pub fn blob(&self, id: &BlobId, max_bytes: u64) -> Result<Vec<u8>, GitError> {
         let limit = max_bytes.min(self.limits().blob_bytes);
-        self.read(|repository| {
+        let content = self.read(|repository| {
             self.check_size(repository, id.oid(), "file", limit)?;
             Ok(repository.find_blob(id.oid())?.content().to_vec())
-        })
+        })?;
+        match Pointer::parse(&content).filter(|_| self.access().lfs) {
+            Some(pointer) => self.large_file(&pointer, limit),
+            None => Ok(content),
+        }
+    }
+
+    /// Reads what is small, byte by byte as it is stored.
+    pub(crate) fn read_small<T>(&self, work: impl Fn(&Repository) -> Result<T, git2::Error>) -> Result<T, GitError> {
+        self.read(|repository| work(repository).map_err(Failure::Store))
     }
 
     /// The object of a commit, byte by byte, which must have been fetched.

@@ -250,7 +250,7 @@ pub(crate) mod tests {
             read(&[("url", "https://h/a"), ("enableLfs", "true"), ("password", "x\n"), ("username", "u\r\n")])
                 .oddities
                 .len(),
-            3
+            2
         );
     }
 

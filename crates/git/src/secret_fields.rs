@@ -32,6 +32,8 @@ pub(crate) struct Fields {
     pub(crate) no_proxy: String,
     pub(crate) insecure: bool,
     pub(crate) force_basic: bool,
+    /// `enableLfs`.
+    pub(crate) lfs: bool,
     /// `gcpServiceAccountKey` is there.
     pub(crate) google: bool,
     /// `useAzureWorkloadIdentity` is set.
@@ -65,6 +67,7 @@ impl Fields {
             no_proxy: values.plain("noProxy", problems),
             insecure: values.flag("insecure", problems) | values.flag("insecureIgnoreHostKey", problems),
             force_basic: values.flag("forceHttpBasicAuth", problems),
+            lfs: values.flag("enableLfs", problems),
             google: !values.plain("gcpServiceAccountKey", problems).is_empty(),
             azure: values.flag("useAzureWorkloadIdentity", problems),
             oci: values.flag("enableOCI", problems),
@@ -106,6 +109,7 @@ impl Fields {
             all.no_proxy.clone_from(&self.no_proxy);
         }
         all.insecure = self.insecure;
+        all.lfs = self.lfs;
         all.oci = self.oci;
         all.oci_over_http |= self.oci_over_http;
         all
@@ -210,9 +214,6 @@ impl Values {
     /// What does not do what whoever wrote it may think.
     pub(crate) fn oddities(&self) -> Vec<String> {
         let mut found = Vec::new();
-        if self.flag("enableLfs", &mut Vec::new()) {
-            found.push("enableLfs is not supported: files that are kept in LFS are not read".to_owned());
-        }
         for key in ["username", "password"] {
             // Argo CD sends it too: to take it off would be a login that nobody wrote.
             if self.0.get(key).is_some_and(|value| value.as_ref().is_ok_and(|text| text.ends_with(['\n', '\r']))) {

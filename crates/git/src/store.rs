@@ -22,7 +22,7 @@ use crate::remote::Remote;
 use crate::revision::{self, Resolved, Revision};
 use crate::server::Server;
 use crate::stores::{Counters, Counts, Shared};
-use crate::{Access, CommitId, GitError, Limits, Login, RepoUrl};
+use crate::{Access, CommitId, GitError, Limits, Login, RepoUrl, Web};
 
 /// How long a commit that no branch and no tag has is not searched for again: the search fetches all history.
 const SEARCH_PAUSE: Duration = Duration::from_hours(6);
@@ -72,6 +72,19 @@ impl Store {
     /// What was asked of this server.
     pub fn counters(&self) -> Counters {
         self.counts.read()
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
+    }
+
+    pub(crate) fn web(&self) -> &Arc<Web> {
+        &self.shared.web
+    }
+
+    /// For what goes on elsewhere; nothing if everybody has let go of this store.
+    pub(crate) fn me(&self) -> Option<Arc<Self>> {
+        self.me.upgrade()
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -169,7 +182,7 @@ impl Store {
     }
 
     /// The repository as it is reached now: the token of a GitHub App stands in for its key.
-    async fn remote(&self) -> Result<Remote, GitError> {
+    pub(crate) async fn remote(&self) -> Result<Remote, GitError> {
         let mut remote = Remote { url: self.url.clone(), access: self.access.clone() };
         if let Login::GitHubApp(app) = &self.access.login {
             let settings = github_app::settings(app, &self.url, &self.access);
@@ -219,6 +232,12 @@ impl Store {
     ///
     /// Commits that can be had are here afterwards even if others cannot; the error is then about the first of these.
     pub async fn fetch(&self, commits: &[CommitId]) -> Result<(), GitError> {
+        let fetched = self.fetch_commits(commits).await;
+        self.fetch_large_files(commits).await;
+        fetched
+    }
+
+    async fn fetch_commits(&self, commits: &[CommitId]) -> Result<(), GitError> {
         lock(&self.disk.used).note(commits, self.limits().kept_commits);
         if self.missing(commits).is_empty() {
             return Ok(());

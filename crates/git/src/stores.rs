@@ -23,7 +23,7 @@ use crate::pack::LOCK;
 use crate::process::FetchProgram;
 use crate::remote::Remote;
 use crate::store::{Store, lock};
-use crate::{Access, GitError, Limits, Proxies, RepoUrl, local, private};
+use crate::{Access, GitError, Limits, Proxies, RepoUrl, Web, local, private};
 
 /// The ending of a directory that is to be deleted: one that a process left behind in the middle of it is deleted by the next.
 const GONE: &str = ".gone";
@@ -66,6 +66,8 @@ type Identity = (RepoUrl, Access);
 pub(crate) struct Shared {
     pub(crate) config: StoresConfig,
     pub(crate) clients: Clients,
+    /// For what is on HTTP servers beside Git: files in LFS.
+    pub(crate) web: Arc<Web>,
     pub(crate) tokens: Tokens,
     /// One permit for each fetch process that may run.
     pub(crate) slots: Semaphore,
@@ -91,8 +93,9 @@ impl Stores {
         let names = DirectoryNames::open(&cache_dir).map_err(|error| failed(error.to_string()))?;
         let config = StoresConfig { cache_dir, ..config };
         let slots = Semaphore::new(config.limits.fetches.max(1));
-        let shared =
-            Shared { config, slots, clients: Clients::default(), tokens: Tokens::default(), counts: Counts::default() };
+        let (clients, tokens, counts) = (Clients::default(), Tokens::default(), Counts::default());
+        let web = Web::new(config.proxies.clone(), config.limits);
+        let shared = Shared { config, clients, web, tokens, slots, counts };
         Ok(Self { shared: Arc::new(shared), names, known: Mutex::default() })
     }
 
@@ -129,6 +132,7 @@ impl Stores {
     pub fn keep_only(&self, repositories: &[(RepoUrl, Access)]) {
         // They hold settings, and keys, that nobody may have any more; those in use are made anew.
         self.shared.clients.clear();
+        self.shared.web.clear();
         self.set_aside(repositories);
         for (name, path) in self.entries() {
             if !name.ends_with(GONE) {

@@ -17,6 +17,7 @@ use crate::Error;
 use crate::Fault;
 use crate::Result;
 use crate::fault::Trap;
+use crate::lfs;
 
 /// What a request to a git server asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +47,8 @@ struct State {
     asked: BTreeMap<Asked, usize>,
     /// The `Authorization` header that is demanded.
     authorization: Option<String>,
+    /// Where its files in Git LFS are said to be, if not here.
+    large_files: Option<String>,
 }
 
 impl Repository {
@@ -153,6 +156,16 @@ impl Repository {
     /// Demands a token of everybody from now on, as it is.
     pub fn require_bearer(&self, token: &str) {
         self.with(|state| state.authorization = Some(format!("Bearer {token}")));
+    }
+
+    /// Says from now on that the files in Git LFS are below another URL.
+    pub fn keep_large_files_at(&self, url: &str) {
+        self.with(|state| state.large_files = Some(url.to_owned()));
+    }
+
+    /// The URL below which the files in Git LFS are said to be.
+    pub(crate) fn large_files_url(&self) -> String {
+        self.with(|state| state.large_files.clone()).unwrap_or_else(|| format!("{}{}", self.url, lfs::FILES))
     }
 
     /// How many requests of a kind there were, those included that met a fault.

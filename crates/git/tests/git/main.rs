@@ -9,6 +9,7 @@ mod faults;
 mod fetches;
 mod github_app;
 mod https;
+mod large_files;
 mod liars;
 mod limits;
 mod reads;
