@@ -145,8 +145,12 @@ impl<'a> Helm<'a> {
     }
 
     async fn index(&self, age: Age) -> Result<Arc<Index>, RegistryError> {
-        let work = self.shared.indexes.get(&self.package.source, age, async |known| self.ask(known).await);
-        within(self.shared.limits.listing_deadline, &self.site, "reading index.yaml", work).await
+        let ask = async |known| {
+            // Waiting for others is no fault of this repository: the deadline begins behind it.
+            let _slot = self.shared.index_slots.acquire().await;
+            within(self.shared.limits.listing_deadline, &self.site, "reading index.yaml", self.ask(known)).await
+        };
+        self.shared.indexes.get(&self.package.source, age, ask).await
     }
 
     async fn ask(&self, known: Option<Arc<Index>>) -> Result<Arc<Index>, RegistryError> {

@@ -48,7 +48,12 @@ pub struct Limits {
     pub indexes_bytes: u64,
     /// Lists of tags, and manifests, that are kept in memory, each: they have some kB.
     pub listings: usize,
-    /// Downloads at a time: each holds an archive in memory.
+    /// Unpacked archives that are kept in memory, and failures to have some: each has a key of some hundred bytes.
+    pub archives: usize,
+    /// Indexes that are read at a time: each is in memory as it was sent. Servers that say nothing hold one for as long as
+    /// [`Limits::idle`].
+    pub index_reads: usize,
+    /// Downloads at a time: each holds an archive in memory, and servers that say nothing as with indexes.
     pub downloads: usize,
 }
 
@@ -80,7 +85,9 @@ impl Default for Limits {
             indexes: 64,
             indexes_bytes: 256 * MIB,
             listings: 2048,
-            downloads: 8,
+            archives: 4096,
+            index_reads: 16,
+            downloads: 16,
         }
     }
 }

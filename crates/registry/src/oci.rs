@@ -96,7 +96,7 @@ impl<'a> Oci<'a> {
 
     /// The layer that is the archive, of a manifest that never changes.
     pub(crate) async fn blob(&self, digest: &Digest) -> Result<Blob, RegistryError> {
-        let manifest = self.manifest(&digest.to_string(), Some(digest), Age::Any).await?;
+        let manifest = self.manifest(digest).await?;
         self.layer(&manifest)
     }
 
@@ -136,40 +136,46 @@ impl<'a> Oci<'a> {
     /// The digest that a tag is at.
     async fn digest_of(&self, tag: &str, age: Age) -> Result<Digest, RegistryError> {
         let key = (self.package.source.clone(), tag.to_owned());
-        let ask = async |_| {
-            // The question for the head alone is not counted as a pull where pulls are counted.
-            let url = self.url(&format!("manifests/{tag}"));
-            let (response, at) = self.ask(&Method::HEAD, &url, &accept()).await?;
-            if response.status() != StatusCode::METHOD_NOT_ALLOWED {
-                let response = self.found(response, &at, tag).await?;
-                if let Some(digest) = content_digest(&response) {
-                    return Ok(digest);
-                }
-            }
-            let (digest, text) = self.manifest_text(tag, None).await?;
-            // It is here: nobody need ask for it again.
-            let manifest = self.parsed(&text)?;
-            let key = (self.package.source.clone(), digest.to_string());
-            let kept = self.shared.manifests.get(&key, Age::Any, async |_| Ok(manifest)).await;
-            kept.map(|_| digest)
-        };
-        let work = self.shared.digests.get(&key, age, ask);
-        within(self.shared.limits.listing_deadline, &self.site, "looking up a tag", work).await
+        let ask = async |_| self.in_time("looking up a tag", self.look_up(tag)).await;
+        self.shared.digests.get(&key, age, ask).await
     }
 
-    async fn manifest(
-        &self,
-        reference: &str,
-        promised: Option<&Digest>,
-        age: Age,
-    ) -> Result<Arc<Manifest>, RegistryError> {
-        let key = (self.package.source.clone(), reference.to_owned());
-        let ask = async |_| {
-            let (_, text) = self.manifest_text(reference, promised).await?;
+    async fn look_up(&self, tag: &str) -> Result<Digest, RegistryError> {
+        // The question for the head alone is not counted as a pull where pulls are counted.
+        let url = self.url(&format!("manifests/{tag}"));
+        let (response, at) = self.ask(&Method::HEAD, &url, &accept()).await?;
+        if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+            let response = self.found(response, &at, tag).await?;
+            if let Some(digest) = content_digest(&response) {
+                return Ok(digest);
+            }
+        }
+        let (digest, text) = self.manifest_text(tag, None).await?;
+        // It is here: nobody need ask for it again.
+        let manifest = self.parsed(&text)?;
+        let key = (self.package.source.clone(), digest.to_string());
+        let kept = self.shared.manifests.get(&key, Age::Any, async |_| Ok(manifest)).await;
+        kept.map(|_| digest)
+    }
+
+    async fn manifest(&self, digest: &Digest) -> Result<Arc<Manifest>, RegistryError> {
+        let reference = digest.to_string();
+        let read = async {
+            let (_, text) = self.manifest_text(&reference, Some(digest)).await?;
             self.parsed(&text)
         };
-        let work = self.shared.manifests.get(&key, age, ask);
-        within(self.shared.limits.listing_deadline, &self.site, "reading the manifest", work).await
+        let key = (self.package.source.clone(), reference.clone());
+        let ask = async |_| self.in_time("reading the manifest", read).await;
+        self.shared.manifests.get(&key, Age::Any, ask).await
+    }
+
+    /// Ends a listing that takes too long. Within the flight, so that all who wait for it share that too.
+    async fn in_time<T>(
+        &self,
+        doing: &str,
+        work: impl Future<Output = Result<T, RegistryError>>,
+    ) -> Result<T, RegistryError> {
+        within(self.shared.limits.listing_deadline, &self.site, doing, work).await
     }
 
     fn parsed(&self, text: &[u8]) -> Result<Arc<Manifest>, RegistryError> {
@@ -202,8 +208,8 @@ impl<'a> Oci<'a> {
 
     /// All tags, as versions.
     async fn tags(&self, age: Age) -> Result<Arc<[String]>, RegistryError> {
-        let work = self.shared.tags.get(&self.package.source, age, async |_| self.list_tags().await);
-        within(self.shared.limits.listing_deadline, &self.site, "listing tags", work).await
+        let ask = async |_| self.in_time("listing tags", self.list_tags()).await;
+        self.shared.tags.get(&self.package.source, age, ask).await
     }
 
     async fn list_tags(&self) -> Result<Arc<[String]>, RegistryError> {

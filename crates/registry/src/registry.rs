@@ -87,6 +87,8 @@ pub(crate) struct Shared {
     /// By their digests.
     pub(crate) manifests: Flights<(Source, String), Arc<Manifest>>,
     pub(crate) tokens: Tokens,
+    /// One permit for each index that may be read.
+    pub(crate) index_slots: Semaphore,
     pub(crate) counts: Counts,
 }
 
@@ -118,11 +120,12 @@ impl Registry {
             digests: Flights::new(limits.listings, u64::MAX),
             manifests: Flights::new(limits.listings, u64::MAX),
             tokens: Tokens::new(),
+            index_slots: Semaphore::new(limits.index_reads.max(1)),
             counts: Counts::default(),
             limits,
         };
         let (unpacked, slots) =
-            (Flights::new(usize::MAX, limits.memory_bytes), Semaphore::new(limits.downloads.max(1)));
+            (Flights::new(limits.archives, limits.memory_bytes), Semaphore::new(limits.downloads.max(1)));
         Ok(Self { shared, archives: Arc::new(archives), unpacked, slots })
     }
 

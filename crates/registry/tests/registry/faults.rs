@@ -1,7 +1,8 @@
 //! Servers that hang, break off, lie, or send too much: an error that says so, and everything else goes on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use trueup_bed::{Chart, Fault, HelmServer, pack};
 use trueup_git::GitError;
 use trueup_registry::{ArchiveError, Limits, RegistryError};
@@ -58,6 +59,10 @@ async fn what_takes_too_long_is_ended() {
     server.fault("index.yaml", Some(Fault::Hang));
     let error = bench.resolve(&package, "*").await.unwrap_err();
     assert!(error.to_string().contains("reading index.yaml took more than 1 s"), "{error}");
+    let (since, _) = (Instant::now(), server.requests());
+    let waiting = join_all((0..10).map(|_| bench.registry.resolve(&package, "*", since))).await;
+    assert!(waiting.iter().all(Result::is_err));
+    assert_eq!(server.requests().len(), 1, "all who waited share the failure");
 }
 
 #[tokio::test]
