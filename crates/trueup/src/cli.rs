@@ -159,7 +159,8 @@ mod tests {
         let args = controller(&[]);
         assert_eq!(args.namespace, "argocd");
         assert_eq!(args.listen.to_string(), "0.0.0.0:8080");
-        assert_eq!(args.resync, Duration::from_mins(2));
+        assert_eq!(args.resync, None);
+        assert_eq!(args.webhook_listen, None);
         assert_eq!(args.lease_duration, Duration::from_secs(15));
         assert!(!args.no_lease);
     }
@@ -170,7 +171,9 @@ mod tests {
             "--namespace=gitops",
             "--kubeconfig=/k",
             "--listen=127.0.0.1:0",
+            "--webhook-listen=127.0.0.1:1",
             "--cache-dir=/c",
+            "--renderer=unix:/r.sock",
             "--resync=10s",
             "--no-lease",
             "--lease-duration=20s",
@@ -179,7 +182,9 @@ mod tests {
         assert_eq!(args.kubeconfig.as_deref(), Some(std::path::Path::new("/k")));
         assert_eq!(args.listen.to_string(), "127.0.0.1:0");
         assert_eq!(args.cache_dir.as_deref(), Some(std::path::Path::new("/c")));
-        assert_eq!(args.resync, Duration::from_secs(10));
+        assert_eq!(args.renderer.renderer.map(|program| program.to_string()).as_deref(), Some("unix:/r.sock"));
+        assert_eq!(args.webhook_listen.map(|address| address.port()), Some(1));
+        assert_eq!(args.resync, Some(Duration::from_secs(10)));
         assert_eq!(args.lease_duration, Duration::from_secs(20));
         assert!(args.no_lease);
     }

@@ -16,6 +16,7 @@ use crate::command_error::{CommandError, Outcome, internal_error_with_message};
 use crate::commands::version::VERSION;
 use crate::duration;
 use crate::logging::{self, LogFormat};
+use crate::renderer::RendererArgs;
 
 pub(crate) const ABOUT: &str = "\
 Runs the operator: watches the Applications of its namespace and the objects that they name, reads their Git repositories, and \
@@ -56,9 +57,15 @@ pub(crate) struct ControllerArgs {
     /// Where to keep what can be fetched and rendered again; the user's cache, or a temporary directory, if not given.
     #[arg(long, env = "TRUEUP_CACHE_DIR", value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
-    /// How often repositories are asked for new commits, and failed things are tried again; as 10s, 1m30s or 2m.
-    #[arg(long, env = "TRUEUP_RESYNC", value_name = "DURATION", default_value = "120s", value_parser = resync)]
-    pub(crate) resync: Duration,
+    #[command(flatten)]
+    pub(crate) renderer: RendererArgs,
+    /// Where to take webhooks (POST /api/webhook); nowhere, if not given.
+    #[arg(long, env = "TRUEUP_WEBHOOK_LISTEN", value_name = "ADDRESS:PORT")]
+    pub(crate) webhook_listen: Option<SocketAddr>,
+    /// How often repositories are asked for new commits, and failed things are tried again; as 10s, 1m30s or 2m. If not given, 2m,
+    /// or for repositories what 'timeout.reconciliation' of argocd-cm says.
+    #[arg(long, env = "TRUEUP_RESYNC", value_name = "DURATION", value_parser = resync)]
+    pub(crate) resync: Option<Duration>,
     /// What becomes of the status of Applications that a commit leaves alone, where only the revision is new.
     #[arg(long, env = "TRUEUP_UNTOUCHED_REVISIONS", value_enum, value_name = "WHEN", default_value_t)]
     pub(crate) untouched_revisions: UntouchedRevisions,
@@ -110,6 +117,8 @@ pub(crate) fn run(args: ControllerArgs) -> Result<Outcome, CommandError> {
         kubeconfig: args.kubeconfig,
         listen: args.listen,
         cache_dir: cache.path.clone(),
+        renderer: args.renderer.program(&exe),
+        webhook_listen: args.webhook_listen,
         resync: args.resync,
         destination_namespace: args.destination_namespace,
         untouched_revisions: args.untouched_revisions.into(),

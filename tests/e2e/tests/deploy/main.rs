@@ -12,3 +12,4 @@ mod namespaced;
 mod overlays;
 mod permissions;
 mod pod;
+mod webhooks;

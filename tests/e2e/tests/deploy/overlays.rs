@@ -74,6 +74,7 @@ async fn every_overlay_rolls_out_in_a_namespace_that_enforces_the_restricted_lev
         ("deploy/overlays/staging", "argocd", 1),
         ("deploy/overlays/prod", "argocd", 2),
         ("tests/e2e/tests/deploy/elsewhere", "gitops", 2),
+        ("tests/e2e/tests/deploy/webhooks", "gitops", 2),
     ] {
         apply(&control_plane, dir).await;
         let place = admin.get(&format!("/api/v1/namespaces/{namespace}")).await.unwrap();
