@@ -76,4 +76,16 @@ mod tests {
             assert!(error.to_string().contains("unix: and the path"), "{error}");
         }
     }
+
+    #[test]
+    fn it_lies_beside_a_program_or_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let (exe, beside) = (dir.path().join("trueup"), dir.path().join(NAME));
+        assert_eq!(Program::beside(&exe), None);
+        std::fs::create_dir(&beside).unwrap();
+        assert_eq!(Program::beside(&exe), None);
+        std::fs::remove_dir(&beside).unwrap();
+        std::fs::write(&beside, "").unwrap();
+        assert_eq!(Program::beside(&exe), Some(Program::Child(beside)));
+    }
 }
