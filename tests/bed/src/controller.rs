@@ -100,6 +100,7 @@ impl Controller {
             format!("--kubeconfig={}", kubeconfig.display()),
             format!("--listen=127.0.0.1:{port}"),
             format!("--cache-dir={}", cache.display()),
+            format!("--renderer={}", tools::renderer_binary()?.display()),
         ];
         command.extend(options.resync.map(|every| format!("--resync={}s", every.as_secs_f64())));
         command.extend((!options.lease).then(|| "--no-lease".to_owned()));
