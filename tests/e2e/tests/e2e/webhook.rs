@@ -31,6 +31,9 @@ const NEVER: Duration = Duration::from_secs(3600);
 /// Between two listings that pushes bring.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// What GitHub signs with.
+const GITHUB: &str = "hunter2";
+
 /// A port for webhooks, and the options of a controller that listens there.
 fn options(resync: Duration) -> (u16, ControllerOptions) {
     let port = free_port().unwrap();
@@ -41,7 +44,7 @@ fn options(resync: Duration) -> (u16, ControllerOptions) {
 
 async fn set_secrets(scene: &Scene<'_>) {
     let secret = json!({"metadata": {"name": "argocd-secret"}, "stringData": {
-        "webhook.github.secret": "github",
+        "webhook.github.secret": GITHUB,
         "webhook.gitlab.secret": "gitlab",
         "webhook.gogs.secret": "$elsewhere",
         "elsewhere": "gitea",
@@ -62,8 +65,7 @@ async fn set_secrets(scene: &Scene<'_>) {
 async fn believed(controller: &Controller, port: u16) {
     until("the secrets to be known", Deadline::LONG, async || {
         let body = json!({"zen": "a"}).to_string();
-        match post(port, &[("X-GitHub-Event", "ping"), ("X-Hub-Signature-256", &signed("github", &body))], &body).await
-        {
+        match post(port, &[("X-GitHub-Event", "ping"), ("X-Hub-Signature-256", &signed(GITHUB, &body))], &body).await {
             200 => Ok(()),
             other => Err((other, controller.log())),
         }
@@ -146,12 +148,12 @@ async fn a_push_is_live_at_once_and_touches_only_what_it_changes() {
     let body = github(scene.repository.url(), "refs/heads/main");
     assert_eq!(push(port, "guessed", &body).await, 403);
     assert_eq!(post(port, &[("X-GitHub-Event", "push")], &body).await, 403);
-    assert_eq!(push(port, "github", &github("http://127.0.0.1:1/somebody/else.git", "refs/heads/main")).await, 202);
-    assert_eq!(push(port, "github", &github(scene.repository.url(), "refs/tags/of-nobody")).await, 202);
-    assert_eq!(push(port, "github", "{").await, 400);
+    assert_eq!(push(port, GITHUB, &github("http://127.0.0.1:1/somebody/else.git", "refs/heads/main")).await, 202);
+    assert_eq!(push(port, GITHUB, &github(scene.repository.url(), "refs/tags/of-nobody")).await, 202);
+    assert_eq!(push(port, GITHUB, "{").await, 400);
     // This one does.
     let began = Instant::now();
-    assert_eq!(push(port, "github", &body).await, 202);
+    assert_eq!(push(port, GITHUB, &body).await, 202);
     scene.until_value("configmaps", "one", "/data/a", "2").await;
     println!("live {} ms after its webhook", began.elapsed().as_millis());
     scene.app("one").healthy(&second).await;
@@ -159,16 +161,16 @@ async fn a_push_is_live_at_once_and_touches_only_what_it_changes() {
     assert_eq!(controller.metric("argocd_webhook_requests_total").await.unwrap(), Some(2.0));
 
     // Said again it costs one more listing at most, and nothing is written of what it says nothing new about.
-    assert_eq!(push(port, "github", &body).await, 202);
+    assert_eq!(push(port, GITHUB, &body).await, 202);
     scene.listed(listings + 2).await;
     let third = scene.put("one/config.yaml", &config_map("one", &[("a", "3")]));
-    assert_eq!(push(port, "github", &body).await, 202);
+    assert_eq!(push(port, GITHUB, &body).await, 202);
     scene.app("one").healthy(&third).await;
     assert_eq!(scene.repository.asked(Asked::LsRefs), listings + 3);
     let writes = audit.since(mark).await.unwrap().by("trueup").filtered(|request| request.name == "two").writes();
     assert!(writes.is_empty(), "{:?}", writes.counts());
     let log = controller.log();
-    assert!(!log.contains("github\"") && !log.contains("sha256="), "a secret in the log");
+    assert!(!log.contains(GITHUB) && !log.contains("sha256="), "a secret in the log");
 }
 
 #[tokio::test]
@@ -247,7 +249,7 @@ async fn a_flood_costs_few_listings_and_a_huge_body_none() {
 
     let (began, second) = (Instant::now(), scene.put("app/config.yaml", &config_map("config", &[("a", "2")])));
     let answers: Vec<u16> =
-        stream::iter(0..1000).map(|_| push(port, "github", &body)).buffer_unordered(100).collect().await;
+        stream::iter(0..1000).map(|_| push(port, GITHUB, &body)).buffer_unordered(100).collect().await;
     assert!(answers.iter().all(|status| *status == 202), "{answers:?}");
     app.healthy(&second).await;
     let most = listings + 2 + usize::try_from(began.elapsed().as_millis() / PAUSE.as_millis()).unwrap();
@@ -270,11 +272,11 @@ async fn only_the_active_controller_listens() {
     believed(&active, active_port).await;
     let (port, standby) = options(NEVER);
     let standby = world.controller(&ControllerOptions { lease: true, ..standby }).await;
-    assert_eq!(push(port, "github", &github(scene.repository.url(), "refs/heads/main")).await, 0, "nobody listens");
+    assert_eq!(push(port, GITHUB, &github(scene.repository.url(), "refs/heads/main")).await, 0, "nobody listens");
     active.terminate().await.unwrap();
     believed(&standby, port).await;
     let second = scene.put("app/config.yaml", &config_map("config", &[("a", "2")]));
-    assert_eq!(push(port, "github", &github(scene.repository.url(), "refs/heads/main")).await, 202);
+    assert_eq!(push(port, GITHUB, &github(scene.repository.url(), "refs/heads/main")).await, 202);
     app.healthy(&second).await;
     let seen: Value = scene.expect("configmaps", "config").await;
     assert_eq!(seen["data"]["a"], "2");
