@@ -98,7 +98,7 @@ pub(super) async fn watch(world: Arc<World>) {
         match sighting {
             Some(Sighting::Here(raw)) if raw.name == SECRET => known.own = data_of(raw.json.get().as_bytes()),
             Some(Sighting::Here(raw)) => {
-                drop(known.others.insert(raw.name.clone(), data_of(raw.json.get().as_bytes())))
+                drop(known.others.insert(raw.name.clone(), data_of(raw.json.get().as_bytes())));
             }
             Some(Sighting::Gone(gone)) if gone.name == SECRET => known.own.clear(),
             Some(Sighting::Gone(gone)) => drop(known.others.remove(&gone.name)),
