@@ -14,7 +14,8 @@ const aliasesMax = 500_000
 // checkAliases refuses a file whose aliases stand for too much. What is no YAML passes: it is somebody else's to judge.
 // With inline, text in the file is looked at as well: a kustomization holds patches that are YAML themselves.
 func checkAliases(name string, text []byte, inline bool) error {
-	if !bytes.ContainsRune(text, '&') || !bytes.ContainsRune(text, '*') {
+	// Text within text may be escaped: only the outermost can be told by its letters.
+	if !inline && (!bytes.ContainsRune(text, '&') || !bytes.ContainsRune(text, '*')) {
 		return nil
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))

@@ -29,6 +29,16 @@ var (
 	searchPath       = os.Getenv("PATH")
 )
 
+// testMemory is how much address space these tests have, in bytes: a bomb that goes off ends them, not the machine.
+const testMemory = 8 << 30
+
+func TestMain(m *testing.M) {
+	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: testMemory, Max: testMemory}); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 // command builds a tool of this module and tells where it is.
 func command(name string) string {
 	out, err := exec.Command("go", "tool", "-n", name).CombinedOutput()

@@ -21,6 +21,8 @@ type edits struct {
 	files   *fileSystem
 	remotes *remotes
 	options options
+	// shortened: see shorten.
+	shortened bool
 	// warnings are about options that Kustomize leaves out.
 	warnings []string
 }
@@ -48,7 +50,24 @@ func (e *edits) apply() error {
 	return nil
 }
 
+// shorten puts the kustomization on one line before the first command looks through its lines. One that is missing or wrong
+// is the command's to report.
+func (e *edits) shorten() {
+	if e.shortened {
+		return
+	}
+	e.shortened = true
+	name, err := e.kustomization()
+	if err != nil {
+		return
+	}
+	if text, err := e.files.ReadFile(name); err == nil {
+		_ = e.files.WriteFile(name, text)
+	}
+}
+
 func (e *edits) run(arguments ...string) error {
+	e.shorten()
 	provider := provider.NewDefaultDepProvider()
 	command := edit.NewCmdEdit(e.files, provider.GetFieldValidator(), provider.GetResourceFactory(), io.Discard)
 	command.SetArgs(arguments)

@@ -10,6 +10,7 @@ import (
 
 	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/yaml"
 
 	"trueup.dev/renderer/protocol"
 	"trueup.dev/renderer/tree"
@@ -144,13 +145,18 @@ func (f *fileSystem) raw(absolute string) ([]byte, error) {
 	return f.client.Read(place.Root, place.Path)
 }
 
-// WriteFile keeps what the edits make of the kustomization that is built.
+// WriteFile keeps what the edits make of the kustomization that is built, as JSON on one line: each edit looks through all
+// lines for comments that nobody here will read, which takes longer than the build.
 func (f *fileSystem) WriteFile(name string, text []byte) error {
 	absolute := f.absolute(name)
 	if path.Dir(absolute) != f.home || !isKustomization(absolute) {
 		return errReadOnly
 	}
-	f.edited[absolute] = text
+	line, err := yaml.YAMLToJSON(text)
+	if err != nil {
+		return err
+	}
+	f.edited[absolute] = line
 	return nil
 }
 
