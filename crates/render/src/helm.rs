@@ -19,6 +19,7 @@ const FILE_PARAMETERS: &str = "spec.source.helm.fileParameters";
 
 /// A chart with what the application says of it, variables replaced.
 #[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "options of upstream")]
 pub(crate) struct Chart {
     release_name: String,
     namespace: String,

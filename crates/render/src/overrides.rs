@@ -18,7 +18,7 @@ const PREFIX: &str = ".argocd-source";
 
 /// Whether any of these files changes the source of some application.
 pub(crate) fn any(entries: &[Entry]) -> bool {
-    entries.iter().any(|entry| entry.name.starts_with(PREFIX) && entry.name.ends_with(".yaml"))
+    entries.iter().any(|entry| entry.name.strip_suffix(".yaml").is_some_and(|name| name.starts_with(PREFIX)))
 }
 
 /// The source as the files of the directory leave it.

@@ -128,14 +128,14 @@ impl Read {
         };
         match self {
             Self::Kind(_) => text(if matches!(stat, Stat::File { .. }) { "file" } else { "directory" }),
-            Self::Names(_) => names(&tree.list(&place.path).ok()?),
+            Self::Names(_) => Some(names(&tree.list(&place.path).ok()?)),
             _ => Some(id),
         }
     }
 }
 
 /// The names and kinds of a directory, whatever they hold.
-fn names(entries: &[Entry]) -> Option<Digest> {
+fn names(entries: &[Entry]) -> Digest {
     let parts = entries.iter().flat_map(|entry| {
         let kind = match &entry.kind {
             EntryKind::Directory => "directory",
@@ -146,7 +146,7 @@ fn names(entries: &[Entry]) -> Option<Digest> {
         };
         [entry.name.as_str(), kind]
     });
-    Some(Digest::of_parts(parts))
+    Digest::of_parts(parts)
 }
 
 // === impl ReadSet ===

@@ -310,8 +310,11 @@ mod tests {
         ("app/[odd].yaml", "odd"),
     ];
 
-    /// The names and texts of what is read, what is needed, and the message of an error.
-    fn read(files: &[&str], ignore_missing: bool) -> Result<(Vec<(String, String)>, Vec<Need>), String> {
+    /// The names and texts of what is read, and what is needed.
+    type Found = (Vec<(String, String)>, Vec<Need>);
+
+    /// What is found, or the message of an error.
+    fn read(files: &[&str], ignore_missing: bool) -> Result<Found, String> {
         let mut trees = trees(&FILES);
         trees.referenced.insert("values".to_owned(), tree(&[("prod/v.yaml", "ref"), ("v-web.yaml", "ref web")]));
         let need = Need::Resource { url: "https://u:p@a.example/there.yaml".to_owned() };
