@@ -50,7 +50,8 @@ pub(crate) fn sources_of(spec: &ApplicationSpec, errors: &mut Vec<SpecError>) ->
         let nothing = ApplicationSource::default();
         return vec![single(spec.source.as_ref().unwrap_or(&nothing), errors)];
     }
-    let sources = spec.sources.iter().enumerate().map(|(at, source)| one_of_several(at, source, errors)).collect();
+    let sources: Vec<Source> =
+        spec.sources.iter().enumerate().map(|(at, source)| one_of_several(at, source, errors)).collect();
     names_differ(&sources, errors);
     sources
 }
@@ -85,7 +86,7 @@ fn one_of_several(at: usize, source: &ApplicationSource, errors: &mut Vec<SpecEr
 }
 
 /// Of two sources of one name nobody knows which is meant.
-fn names_differ(sources: &Vec<Source>, errors: &mut Vec<SpecError>) {
+fn names_differ(sources: &[Source], errors: &mut Vec<SpecError>) {
     for (at, source) in sources.iter().enumerate() {
         if !source.reference.is_empty() && sources[..at].iter().any(|other| other.reference == source.reference) {
             let message = format!("two sources have the ref '{}': give each its own", source.reference);

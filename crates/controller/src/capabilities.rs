@@ -76,7 +76,7 @@ fn names(kinds: &[Kind]) -> Vec<String> {
     for kind in kinds {
         let version = kind.gvk.api_version();
         names.push(format!("{version}/{}", kind.gvk.kind));
-        names.push(version.to_string());
+        names.push(version);
     }
     names.sort_unstable();
     names.dedup();

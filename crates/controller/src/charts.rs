@@ -97,7 +97,7 @@ impl Charts {
 
     /// An application that is no more wants nothing.
     pub(crate) fn forget(&self, app: &str) {
-        self.want_of(app, Vec::new());
+        self.want_of(app, &[]);
     }
 
     /// Lets go of everything that no application asks for. Blocks.
@@ -108,7 +108,7 @@ impl Charts {
 
     /// Notes what an application asks for, and that it no longer asks for anything else.
     fn want(self: &Arc<Self>, app: &str, wishes: Vec<Wish>) -> Vec<(Wish, Arc<Followed>)> {
-        self.want_of(app, wishes.clone());
+        self.want_of(app, &wishes);
         let mut known = lock(&self.known);
         let follow = |wish: Wish| {
             let followed = known.entry(wish.clone()).or_insert_with(|| {
@@ -122,9 +122,9 @@ impl Charts {
         wishes.into_iter().map(follow).collect()
     }
 
-    fn want_of(&self, app: &str, wishes: Vec<Wish>) {
+    fn want_of(&self, app: &str, wishes: &[Wish]) {
         let mut asked = lock(&self.asked);
-        let old = if wishes.is_empty() { asked.remove(app) } else { asked.insert(app.into(), wishes.clone()) };
+        let old = if wishes.is_empty() { asked.remove(app) } else { asked.insert(app.into(), wishes.to_vec()) };
         let known = lock(&self.known);
         for gone in old.into_iter().flatten().filter(|old| !wishes.contains(old)) {
             if let Some(followed) = known.get(&gone) {
@@ -213,25 +213,25 @@ impl State {
 mod tests {
     use super::*;
 
-    fn at(version: &str) -> Result<Resolved, RegistryError> {
-        Ok(Resolved { version: version.to_owned(), digest: None })
+    fn at(version: &str) -> Resolved {
+        Resolved { version: version.to_owned(), digest: None }
     }
 
-    fn failed() -> Result<Resolved, RegistryError> {
-        Err(RegistryError::InvalidName { text: "x".to_owned(), reason: "y".to_owned() })
+    fn failed() -> RegistryError {
+        RegistryError::InvalidName { text: "x".to_owned(), reason: "y".to_owned() }
     }
 
     #[tokio::test]
     async fn wakes_when_the_version_moves_or_a_second_answer_is_lost() {
         let mut state = State { apps: BTreeSet::from(["a".into()]), ..State::default() };
         let mut learn = |answer| state.learn(answer, Instant::now()).len();
-        assert_eq!(learn(at("1.0.0")), 1);
-        assert_eq!(learn(at("1.0.0")), 0);
-        assert_eq!(learn(at("1.1.0")), 1);
-        assert_eq!(learn(failed()), 0);
-        assert_eq!(learn(failed()), 1);
-        assert_eq!(learn(failed()), 0);
-        assert_eq!(learn(at("1.1.0")), 1);
+        assert_eq!(learn(Ok(at("1.0.0"))), 1);
+        assert_eq!(learn(Ok(at("1.0.0"))), 0);
+        assert_eq!(learn(Ok(at("1.1.0"))), 1);
+        assert_eq!(learn(Err(failed())), 0);
+        assert_eq!(learn(Err(failed())), 1);
+        assert_eq!(learn(Err(failed())), 0);
+        assert_eq!(learn(Ok(at("1.1.0"))), 1);
         assert!(state.is_settled("1.1.0") && !state.is_settled("1.x"));
     }
 }

@@ -47,6 +47,8 @@ pub struct Loaded {
     pub rendered: Arc<Rendered>,
     /// What rendered each source; none where nothing is rendered from it.
     pub tools: Arc<[Option<Tool>]>,
+    /// What was known came out otherwise when it was rendered again: something counts that nobody recorded.
+    pub differs: bool,
 }
 
 /// Why a source cannot be had.
@@ -123,6 +125,8 @@ pub struct Frame {
     pub capabilities: Arc<Capabilities>,
     /// What `argocd-cm` says about rendering.
     pub settings: Arc<Settings>,
+    /// What is known is rendered all the same.
+    pub again: bool,
 }
 
 /// What is rendered: one source, at its pin, among all trees of the application.
@@ -153,7 +157,7 @@ pub(crate) async fn load(
         .map(|(source, tree)| (source.reference.clone(), Arc::clone(tree)))
         .collect();
     let mut parts = Vec::new();
-    let mut tools = vec![None; pins.len()];
+    let (mut tools, mut differs) = (vec![None; pins.len()], false);
     for (at, (source, pin)) in app.sources.iter().zip(&pins).enumerate() {
         if !source.is_rendered() {
             continue;
@@ -163,11 +167,12 @@ pub(crate) async fn load(
             trees: Trees { referenced: referenced.clone(), ..Trees::new(Arc::clone(&trees[at])) },
             of: app.several.then_some(at + 1),
         };
-        let rendered = errand.run(loader, app, &frame).await?;
+        let (rendered, other) = errand.run(loader, app, &frame).await?;
+        differs |= other;
         tools[at] = Some(rendered.tool);
         parts.push(rendered);
     }
-    Ok(Loaded { at: pins::revision(app, &pins), rendered: Rendered::joined(parts), tools: tools.into() })
+    Ok(Loaded { at: pins::revision(app, &pins), rendered: Rendered::joined(parts), tools: tools.into(), differs })
 }
 
 fn request(meta: &Meta, app: &App, source: &Source, pin: &Pin, settings: &Arc<Settings>) -> Request {
@@ -186,26 +191,37 @@ fn request(meta: &Meta, app: &App, source: &Source, pin: &Pin, settings: &Arc<Se
 // === impl Errand ===
 
 impl Errand {
-    /// Renders, and fetches what that needs, until nothing is needed any more.
-    async fn run(mut self, loader: &impl Loader, app: &App, frame: &Frame) -> Result<Arc<Rendered>, SourceError> {
+    /// Renders, and fetches what that needs, until nothing is needed any more. Answers as well whether it was known otherwise.
+    async fn run(
+        mut self,
+        loader: &impl Loader,
+        app: &App,
+        frame: &Frame,
+    ) -> Result<(Arc<Rendered>, bool), SourceError> {
         let (of, revision) = (self.of, self.request.revision.clone());
         let needed = |error| SourceError::Needed { of, revision: revision.clone(), error };
+        let again = frame.again;
         for _ in 0..ROUNDS_MAX {
             let renderer = Arc::clone(loader.renderer());
             let capabilities = Arc::clone(&frame.capabilities);
             // Reading, parsing and workers block: not on the threads that serve everybody.
             let answer = tokio::task::spawn_blocking(move || {
-                let answer = renderer.render(&self.request, &self.trees, &capabilities);
+                let (request, trees) = (&self.request, &self.trees);
+                let answer = if again {
+                    renderer.render_again(request, trees, &capabilities).map(|again| (again.answer, again.differs))
+                } else {
+                    renderer.render(request, trees, &capabilities).map(|answer| (answer, false))
+                };
                 (self, answer)
             });
             let (errand, answer) = answer.await.map_err(|error| SourceError::Ended(error.to_string()))?;
             self = errand;
             let answer = answer.map_err(|error| SourceError::Render { of, revision: revision.clone(), error })?;
             match answer {
-                Answer::Rendered(rendered) => return Ok(rendered),
-                Answer::Needs(needs) => {
+                (Answer::Rendered(rendered), differs) => return Ok((rendered, differs)),
+                (Answer::Needs(needs), _) => {
                     for need in needs {
-                        self.trees.fetched.push(needs::fetch(loader, app, need).await.map_err(needed)?);
+                        self.trees.fetched.push(needs::fetch(loader, app, need, again).await.map_err(needed)?);
                     }
                 }
             }

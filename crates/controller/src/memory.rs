@@ -23,9 +23,14 @@ use crate::windows::Shut;
 
 /// What is remembered of one application.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each remembers one thing that was said or done")]
 pub(crate) struct Memory {
     /// Of which Application: another one of the same name starts anew.
     pub(crate) uid: String,
+    /// Somebody asks for what is rendered to be rendered anew.
+    pub(crate) render_again: bool,
+    /// A render that was known came out otherwise, and that is not told yet.
+    pub(crate) unstable: bool,
     /// The last render, and what it was made from besides the revision.
     pub(crate) loaded: Option<(Digest, Loaded)>,
     /// The final manifests, and what they were made from.

@@ -53,7 +53,7 @@ pub enum NeedError {
         /// What is needed.
         what: String,
         /// Why.
-        error: RegistryError,
+        error: Box<RegistryError>,
     },
     /// It goes on and on.
     #[error("what is needed needs more and more: after {rounds} rounds it was given up")]
@@ -63,11 +63,12 @@ pub enum NeedError {
     },
 }
 
-/// Fetches what is needed, or answers what was fetched a moment ago.
-pub(crate) async fn fetch(loader: &impl Loader, app: &App, need: Need) -> Result<Fetched, NeedError> {
+/// Fetches what is needed, or answers what was fetched a moment ago unless it is to be fetched `again`.
+pub(crate) async fn fetch(loader: &impl Loader, app: &App, need: Need, again: bool) -> Result<Fetched, NeedError> {
     let key = (app.project.clone(), need);
     let (kept, fresh) = loader.kept();
     if let Some((at, fetched)) = lock(&kept.0).get(&key)
+        && !again
         && at.elapsed() < fresh
     {
         return Ok(fetched.clone());
@@ -115,7 +116,7 @@ async fn chart(
     (repository, name, version): (&str, &str, &str),
 ) -> Result<Fetched, NeedError> {
     permitted(loader, app, need, repository)?;
-    let failed = |error| NeedError::Registry { what: need.to_string(), error };
+    let failed = |error| NeedError::Registry { what: need.to_string(), error: Box::new(error) };
     let access = loader.registry_access(repository, &app.project).map_err(|error| failed(error.into()))?;
     let package = Package::chart(repository, name, &access, false).map_err(failed)?;
     let registry = loader.registry();
@@ -127,7 +128,7 @@ async fn chart(
 
 /// A file of the Web, as the only one of a tree.
 async fn file(loader: &impl Loader, app: &App, need: &Need, url: &str) -> Result<Fetched, NeedError> {
-    let failed = |error| NeedError::Registry { what: need.to_string(), error };
+    let failed = |error| NeedError::Registry { what: need.to_string(), error: Box::new(error) };
     let access = loader.registry_access(url, &app.project).map_err(|error| failed(error.into()))?;
     let content = loader.registry().file(url, &access.access).await.map_err(failed)?;
     let digest = trueup_object::Digest::of(&content).to_string();

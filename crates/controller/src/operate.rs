@@ -247,7 +247,7 @@ impl Look<'_> {
             let rendered = trueup_render::of_texts(&asked.manifests)
                 .map_err(|error| format!("operation.sync.manifests: {error}"))?;
             let (at, tools) = (view.at.clone(), Arc::clone(&view.tools));
-            let loaded = Loaded { at, tools, rendered: Arc::new(rendered) };
+            let loaded = Loaded { at, tools, differs: false, rendered: Arc::new(rendered) };
             // What is in line with them is not in line with what Git says.
             view.turned = true;
             return view.turn_to(self.world, &self.application, memory, &loaded).await;

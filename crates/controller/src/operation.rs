@@ -307,7 +307,6 @@ pub(crate) fn end(
         deploy_started_at: Some(run.started_at.clone()),
         deployed_at: finished_at,
         initiated_by: run.operation.initiated_by.clone(),
-        ..RevisionHistory::default()
     });
     let changed = tally.changed_keys;
     Ended {

@@ -17,7 +17,7 @@ use crate::world::World;
 #[derive(Clone)]
 pub(crate) enum Pin {
     Commit { store: Arc<Store>, commit: CommitId },
-    Package { package: Package, resolved: Resolved },
+    Package(Box<(Package, Resolved)>),
 }
 
 /// Why it is not known what a source is at, or its files cannot be had.
@@ -42,9 +42,7 @@ pub(crate) async fn tips(
     let mut packages = world.charts.tips(&world.logins, name, app, not_before).await?.into_iter();
     let pins = app.sources.iter().filter_map(|source| match source.kind {
         SourceKind::Git => commits.next().map(|(store, commit)| Pin::Commit { store, commit }),
-        SourceKind::Chart | SourceKind::Artifact => {
-            packages.next().map(|(package, resolved)| Pin::Package { package, resolved })
-        }
+        SourceKind::Chart | SourceKind::Artifact => packages.next().map(|found| Pin::Package(Box::new(found))),
     });
     Ok(pins.collect())
 }
@@ -55,7 +53,7 @@ pub(crate) async fn at(loader: &impl Loader, app: &App, source: &Source, wanted:
     if source.kind != SourceKind::Git {
         let package = package(source, &loader.registry_access(&source.repo_url, &app.project)?)?;
         let resolved = loader.registry().resolve(&package, wanted, std::time::Instant::now()).await?;
-        return Ok(Pin::Package { package, resolved });
+        return Ok(Pin::Package(Box::new((package, resolved))));
     }
     let store = loader.store(&source.repo_url, &app.project).await?;
     let commit = match wanted.parse::<CommitId>() {
@@ -87,7 +85,7 @@ impl Pin {
     pub(crate) fn part(&self) -> String {
         match self {
             Self::Commit { commit, .. } => commit.to_string(),
-            Self::Package { resolved, .. } => resolved.version.clone(),
+            Self::Package(package) => package.1.version.clone(),
         }
     }
 
@@ -98,7 +96,8 @@ impl Pin {
                 store.fetch(&[*commit]).await?;
                 Ok(Arc::new(CommitTree::new(Arc::clone(store), *commit)))
             }
-            Self::Package { package, resolved } => {
+            Self::Package(package) => {
+                let (package, resolved) = &**package;
                 let archive = loader.registry().fetch(package, resolved).await?;
                 Ok(Arc::new(ArchiveTree::new(archive.files.clone(), archive.digest.clone())))
             }

@@ -66,6 +66,7 @@ async fn look_at(world: &Arc<World>, name: &str, application: Arc<Application>) 
             world.projections.forget(digest);
         }
         memory.forget_judgements();
+        memory.render_again = true;
         world.cluster.forget_schemas().await;
         world.sweep.ask();
     }
@@ -82,6 +83,10 @@ async fn look_at(world: &Arc<World>, name: &str, application: Arc<Application>) 
     let began = Instant::now();
     let sight = observe(world, &look.application, &mut memory, not_before).await;
     world.metrics.upstream.compared(&look.application, began.elapsed());
+    if std::mem::take(&mut memory.unstable) {
+        let message = "rendered again, the same sources say something else: something counts that is no part of them (a random value, the time); the new objects are what counts now";
+        event::warning(world, &look.application, "RenderDiffers", message);
+    }
     match sight {
         Sight::Waiting(notice) => look.wait(&mut memory, notice).await,
         Sight::Blocked(blocked) => look.block(&mut memory, blocked).await,

@@ -62,14 +62,12 @@ fn split_host(place: &str) -> (String, &str) {
         return (format!("{scheme}://{host}/"), path);
     }
     let slash = place.find('/').unwrap_or(place.len());
-    match place.find(':').filter(|colon| *colon < slash) {
-        // As scp writes it.
-        Some(colon) => (place[..=colon].to_owned(), &place[colon + 1..]),
-        None => {
-            let (host, path) = place.split_once('/').unwrap_or((place, ""));
-            (format!("https://{host}/"), path)
-        }
+    // As scp writes it.
+    if let Some(colon) = place.find(':').filter(|colon| *colon < slash) {
+        return (place[..=colon].to_owned(), &place[colon + 1..]);
     }
+    let (host, path) = place.split_once('/').unwrap_or((place, ""));
+    (format!("https://{host}/"), path)
 }
 
 /// A file of the Web; anything that a repository is told by makes it one.

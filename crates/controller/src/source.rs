@@ -26,18 +26,23 @@ pub(crate) async fn at_target(
     not_before: Option<Instant>,
     memory: &mut Memory,
 ) -> Result<Loaded, (Option<Revision>, SourceError)> {
-    let pins = pins::tips(world, &meta.instance, app, not_before).await.map_err(|error| (None, error.into()))?;
+    let pins =
+        Box::pin(pins::tips(world, &meta.instance, app, not_before)).await.map_err(|error| (None, error.into()))?;
     let at = pins::revision(app, &pins);
     let failed = |error| (Some(at.clone()), error);
-    let (frame, serves) = frame(world).await.map_err(failed)?;
+    let (mut frame, serves) = frame(world).await.map_err(failed)?;
+    frame.again = memory.render_again;
     let cause = cause(app, &frame, serves);
     if let Some((of, known)) = &memory.loaded
+        && !frame.again
         && known.at == at
         && *of == cause
     {
         return Ok(known.clone());
     }
-    let loaded = loading::load(world, meta, app, pins, frame).await.map_err(failed)?;
+    let loaded = Box::pin(loading::load(world, meta, app, pins, frame)).await.map_err(failed)?;
+    memory.render_again = false;
+    memory.unstable |= loaded.differs;
     memory.loaded = Some((cause, loaded.clone()));
     Ok(loaded)
 }
@@ -51,12 +56,12 @@ pub(crate) async fn at_asked(world: &World, meta: &Meta, app: &App, asked: &Revi
 /// The sources at a revision.
 pub(crate) async fn at(world: &World, meta: &Meta, app: &App, wanted: &Revision) -> Result<Loaded, SourceError> {
     let (frame, _) = frame(world).await?;
-    loading::at(world, meta, app, wanted, frame).await
+    Box::pin(loading::at(world, meta, app, wanted, frame)).await
 }
 
 async fn frame(world: &World) -> Result<(Frame, Digest), SourceError> {
     let serves = world.serves.now(&world.cluster).await?;
-    Ok((Frame { capabilities: serves.capabilities, settings: world.settings.get() }, serves.digest))
+    Ok((Frame { capabilities: serves.capabilities, settings: world.settings.get(), again: false }, serves.digest))
 }
 
 /// What a render depends on beside the revision.

@@ -34,7 +34,7 @@ pub(crate) async fn frame(logins: Logins<'_>) -> Result<Frame, CommandError> {
     let serves = serves.map_err(|error| access::explained("the API server does not say what it serves", error))?;
     let settings = trueup_controller::rendering(logins.cluster, logins.namespace).await;
     let settings = settings.map_err(|error| access::explained("the ConfigMap argocd-cm cannot be read", error))?;
-    Ok(Frame { capabilities: serves.capabilities, settings: Arc::new(settings) })
+    Ok(Frame { capabilities: serves.capabilities, settings: Arc::new(settings), again: false })
 }
 
 // === impl Once ===
@@ -52,7 +52,7 @@ impl<'a> Once<'a> {
             limits: Limits::default(),
         });
         let registry = Arc::new(registry.map_err(|error| failed(&error))?);
-        let renderer = Arc::new(Renderer::new(None, renderer::workers()));
+        let renderer = Arc::new(Renderer::new(None, renderer::workers(None)?));
         Ok(Self { known, stores, registry, renderer, kept: Kept::default() })
     }
 }

@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use clap::Args;
-use trueup_render::workers::{Program, Workers, WorkersConfig};
+use trueup_render::workers::{Program, ProgramError, Workers, WorkersConfig};
+
+use crate::command_error::{CommandError, internal_error_with_message, user_error_with_message};
 
 /// Names the renderer.
 pub(crate) const VARIABLE: &str = "TRUEUP_RENDERER";
@@ -27,9 +29,20 @@ impl RendererArgs {
     }
 }
 
-/// The workers of the renderer that the environment names, or that lies beside this program; none if there is none.
-pub(crate) fn workers() -> Option<Workers> {
-    let named = std::env::var(VARIABLE).ok().and_then(|text| text.parse().ok());
-    let program = RendererArgs { renderer: named }.program(&std::env::current_exe().ok()?)?;
-    Some(Workers::new(WorkersConfig::new(program)))
+/// The workers of the renderer that is named here or in the environment, or that lies beside this program; none if there is none.
+pub(crate) fn workers(named: Option<&Program>) -> Result<Option<Workers>, CommandError> {
+    let renderer = match (named, std::env::var(VARIABLE)) {
+        (Some(named), _) => Some(named.clone()),
+        (None, Ok(text)) => {
+            let program = text
+                .parse()
+                .map_err(|error: ProgramError| user_error_with_message(format!("{VARIABLE} is wrong"), error));
+            Some(program?)
+        }
+        (None, Err(_)) => None,
+    };
+    let exe = std::env::current_exe()
+        .map_err(|error| internal_error_with_message("cannot find the program's own file", error))?;
+    let program = RendererArgs { renderer }.program(&exe);
+    Ok(program.map(|program| Workers::new(WorkersConfig::new(program))))
 }

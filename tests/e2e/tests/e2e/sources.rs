@@ -6,6 +6,8 @@ use trueup_bed::Chart;
 use trueup_bed::HelmServer;
 use trueup_bed::OciRegistry;
 use trueup_bed::OciRegistryOptions;
+use trueup_bed::until;
+use trueup_e2e::SLOW;
 use trueup_e2e::Scene;
 use trueup_e2e::manifests::config_map;
 
@@ -15,7 +17,7 @@ use crate::jobs::result;
 
 const CHART: &str = "apiVersion: v2\nname: shop\nversion: 1.2.3\nappVersion: \"7\"\n";
 /// A template whose value decides.
-const CONFIG: &str = r#"apiVersion: v1
+const CONFIG: &str = r"apiVersion: v1
 kind: ConfigMap
 metadata:
   name: {{ .Release.Name }}-config
@@ -24,7 +26,7 @@ data:
   size: {{ .Values.size | quote }}
   namespace: {{ .Release.Namespace }}
   chart: {{ .Chart.Version }}
-"#;
+";
 
 fn helm(built: trueup_bed::ApplicationBuilder, helm: Value) -> trueup_bed::ApplicationBuilder {
     built.set("/spec/source", "helm", helm)
@@ -239,4 +241,34 @@ async fn charts_and_artifacts_of_a_registry() {
     let app = scene.create(scene.application().automated(true, true).set("/spec", "source", source)).await;
     app.synced("1.0.0").await;
     assert_eq!(data(&scene, "r-config").await["color"], "red");
+}
+
+#[tokio::test]
+async fn a_random_value_stays_until_somebody_asks_for_another() {
+    let scene = Scene::shared("sources-random").await;
+    let random =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: config\ndata:\n  token: {{ randAlphaNum 16 | quote }}\n";
+    let at = scene.commit(&[("app/Chart.yaml", Some(CHART)), ("app/templates/config.yaml", Some(random))]);
+    let app = scene.create(scene.application().automated(true, true)).await;
+    app.synced(&at).await;
+    app.condition("ComparisonWarning", &["randAlphaNum", "templates/config.yaml"]).await;
+    let first = data(&scene, "config").await;
+    app.refresh("normal").await;
+    app.synced(&at).await;
+    assert_eq!(data(&scene, "config").await, first, "one commit is one value");
+    app.refresh("hard").await;
+    until("another value", SLOW, async || match data(&scene, "config").await {
+        now if now == first => Err("the same"),
+        _ => Ok(()),
+    })
+    .await
+    .unwrap();
+    let events =
+        format!("{}?fieldSelector=involvedObject.name={}", trueup_e2e::objects("events", &scene.control), scene.name);
+    until("an event", SLOW, async || match scene.admin.get(&events).await {
+        Some(list) if list.to_string().contains("RenderDiffers") => Ok(()),
+        list => Err(format!("{list:?}")),
+    })
+    .await
+    .unwrap();
 }

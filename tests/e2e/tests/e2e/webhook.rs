@@ -27,7 +27,10 @@ use trueup_e2e::manifests::config_map;
 use trueup_e2e::objects;
 
 /// Within no test does a repository get its turn.
-const NEVER: Duration = Duration::from_secs(3600);
+const NEVER: Duration = Duration::from_hours(1);
+
+/// Headers of a request.
+type Headers<'a> = &'a [(&'a str, &'a str)];
 /// Between two listings that pushes bring.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -205,7 +208,7 @@ async fn every_kind_of_server_brings_its_push_in() {
     .to_string();
     let own = json!({"repository": url, "ref": main}).to_string();
     let (gitea_tag, server_tag, own_tag) = (hex("gitea", &gitea), signed("server", &server), signed("own", &own));
-    let rows: [(&str, &str, &[(&str, &str)]); 6] = [
+    let rows: [(&str, &str, Headers<'_>); 6] = [
         ("gitlab", &gitlab, &[("X-Gitlab-Event", "Push Hook"), ("X-Gitlab-Token", "gitlab")]),
         ("gitea", &gitea, &[("X-GitHub-Event", "push"), ("X-Gitea-Event", "push"), ("X-Gitea-Signature", &gitea_tag)]),
         ("bitbucket", &cloud, &[("X-Event-Key", "repo:push"), ("X-Hook-UUID", "0ab1")]),

@@ -84,8 +84,7 @@ impl Bench {
     pub(crate) fn target(&self, manifest: &Value) -> Result<Target, String> {
         let file: &Path = &self.git.path().join("object.json");
         std::fs::write(file, serde_json::to_vec(manifest).unwrap()).map_err(|error| error.to_string())?;
-        let rendered =
-            render_directory(self.git.path(), &Default::default()).map_err(|error| error.to_string())?;
+        let rendered = render_directory(self.git.path(), &Default::default()).map_err(|error| error.to_string())?;
         let namespaced = |_: &Gvk| Some(true);
         let made = targets(
             &rendered,
