@@ -249,6 +249,11 @@ mod tests {
         assert!(source.written.directory.as_ref().unwrap().recurse);
         assert_eq!(then.compared_to.source.unwrap().repo_url, "https://git/y");
         assert_eq!((then.project.as_str(), then.options.prune), ("p", now.options.prune));
+        let several =
+            [r#"{"repoURL": "https://git/y", "path": "b"}"#, r#"{"repoURL": "https://git/z", "ref": "values"}"#];
+        let then = now.from_sources(None, &several.map(|json| serde_json::from_str(json).unwrap())).unwrap();
+        assert_eq!((then.several, then.sources.len(), then.sources[1].is_rendered()), (true, 2, false));
+        assert_eq!((then.compared_to.source, then.compared_to.sources.len()), (None, 2));
         for (wrong, words) in [
             (r#"{"path": "b"}"#, "repoURL"),
             (r#"{"repoURL": "https://git/y", "path": "../b"}"#, "path"),
