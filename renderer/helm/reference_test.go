@@ -27,8 +27,13 @@ import (
 
 const kubeVersion = "v1.36.3"
 
+// helmCommand is the real helm.
+var helmCommand string
+
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(Logs()))
+	helmCommand = treetest.Tool("helm")
+	treetest.LimitMemory()
 	os.Exit(m.Run())
 }
 
@@ -69,7 +74,6 @@ func (p *parameter) UnmarshalJSON(text []byte) error {
 
 // TestEqualsTheRealCommand renders each chart of testdata here and by the real command.
 func TestEqualsTheRealCommand(t *testing.T) {
-	helm := command(t)
 	names, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no charts: %v", err)
@@ -86,7 +90,7 @@ func TestEqualsTheRealCommand(t *testing.T) {
 			for _, document := range done.Documents {
 				texts = append(texts, document.Text)
 			}
-			ours, theirs := documents(t, strings.Join(texts, "\n---\n")), documents(t, example.run(t, helm))
+			ours, theirs := documents(t, strings.Join(texts, "\n---\n")), documents(t, example.run(t))
 			if len(ours) != len(theirs) {
 				t.Errorf("%d documents instead of %d", len(ours), len(theirs))
 			}
@@ -126,13 +130,13 @@ func (e *example) job() *protocol.Helm {
 }
 
 // run is what the real command prints.
-func (e *example) run(t *testing.T, helm string) string {
+func (e *example) run(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	treetest.Save(t, dir, e.files)
 	chart := filepath.Join(dir, e.Chart)
 	if e.BuildDependencies {
-		execute(t, dir, helm, "dependency", "build", "--skip-refresh", chart)
+		execute(t, dir, helmCommand, "dependency", "build", "--skip-refresh", chart)
 	}
 	arguments := []string{"template", e.ReleaseName, chart, "--include-crds", "--namespace", e.Namespace, "--kube-version", kubeVersion}
 	for _, name := range e.APIVersions {
@@ -163,7 +167,7 @@ func (e *example) run(t *testing.T, helm string) string {
 	if e.SkipTests {
 		arguments = append(arguments, "--skip-tests")
 	}
-	return execute(t, dir, helm, arguments...)
+	return execute(t, dir, helmCommand, arguments...)
 }
 
 func execute(t *testing.T, home, program string, arguments ...string) string {
@@ -179,23 +183,14 @@ func execute(t *testing.T, home, program string, arguments ...string) string {
 	return string(out)
 }
 
-// command is the real helm, built by the tool directive of this module.
-func command(t *testing.T) string {
-	t.Helper()
-	out, err := exec.Command("go", "tool", "-n", "helm").CombinedOutput()
-	if err != nil {
-		t.Fatalf("go tool -n helm: %v: %s", err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
 func readExample(t *testing.T, name string) *example {
 	t.Helper()
 	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	example := &example{Chart: "chart", files: parseFiles(string(text))}
+	_, files := treetest.Parse(string(text))
+	example := &example{Chart: "chart", files: files}
 	if err := json.Unmarshal([]byte(example.files["job.json"]), example); err != nil {
 		t.Fatalf("job.json: %v", err)
 	}
@@ -211,22 +206,6 @@ func readExample(t *testing.T, name string) *example {
 		example.files[fmt.Sprintf("%s/charts/%s.tgz", example.Chart, packed)] = pack(t, files)
 	}
 	return example
-}
-
-// parseFiles reads files written one after the other, each below a line `-- NAME --`.
-func parseFiles(text string) map[string]string {
-	files := map[string]string{}
-	name := ""
-	for line := range strings.Lines(text) {
-		trimmed := strings.TrimSpace(line)
-		if inner, marked := strings.CutPrefix(trimmed, "-- "); marked && strings.HasSuffix(inner, " --") {
-			name = strings.TrimSuffix(inner, " --")
-			files[name] = ""
-		} else if name != "" {
-			files[name] += line
-		}
-	}
-	return files
 }
 
 func pack(t *testing.T, files map[string]string) string {

@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 		if out, err := exec.Command("go", "build", "-o", command, "github.com/google/go-jsonnet/cmd/jsonnet").CombinedOutput(); err != nil {
 			panic(string(out))
 		}
+		treetest.LimitMemory()
 		return m.Run()
 	}())
 }

@@ -24,46 +24,20 @@ import (
 
 // The real commands, and the search path as it was before anything sealed this process.
 var (
-	kustomizeCommand = command("kustomize")
-	helmCommand      = command("helm")
-	searchPath       = os.Getenv("PATH")
+	kustomizeCommand, helmCommand string
+	searchPath                    = os.Getenv("PATH")
 )
 
-// testMemory is how much address space these tests have, in bytes: a bomb that goes off ends them, not the machine.
-const testMemory = 8 << 30
-
 func TestMain(m *testing.M) {
-	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: testMemory, Max: testMemory}); err != nil {
-		panic(err)
-	}
+	kustomizeCommand, helmCommand = treetest.Tool("kustomize"), treetest.Tool("helm")
+	treetest.LimitMemory()
 	os.Exit(m.Run())
 }
 
-// command builds a tool of this module and tells where it is.
-func command(name string) string {
-	out, err := exec.Command("go", "tool", "-n", name).CombinedOutput()
-	if err != nil {
-		panic(fmt.Sprintf("go tool -n %s: %v: %s", name, err, out))
-	}
-	return strings.TrimSpace(string(out))
-}
-
-// archive reads files written one after the other, each below a line `-- NAME --`; before them stands what they are about.
+// archive reads the files of a test.
 func archive(t testing.TB, text string) (comment string, files map[string]string) {
 	t.Helper()
-	files = map[string]string{}
-	name := ""
-	for line := range strings.Lines(text) {
-		if inner, found := strings.CutPrefix(strings.TrimSpace(line), "-- "); found && strings.HasSuffix(inner, " --") {
-			name = strings.TrimSuffix(inner, " --")
-			files[name] = ""
-		} else if name == "" {
-			comment += line
-		} else {
-			files[name] += line
-		}
-	}
-	if len(files) == 0 {
+	if comment, files = treetest.Parse(text); len(files) == 0 {
 		t.Fatal("an archive without files")
 	}
 	return comment, files

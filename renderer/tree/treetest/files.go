@@ -3,7 +3,6 @@ package treetest
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -113,26 +112,21 @@ func (c *Controller) tree(place protocol.Place) protocol.Answer {
 	return answer
 }
 
-// Load reads the files below a directory, their paths relative to it.
-func Load(t testing.TB, dir string) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	err := filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
+// Parse reads files written one after the other, each below a line `-- NAME --`; before them stands what they are about.
+func Parse(text string) (comment string, files map[string]string) {
+	files = map[string]string{}
+	name := ""
+	for line := range strings.Lines(text) {
+		if inner, found := strings.CutPrefix(strings.TrimSpace(line), "-- "); found && strings.HasSuffix(inner, " --") {
+			name = strings.TrimSuffix(inner, " --")
+			files[name] = ""
+		} else if name == "" {
+			comment += line
+		} else {
+			files[name] += line
 		}
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		relative, err := filepath.Rel(dir, name)
-		files[filepath.ToSlash(relative)] = string(text)
-		return err
-	})
-	if err != nil {
-		t.Fatalf("the files below %q: %v", dir, err)
 	}
-	return files
+	return comment, files
 }
 
 // Save writes files below a directory.
