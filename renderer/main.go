@@ -44,13 +44,14 @@ Flags:
 `
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintf(os.Stderr, "trueup-renderer: %v\n", err)
+	complaints := os.Stderr
+	if err := run(os.Args[1:], complaints); err != nil {
+		fmt.Fprintf(complaints, "trueup-renderer: %v\n", err)
 		os.Exit(worker.Broken)
 	}
 }
 
-func run(arguments []string) error {
+func run(arguments []string, complaints *os.File) error {
 	// Nothing that is rendered sees what is in the environment.
 	os.Clearenv()
 	time.Local = time.UTC
@@ -98,7 +99,10 @@ func run(arguments []string) error {
 	if err != nil {
 		return err
 	}
-	return (&worker.Worker{Hello: greeting, Render: render, Memory: limit, Exit: os.Exit}).Run(os.Stdin, out)
+	if err := limits.NoMoreFiles(); err != nil {
+		return err
+	}
+	return (&worker.Worker{Hello: greeting, Render: render, Memory: limit, Complaints: complaints, Exit: os.Exit}).Run(os.Stdin, out)
 }
 
 // render hands a job to the tool that it is for.
@@ -152,12 +156,18 @@ func serve(address string, workers int, memory string) error {
 	return (&server.Server{Address: address, Workers: workers, Command: command}).Run(ctx)
 }
 
-// takeOutput keeps standard output for frames: whatever a library prints there goes to standard error.
+// takeOutput keeps standard output for frames, and drops what libraries print: Kustomize complains of old fields at each
+// build, and nobody knows what others quote. What the language itself says when it breaks off still goes to standard error.
 func takeOutput() (*os.File, error) {
 	own, err := unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("standard output cannot be used: %w", err)
 	}
+	nowhere, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("what libraries print cannot be dropped: %w", err)
+	}
+	os.Stdout, os.Stderr = nowhere, nowhere
 	if err := unix.Dup2(2, 1); err != nil {
 		return nil, fmt.Errorf("standard output cannot be set aside: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,6 +37,8 @@ func TestMain(m *testing.M) {
 	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", program, ".").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v: %s", err, out)
 	} else {
+		// The workers have no more: what is to stop them may be what is broken.
+		treetest.LimitMemory()
 		code = m.Run()
 	}
 	_ = os.RemoveAll(dir)
@@ -78,7 +81,7 @@ func (p *peer) greet() {
 	p.t.Helper()
 	var hello struct{ Hello *protocol.Hello }
 	p.hear(&hello)
-	if greeting := hello.Hello; greeting == nil || greeting.Protocol != 1 || greeting.Build == "" || greeting.Helm != "4.3.1" || greeting.Jsonnet != "0.22.0" {
+	if greeting := hello.Hello; greeting == nil || greeting.Protocol != 1 || greeting.Build == "" || greeting.Helm != "4.3.1" || greeting.Kustomize != "0.21.2" || greeting.Jsonnet != "0.22.0" {
 		p.t.Fatalf("hello: %+v", greeting)
 	}
 }
@@ -113,7 +116,12 @@ type end struct {
 func (p *peer) render(template string) end {
 	p.t.Helper()
 	p.askForRender()
-	controller := files(template)
+	return p.finish(files(template))
+}
+
+// finish answers until the render ends.
+func (p *peer) finish(controller *treetest.Controller) end {
+	p.t.Helper()
 	for {
 		var heard end
 		p.hear(&heard)
@@ -147,6 +155,8 @@ func (p *peer) answer(answer protocol.Answer) {
 		p.say(map[string]any{"answer": map[string]any{"error": answer.Error}})
 	case answer.Kind != "":
 		p.say(map[string]any{"answer": map[string]any{"kind": answer.Kind}})
+	case answer.Data != nil:
+		p.say(map[string]any{"answer": map[string]any{"data": answer.Data}})
 	default:
 		p.say(map[string]any{"answer": map[string]any{"files": answer.Files}})
 	}
@@ -170,6 +180,9 @@ func (p *peer) code() int {
 	}
 }
 
+// noMoreFiles is how the system tells of a process that can open nothing.
+var noMoreFiles = regexp.MustCompile(`(?m)^Max open files +0 +0 `)
+
 const manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
 
 func TestAWorkerRendersOneAfterTheOther(t *testing.T) {
@@ -179,6 +192,10 @@ func TestAWorkerRendersOneAfterTheOther(t *testing.T) {
 	if worker.hear(&pong); pong["pong"] == nil {
 		t.Errorf("%v", pong)
 	}
+	// Nothing can be opened any more, and rendering goes on.
+	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", worker.run.Process.Pid)); err != nil || !noMoreFiles.Match(text) {
+		t.Errorf("%v: %s", err, text)
+	}
 	for range 2 {
 		if heard := worker.render(manifest); heard.Done == nil || len(heard.Done.Documents) != 1 || heard.Done.Documents[0].File != "app/templates/a.yaml" {
 			t.Errorf("%+v", heard)
@@ -186,6 +203,18 @@ func TestAWorkerRendersOneAfterTheOther(t *testing.T) {
 		if heard := worker.render("{{ fail \"no\" }}"); heard.Failed == nil || !strings.Contains(heard.Failed.Message, "no") {
 			t.Errorf("%+v", heard)
 		}
+	}
+	// Kustomize says of the field that it is an old one, which nobody is to read at each render.
+	worker.say(map[string]any{"render": map[string]any{"kustomize": map[string]any{"path": "overlay"}}})
+	overlay := &treetest.Controller{Files: treetest.Files{"": {
+		"overlay/kustomization.yaml": "resources: [a.yaml]\ncommonLabels: {a: b}\n", "overlay/a.yaml": manifest,
+	}}}
+	if heard := worker.finish(overlay); heard.Done == nil || !strings.Contains(heard.Done.Documents[0].Text, "a: b") {
+		t.Errorf("%+v", heard)
+	}
+	worker.say(map[string]any{"render": map[string]any{"jsonnet": map[string]any{"file": "a.jsonnet"}}})
+	if heard := worker.finish(&treetest.Controller{Files: treetest.Files{"": {"a.jsonnet": "{a: 1 + 1}"}}}); heard.Done == nil {
+		t.Errorf("%+v", heard)
 	}
 	worker.say(map[string]any{"render": map[string]any{"pulumi": map[string]any{}}})
 	var heard end

@@ -1,4 +1,4 @@
-// Package limits keeps a render within its memory.
+// Package limits keeps a render within its memory, its size, and what it has open.
 //
 // The time that a render may take is the controller's: it kills a worker that is late.
 package limits
@@ -18,7 +18,7 @@ const (
 	LeastMemory = 64 << 20
 	// collectAt is the part of the memory, in percent, at which the garbage collector works harder.
 	collectAt = 90
-	// interval is how often a running render is looked at. What it can take in between is a few MiB.
+	// interval is how often a running render is looked at. What it can take in between is some tens of MiB.
 	interval = 10 * time.Millisecond
 )
 

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime/debug"
 	"sync/atomic"
 
@@ -36,6 +35,8 @@ type Worker struct {
 	Render Renderer
 	// Memory is how much this process may use, in bytes.
 	Memory uint64
+	// Complaints is where defects are written to, for whoever mends them.
+	Complaints io.Writer
 	// Exit ends the process; it may be called from any goroutine.
 	Exit func(code int)
 }
@@ -44,7 +45,7 @@ type Worker struct {
 func (w *Worker) Run(in io.Reader, out io.Writer) error {
 	line := protocol.NewLine(in, out, func(err error) {
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "trueup-renderer: %v\n", err)
+			fmt.Fprintf(w.Complaints, "trueup-renderer: %v\n", err)
 			w.Exit(Broken)
 			return
 		}
@@ -92,7 +93,7 @@ func (w *Worker) Run(in io.Reader, out io.Writer) error {
 func (w *Worker) answer(job *protocol.Render, files *tree.Client) (answer protocol.Outgoing) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			fmt.Fprintf(os.Stderr, "trueup-renderer: a render ended in a panic\n%s\n", debug.Stack())
+			fmt.Fprintf(w.Complaints, "trueup-renderer: a render ended in a panic\n%s\n", debug.Stack())
 			answer = failed(fmt.Errorf("a defect of the renderer or of the library that it uses: %v", reason))
 		}
 	}()
