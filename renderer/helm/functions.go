@@ -85,6 +85,11 @@ func (c *calls) functions() template.FuncMap {
 	for _, name := range unstableNames {
 		functions[name] = c.wrap(name, known[name], func([]reflect.Value) bool { return true })
 	}
+	// Of a time it is how long ago that is.
+	functions["durationRound"] = c.wrap("durationRound", known["durationRound"], func(arguments []reflect.Value) bool {
+		_, isTime := arguments[0].Interface().(time.Time)
+		return isTime
+	})
 	for name, argument := range dateNames {
 		functions[name] = c.wrap(name, known[name], func(arguments []reflect.Value) bool {
 			return argument >= len(arguments) || !isDate(arguments[argument])

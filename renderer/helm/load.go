@@ -16,6 +16,7 @@ import (
 	"helm.sh/helm/v4/pkg/ignore"
 
 	"trueup.dev/renderer/protocol"
+	"trueup.dev/renderer/tree"
 )
 
 // loader makes charts of files, as Helm's own does of a directory; the budget of what archives unpack to is one for all
@@ -35,16 +36,16 @@ var byteOrderMark = []byte{0xEF, 0xBB, 0xBF}
 func (r *render) load(place protocol.Place) (*chart.Chart, error) {
 	files, err := r.files.All(place.Root, place.Path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no chart in %q: the directory does not exist", shown(place))
+		return nil, fmt.Errorf("there is no chart in %q: the directory does not exist", tree.Shown(place))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the chart in %q: %w", shown(place), err)
+		return nil, fmt.Errorf("the chart in %q: %w", tree.Shown(place), err)
 	}
 	kept, err := withoutIgnored(files)
 	if err != nil {
-		return nil, fmt.Errorf("the chart in %q: %w", shown(place), err)
+		return nil, fmt.Errorf("the chart in %q: %w", tree.Shown(place), err)
 	}
-	return r.loader.directory(kept, shown(place))
+	return r.loader.directory(kept, tree.Shown(place))
 }
 
 // directory makes a chart of the files of a directory.

@@ -13,25 +13,27 @@ import (
 // Nothing of it reaches a log, because some of it quotes values. Install it once, before anything is rendered.
 func Logs() slog.Handler { return &notices }
 
-// notices collects what the library logs during the one render at a time.
+// notices collects what the library logs during the one render at a time. What is logged at other times is dropped: nobody
+// would ever fetch it.
 var notices collector
 
 type collector struct {
-	guard sync.Mutex
-	texts []string
+	guard      sync.Mutex
+	collecting bool
+	texts      []string
 }
 
 // collectNotices begins a render, and returns what ends it.
 func collectNotices() func() []string {
-	take := func() []string {
+	turn := func(on bool) []string {
 		notices.guard.Lock()
 		defer notices.guard.Unlock()
 		taken := notices.texts
-		notices.texts = nil
+		notices.collecting, notices.texts = on, nil
 		return taken
 	}
-	take()
-	return take
+	turn(true)
+	return func() []string { return turn(false) }
 }
 
 // quotedValue finds a value at the end of a message: values may be secret.
@@ -58,7 +60,9 @@ func (c *collector) Handle(_ context.Context, record slog.Record) error {
 	})
 	c.guard.Lock()
 	defer c.guard.Unlock()
-	c.texts = append(c.texts, "Helm says: "+strings.TrimSpace(text))
+	if c.collecting {
+		c.texts = append(c.texts, "Helm says: "+strings.TrimSpace(text))
+	}
 	return nil
 }
 

@@ -7,7 +7,6 @@ package helm
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -20,14 +19,12 @@ import (
 	releaseutil "helm.sh/helm/v4/pkg/release/v1/util"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"trueup.dev/renderer/limits"
 	"trueup.dev/renderer/protocol"
 	"trueup.dev/renderer/tree"
 )
 
 const (
-	// maxOutput is how much a chart may render to, in bytes: ten times the largest charts that people run, most of which is
-	// definitions of custom resources.
-	maxOutput = 32 << 20
 	// defaultNamespace is where Helm renders for when nothing names a namespace.
 	defaultNamespace = "default"
 	// notesSuffix ends the name of what is rendered for people. It may fail the render; what it says is dropped.
@@ -125,9 +122,9 @@ func (r *render) renderChart(loaded *chart.Chart, values map[string]any, cluster
 func (r *render) documents(loaded *chart.Chart, rendered map[string]string) ([]protocol.Document, error) {
 	size := 0
 	for name, text := range rendered {
-		if size += len(text); size > maxOutput {
+		if size += len(text); size > limits.MaxOutput {
 			return nil, fmt.Errorf("the chart %q renders to more than %d MiB (%q among it alone to %d bytes): it is too much for one application; look for a loop in it, or split it",
-				loaded.Name(), maxOutput>>20, name, len(text))
+				loaded.Name(), limits.MaxOutput>>20, name, len(text))
 		}
 		if strings.HasSuffix(name, notesSuffix) {
 			delete(rendered, name)
@@ -197,11 +194,6 @@ func explain(name string, err error) error {
 		hint = "; is a library chart missing in charts/ and in the dependencies of Chart.yaml?"
 	}
 	return fmt.Errorf("the chart %q: %s%s", name, text, hint)
-}
-
-// shown is a directory as users read it.
-func shown(place protocol.Place) string {
-	return path.Join(place.Root, path.Clean(place.Path))
 }
 
 // unique drops repetitions and keeps the order.

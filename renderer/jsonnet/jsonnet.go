@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-jsonnet"
 
+	"trueup.dev/renderer/limits"
 	"trueup.dev/renderer/protocol"
 	"trueup.dev/renderer/tree"
 )
@@ -20,8 +21,6 @@ import (
 const (
 	// stackMax is how deep calls of a program may be nested, as go-jsonnet's own command has it.
 	stackMax = 500
-	// outputMax is the largest result, in bytes. As a string in an answer it stays well below what a frame can hold.
-	outputMax = 32 << 20
 	// traceMax is how many lines of its stack an error shows: it ends up in a condition.
 	traceMax = 8
 )
@@ -35,8 +34,8 @@ func Render(client *tree.Client, request *protocol.Jsonnet) (*protocol.Done, err
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be evaluated: %s", request.File, strings.TrimSpace(err.Error()))
 	}
-	if len(text) > outputMax {
-		return nil, fmt.Errorf("%s evaluates to %d bytes, the limit is %d; split it into several files", request.File, len(text), outputMax)
+	if err := limits.CheckOutput(len(text)); err != nil {
+		return nil, fmt.Errorf("%s: %w", request.File, err)
 	}
 	documents, err := split(request.File, text)
 	if err != nil {

@@ -14,29 +14,36 @@ const aliasesMax = 500_000
 // checkAliases refuses a file whose aliases stand for too much. What is no YAML passes: it is somebody else's to judge.
 // With inline, text in the file is looked at as well: a kustomization holds patches that are YAML themselves.
 func checkAliases(name string, text []byte, inline bool) error {
+	var aliases aliases
+	if aliases.in(text, inline); aliases.added > aliasesMax {
+		return fmt.Errorf("the aliases (*name) in '%s' stand for more than %d values; write out what they stand for, or split it", name, aliasesMax)
+	}
+	return nil
+}
+
+// aliases counts what the aliases of one file add, all its documents and what is in them together.
+type aliases struct{ added int }
+
+func (a *aliases) in(text []byte, inline bool) {
 	// Text within text may be escaped: only the outermost can be told by its letters.
 	if !inline && (!bytes.ContainsRune(text, '&') || !bytes.ContainsRune(text, '*')) {
-		return nil
+		return
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	for {
+	for a.added <= aliasesMax {
 		var document yaml.Node
 		if decoder.Decode(&document) != nil {
-			return nil
+			return
 		}
 		sizes := sizes{known: map[*yaml.Node]int{}}
 		sizes.of(&document)
-		if sizes.added > aliasesMax {
-			return fmt.Errorf("the aliases (*name) in '%s' stand for more than %d values; write out what they stand for, or split it", name, aliasesMax)
-		}
+		a.added += sizes.added
 		if !inline {
 			continue
 		}
 		for node := range sizes.known {
 			if node.Kind == yaml.ScalarNode {
-				if err := checkAliases(name, []byte(node.Value), false); err != nil {
-					return err
-				}
+				a.in([]byte(node.Value), false)
 			}
 		}
 	}

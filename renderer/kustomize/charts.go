@@ -185,7 +185,10 @@ func (c *charts) valuesFile(g *chartGenerator, chart protocol.Place) ([]byte, er
 	// Of a chart that was fetched. Kustomize, too, insists that there is one.
 	text, err := c.client.Read(chart.Root, path.Join(chart.Path, "values.yaml"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the chart has no values.yaml; name a valuesFile")
+		return nil, errors.New("the chart has no values.yaml; name a valuesFile")
 	}
-	return text, err
+	if err != nil {
+		return nil, err
+	}
+	return text, checkAliases("values.yaml", text, false)
 }

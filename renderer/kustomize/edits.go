@@ -92,7 +92,8 @@ func (e *edits) list(values []string, arguments ...string) func() error {
 		if len(values) == 0 {
 			return nil
 		}
-		return e.run(append(arguments, values...)...)
+		// After -- nothing is taken for a flag.
+		return e.run(slices.Concat(arguments, []string{"--"}, values)...)
 	}
 }
 

@@ -121,6 +121,9 @@ func bomb() string {
 	return text.String()
 }
 
+// smallBomb is a document's worth of a hundred thousand values.
+var smallBomb = strings.Join(strings.SplitAfter(bomb(), "\n")[:5], "")
+
 func TestBombs(t *testing.T) {
 	metadata := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
 	indented := strings.ReplaceAll(metadata+bomb(), "\n", "\n      ")
@@ -130,6 +133,7 @@ func TestBombs(t *testing.T) {
 		"overlay/b.yaml":             {"overlay/kustomization.yaml": "resources: [a.yaml]\npatches: [{path: b.yaml}]\n", "overlay/a.yaml": configMap("a"), "overlay/b.yaml": metadata + bomb()},
 		"overlay/list.yaml":          {"overlay/kustomization.yaml": "resources: [list.yaml]\n", "overlay/list.yaml": "apiVersion: v1\nkind: List\nitems: [1]\n" + bomb()},
 		"overlay/kustomization.yml":  {"overlay/kustomization.yml": "resources: [a.yaml]\npatches:\n  - patch: |-\n      " + indented + "\n", "overlay/a.yaml": configMap("a")},
+		"overlay/many.yaml":          {"overlay/kustomization.yaml": "resources: [many.yaml]\n", "overlay/many.yaml": strings.Repeat("---\n"+metadata+smallBomb, 6)},
 		"overlay/self.yaml":          {"overlay/kustomization.yaml": "resources: [self.yaml]\n", "overlay/self.yaml": metadata + "data: &a {self: *a}\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -143,6 +147,18 @@ func TestBombs(t *testing.T) {
 	_, _, err := render(treetest.Files{"": editable()}, protocol.Kustomize{Path: "overlay", Options: options})
 	if err == nil || !strings.Contains(err.Error(), "the aliases (*name) in 'overlay/kustomization.yaml'") {
 		t.Errorf("the Application's patch: %v", err)
+	}
+}
+
+func TestMuchOutput(t *testing.T) {
+	files := map[string]string{
+		"overlay/kustomization.yaml": "resources: [a.yaml]\nconfigMapGenerator: [{name: large-1, files: [large.txt]}, {name: large-2, files: [large.txt]}, {name: large-3, files: [large.txt]}]\n",
+		"overlay/a.yaml":             configMap("a"),
+		"overlay/large.txt":          strings.Repeat("0123456789abcdef", 12<<20/16),
+	}
+	_, _, err := render(treetest.Files{"": files}, protocol.Kustomize{Path: "overlay"})
+	if err == nil || !strings.Contains(err.Error(), "the overlay 'overlay': it renders to 36 MiB, the limit is 32") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/openapi"
 	"sigs.k8s.io/kustomize/kyaml/openapi/kubernetesapi"
 
+	"trueup.dev/renderer/limits"
 	"trueup.dev/renderer/protocol"
 	"trueup.dev/renderer/tree"
 )
@@ -100,6 +101,9 @@ func (b *build) overlay(files *fileSystem, flags buildOptions, options options) 
 	if err != nil {
 		return nil, err
 	}
+	if err := limits.CheckOutput(len(text)); err != nil {
+		return nil, fmt.Errorf("the overlay '%s': %w", files.home, err)
+	}
 	done := &protocol.Done{
 		Documents: []protocol.Document{{File: path.Join(b.request.Path, "kustomization.yaml"), Text: string(text)}},
 		Warnings:  edits.warnings,
@@ -136,7 +140,7 @@ func (b *build) kustomize(files *fileSystem, flags buildOptions) (text []byte, e
 	defer func() {
 		if reason := recover(); reason != nil {
 			openapi.ResetOpenAPI()
-			err = fmt.Errorf("Kustomize broke off: %v", reason)
+			err = fmt.Errorf("Kustomize broke off in '%s', at input that it does not expect: %v; see whether `kustomize build` does the same", files.home, reason)
 		}
 	}()
 	err = withCharts(b.charts, func() error {

@@ -69,7 +69,7 @@ func (c *Client) stat(place protocol.Place) (protocol.Kind, error) {
 	switch answer.Kind {
 	case protocol.File, protocol.Directory, protocol.Absent:
 	default:
-		return "", c.fail(fmt.Errorf("the controller says that %q is of the kind %q, which this renderer does not know", place.Path, answer.Kind))
+		return "", c.unknown(place, answer.Kind)
 	}
 	c.kinds[place] = answer.Kind
 	return answer.Kind, nil
@@ -88,10 +88,13 @@ func (c *Client) List(root, name string) ([]protocol.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.entries[place] = answer.Entries
 	for _, entry := range answer.Entries {
+		if entry.Kind != protocol.File && entry.Kind != protocol.Directory {
+			return nil, c.unknown(place, entry.Kind)
+		}
 		c.kinds[protocol.Place{Root: root, Path: path.Join(place.Path, entry.Name)}] = entry.Kind
 	}
+	c.entries[place] = answer.Entries
 	return answer.Entries, nil
 }
 
@@ -186,6 +189,11 @@ func (c *Client) ask(ask protocol.Ask) (protocol.Answer, error) {
 	return answer, nil
 }
 
+func (c *Client) unknown(place protocol.Place, kind protocol.Kind) error {
+	return c.fail(fmt.Errorf("the controller says that %s is or holds what is of the kind %q, which this renderer does not know: both are to be of one version",
+		Shown(place), kind))
+}
+
 func (c *Client) fail(err error) error {
 	if c.failure == nil {
 		c.failure = err
@@ -205,9 +213,9 @@ func (c *Client) expect(root, name string, wanted protocol.Kind) (protocol.Place
 	case err != nil:
 		return place, err
 	case kind == protocol.Absent:
-		return place, &fs.PathError{Op: "read", Path: shown(place), Err: fs.ErrNotExist}
+		return place, &fs.PathError{Op: "read", Path: Shown(place), Err: fs.ErrNotExist}
 	case kind != wanted:
-		return place, fmt.Errorf("%s is a %s, not a %s", shown(place), kind, wanted)
+		return place, fmt.Errorf("%s is a %s, not a %s", Shown(place), kind, wanted)
 	}
 	return place, nil
 }
@@ -229,8 +237,8 @@ func clean(root, name string) (protocol.Place, error) {
 	return protocol.Place{Root: root, Path: cleaned}, nil
 }
 
-// shown is a place as users read it.
-func shown(place protocol.Place) string {
+// Shown is a place as users read it.
+func Shown(place protocol.Place) string {
 	name := place.Path
 	if name == "" {
 		name = "."

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"strings"
 	"testing"
 
 	"trueup.dev/renderer/protocol"
@@ -93,6 +94,27 @@ func TestNoPathLeavesItsTree(t *testing.T) {
 	}
 	if len(asked.Asked) != 0 || client.Failure() != nil {
 		t.Errorf("asked %q, failed %v", asked.Asked, client.Failure())
+	}
+}
+
+// odd is a controller of a version to come.
+type odd struct{}
+
+func (odd) Ask(ask protocol.Ask) (protocol.Answer, error) {
+	if ask.Stat != nil && ask.Stat.Path == "a" {
+		return protocol.Answer{Kind: protocol.Directory}, nil
+	}
+	return protocol.Answer{Kind: "device", Entries: []protocol.Entry{{Name: "b", Kind: "device"}}}, nil
+}
+
+func TestKindsThatNobodyKnowsEndTheRender(t *testing.T) {
+	client := New(odd{})
+	if _, err := client.List("", "a"); err == nil || client.Failure() != err || !strings.Contains(err.Error(), `a is or holds what is of the kind "device"`) {
+		t.Errorf("list: %v", err)
+	}
+	client = New(odd{})
+	if _, err := client.Stat("$values", "b"); err == nil || client.Failure() != err || !strings.Contains(err.Error(), "$values/b") {
+		t.Errorf("stat: %v", err)
 	}
 }
 
