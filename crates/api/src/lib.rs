@@ -27,6 +27,7 @@ pub mod options;
 pub mod pause;
 pub mod project;
 mod project_accounts;
+mod project_integrity;
 mod project_orphans;
 pub mod project_spec;
 mod project_windows;

@@ -11,6 +11,7 @@ use crate::git_url;
 use crate::glob::Glob;
 use crate::namespaces::NamespacePatterns;
 use crate::project_accounts::AccountPattern;
+use crate::project_integrity::Integrity;
 use crate::project_orphans::Orphans;
 use crate::project_spec::{AppProjectSpec, NamedKind, ProjectKind, SyncWindow};
 use crate::project_windows::{WindowPattern, WindowSubject};
@@ -33,6 +34,7 @@ pub struct Project {
     windows: Vec<WindowPattern>,
     accounts: Vec<AccountPattern>,
     orphans: Option<Orphans>,
+    integrity: Integrity,
     unsupported: Vec<Unsupported>,
 }
 
@@ -82,6 +84,10 @@ impl Project {
         if destinations.iter().any(DestinationPattern::is_malformed) {
             unsupported.push(malformed("spec.destinations"));
         }
+        let integrity = Integrity::new(&spec);
+        if integrity.is_malformed() {
+            unsupported.push(malformed("spec.sourceIntegrity.git.policies.repos"));
+        }
         let windows: Vec<WindowPattern> = spec.sync_windows.into_iter().map(WindowPattern::new).collect();
         if windows.iter().any(WindowPattern::is_malformed) {
             unsupported.push(malformed("spec.syncWindows"));
@@ -106,6 +112,7 @@ impl Project {
             windows,
             accounts: spec.destination_service_accounts.iter().map(AccountPattern::new).collect(),
             orphans: spec.orphaned_resources.as_ref().map(Orphans::new),
+            integrity,
             unsupported,
         }
     }
@@ -126,6 +133,17 @@ impl Project {
             }
         }
         permitted
+    }
+
+    /// Whether what is deployed from some Git repository may have to be signed.
+    pub fn asks_for_signatures(&self) -> bool {
+        self.integrity.asks()
+    }
+
+    /// The ids or fingerprints of the keys of which one must have signed what is deployed from a Git repository; none if it need
+    /// not be signed. An error, if that is not known: then nothing may be deployed from it.
+    pub fn signers(&self, url: &str) -> Result<Option<&[String]>, String> {
+        self.integrity.signers(url)
     }
 
     /// Whether a namespace of a cluster may be deployed to. The cluster's URL and name count both, whichever the Application has.

@@ -225,7 +225,7 @@ pub struct SourceIntegrity {
 #[serde(default)]
 #[schemars(extend("required" = ["policies"]))]
 pub struct GitIntegrity {
-    /// Policies; the first whose repositories match counts.
+    /// Policies; at most one may match a repository.
     pub policies: Vec<GitPolicy>,
 }
 
@@ -246,7 +246,7 @@ pub struct GitPolicy {
 #[serde(default)]
 #[schemars(extend("required" = ["url"]))]
 pub struct GitPolicyRepository {
-    /// A glob of the URL.
+    /// A glob of the URL; with `!` in front, of those that the policy is not for.
     pub url: String,
 }
 
@@ -255,8 +255,8 @@ pub struct GitPolicyRepository {
 #[serde(default)]
 #[schemars(extend("required" = ["keys", "mode"]))]
 pub struct GpgPolicy {
-    /// `none`, `head` or `strict`.
+    /// `none`, `head` or `strict` (not honoured).
     pub mode: String,
-    /// The ids of the keys.
+    /// The ids of the keys, or their fingerprints; of SSH keys `SHA256:…`.
     pub keys: Vec<String>,
 }

@@ -73,6 +73,7 @@ mod run;
 mod running_hooks;
 mod settings;
 mod sightings;
+mod signatures;
 mod source;
 mod status;
 mod sweep;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use trueup_api::{App, Meta, Revision, Source};
 use trueup_cluster::ClusterError;
-use trueup_git::{CommitId, GitError, RegistryAccess, Store};
+use trueup_git::{GitError, RegistryAccess, Resolved, Store};
 use trueup_registry::Registry;
 use trueup_render::{Answer, Capabilities, RenderError, Rendered, Renderer, Request, Settings, Tool, Tree, Trees};
 
@@ -24,8 +24,8 @@ const ROUNDS_MAX: usize = 10;
 pub trait Loader: Sync {
     /// The store of a repository, as an application of a project reaches it.
     fn store(&self, url: &str, project: &str) -> impl Future<Output = Result<Arc<Store>, GitError>> + Send;
-    /// The commit that a revision is at now.
-    fn resolve(&self, store: &Store, revision: &str) -> impl Future<Output = Result<CommitId, GitError>> + Send;
+    /// The commit that a revision is at now, and whether it is an annotated tag.
+    fn resolve(&self, store: &Store, revision: &str) -> impl Future<Output = Result<Resolved, GitError>> + Send;
     /// How an application of a project reaches a Helm repository or a registry.
     fn registry_access(&self, url: &str, project: &str) -> Result<RegistryAccess, GitError>;
     /// What fetches charts and artifacts.
@@ -67,6 +67,20 @@ pub enum SourceError {
         /// Why.
         error: RenderError,
     },
+    /// Who made it: nothing of it is rendered.
+    #[error("{}{revision} of {repository} does not count, since project '{project}' asks for a signature: {why}", place(*.of))]
+    Untrusted {
+        /// Which of several sources, from 1; none if there is one.
+        of: Option<usize>,
+        /// The commit, and the tag if that is what should be signed.
+        revision: String,
+        /// The repository, without credentials.
+        repository: String,
+        /// The project.
+        project: String,
+        /// What the signature lacks.
+        why: String,
+    },
     /// Something that the files refer to.
     #[error("{}{error} (revision {revision})", place(*.of))]
     Needed {
@@ -107,6 +121,12 @@ pub async fn at(
     wanted: &Revision,
     frame: Frame,
 ) -> Result<Loaded, SourceError> {
+    let pins = pins_at(loader, app, wanted).await?;
+    load(loader, meta, app, pins, frame).await
+}
+
+/// What the sources are at, at a revision.
+pub(crate) async fn pins_at(loader: &impl Loader, app: &App, wanted: &Revision) -> Result<Vec<Pin>, SourceError> {
     let (sources, revisions) = (app.sources.len(), wanted.parts().len());
     if sources != revisions {
         return Err(SourceError::Count { sources, revisions });
@@ -115,7 +135,7 @@ pub async fn at(
     for (source, wanted) in app.sources.iter().zip(wanted.parts()) {
         pins.push(pins::at(loader, app, source, wanted).await?);
     }
-    load(loader, meta, app, pins, frame).await
+    Ok(pins)
 }
 
 /// What every render of one moment is made with.

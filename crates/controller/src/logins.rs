@@ -174,7 +174,7 @@ pub(crate) fn start(world: &Arc<World>, tasks: &mut JoinSet<()>) {
 }
 
 /// A first listing that work waits for, until it has come or is no longer waited for.
-struct First {
+pub(crate) struct First {
     waiting: bool,
     failing_since: Option<Instant>,
 }
@@ -182,17 +182,17 @@ struct First {
 // === impl First ===
 
 impl First {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { waiting: true, failing_since: None }
     }
 
     /// Answers whether work may begin now.
-    fn complete(&mut self) -> bool {
+    pub(crate) fn complete(&mut self) -> bool {
         std::mem::take(&mut self.waiting)
     }
 
     /// Answers whether work may begin without it now: a refusal does not pass by itself.
-    fn failed(&mut self, error: &ClusterError) -> bool {
+    pub(crate) fn failed(&mut self, error: &ClusterError) -> bool {
         let since = *self.failing_since.get_or_insert_with(Instant::now);
         let hopeless = matches!(error, ClusterError::Forbidden { .. }) || since.elapsed() >= PATIENCE;
         hopeless && std::mem::take(&mut self.waiting)
@@ -244,8 +244,8 @@ async fn secrets(world: Arc<World>) {
     }
 }
 
-/// The error of a listing in words that fit a repository.
-fn why(error: &ClusterError) -> String {
+/// The error of a listing in words that fit what is missing.
+pub(crate) fn why(error: &ClusterError) -> String {
     match error {
         ClusterError::Forbidden { message } => message.clone(),
         error => error.to_string(),

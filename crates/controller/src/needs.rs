@@ -96,7 +96,7 @@ async fn resource(loader: &impl Loader, app: &App, need: &Need, url: &str) -> Re
             let store = loader.store(&url, &app.project).await.map_err(failed)?;
             let commit = match revision.parse::<CommitId>() {
                 Ok(commit) => commit,
-                Err(_) => loader.resolve(&store, &revision).await.map_err(failed)?,
+                Err(_) => loader.resolve(&store, &revision).await.map_err(failed)?.commit,
             };
             store.fetch(&[commit]).await.map_err(failed)?;
             Ok(Fetched { need: need.clone(), tree: Arc::new(CommitTree::new(store, commit)), path })

@@ -18,6 +18,7 @@ use crate::operation::{BrokenOff, Ended, Run};
 use crate::permission::sources_permitted;
 use crate::reconcile::{Look, Outcome};
 use crate::retries::promise_retry;
+use crate::signatures::refuse_unsigned;
 use crate::waiting::Wait;
 use crate::{clock, decide, drift, event, source, status};
 
@@ -241,6 +242,7 @@ impl Look<'_> {
             return view.turn_to(self.world, &self.application, memory, &loaded).await;
         }
         if !asked.manifests.is_empty() {
+            refuse_unsigned(&view.project, &view.spec)?;
             if view.spec.automated.is_some() {
                 return Err("manifests from elsewhere than Git would be undone at once while sync is automated: switch it off first".to_owned());
             }

@@ -96,7 +96,7 @@ pub(crate) async fn synced_before(
 ) -> Result<Targets, String> {
     let last = application.status.synced_revision().ok_or("the history of syncs is empty")?;
     // A source that has moved since is not the one that was synced.
-    let loaded = source::at(world, &application.meta, spec, &last).await.map_err(|error| error.to_string())?;
+    let loaded = source::at_synced(world, &application.meta, spec, &last).await.map_err(|error| error.to_string())?;
     let scopes = scopes(&loaded, kinds);
     let namespaced = |gvk: &Gvk| scopes.get(gvk).copied();
     let placement = Placement {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use trueup_api::{App, Revision, Source, SourceKind};
-use trueup_git::{CommitId, GitError, Store};
+use trueup_git::{CommitId, GitError, Store, TagId};
 use trueup_registry::{Package, RegistryError, Resolved};
 use trueup_render::{ArchiveTree, CommitTree, Tree};
 
@@ -16,7 +16,12 @@ use crate::world::World;
 /// What a source is at.
 #[derive(Clone)]
 pub(crate) enum Pin {
-    Commit { store: Arc<Store>, commit: CommitId },
+    Commit {
+        store: Arc<Store>,
+        commit: CommitId,
+        /// The annotated tag by which the commit was found.
+        tag: Option<TagId>,
+    },
     Package(Box<(Package, Resolved)>),
 }
 
@@ -41,7 +46,7 @@ pub(crate) async fn tips(
     let mut commits = world.repositories.tips(name, app, not_before).await?.into_iter();
     let mut packages = world.charts.tips(&world.logins, name, app, not_before).await?.into_iter();
     let pins = app.sources.iter().filter_map(|source| match source.kind {
-        SourceKind::Git => commits.next().map(|(store, commit)| Pin::Commit { store, commit }),
+        SourceKind::Git => commits.next().map(|(store, tip)| Pin::Commit { store, commit: tip.commit, tag: tip.tag }),
         SourceKind::Chart | SourceKind::Artifact => packages.next().map(|found| Pin::Package(Box::new(found))),
     });
     Ok(pins.collect())
@@ -56,11 +61,11 @@ pub(crate) async fn at(loader: &impl Loader, app: &App, source: &Source, wanted:
         return Ok(Pin::Package(Box::new((package, resolved))));
     }
     let store = loader.store(&source.repo_url, &app.project).await?;
-    let commit = match wanted.parse::<CommitId>() {
-        Ok(commit) => commit,
+    let found = match wanted.parse::<CommitId>() {
+        Ok(commit) => commit.into(),
         Err(_) => loader.resolve(&store, wanted).await?,
     };
-    Ok(Pin::Commit { store, commit })
+    Ok(Pin::Commit { store, commit: found.commit, tag: found.tag })
 }
 
 /// What a source that is no Git repository asks a registry for.
@@ -92,7 +97,7 @@ impl Pin {
     /// The files, fetched if they are not there yet.
     pub(crate) async fn tree(&self, loader: &impl Loader) -> Result<Arc<dyn Tree>, PinError> {
         match self {
-            Self::Commit { store, commit } => {
+            Self::Commit { store, commit, .. } => {
                 store.fetch(&[*commit]).await?;
                 Ok(Arc::new(CommitTree::new(Arc::clone(store), *commit)))
             }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use trueup_api::{App, SourceKind};
-use trueup_git::{Access, CommitId, GitError, RepoUrl, Store, Stores};
+use trueup_git::{Access, GitError, RepoUrl, Resolved, Store, Stores};
 
 use crate::logins::Logins;
 use crate::queue::Queue;
@@ -89,7 +89,7 @@ struct State {
 }
 
 struct Tip {
-    outcome: Result<CommitId, GitError>,
+    outcome: Result<Resolved, GitError>,
     /// When the listing that told it began.
     asked: Instant,
 }
@@ -149,21 +149,21 @@ impl Repositories {
         app: &str,
         spec: &App,
         not_before: Option<Instant>,
-    ) -> Result<Vec<(Arc<Store>, CommitId)>, GitError> {
+    ) -> Result<Vec<(Arc<Store>, Resolved)>, GitError> {
         let mut tips = Vec::new();
         for (repository, asked) in self.want(app, spec)? {
             let outcome = match repository.known(&asked.revision, not_before) {
                 Some(outcome) => outcome,
                 None => self.list(&repository, &asked.revision, not_before).await,
             };
-            let commit = outcome.map_err(|error| self.logins.explained(error))?;
-            tips.push((Arc::clone(&repository.store), commit));
+            let tip = outcome.map_err(|error| self.logins.explained(error))?;
+            tips.push((Arc::clone(&repository.store), tip));
         }
         Ok(tips)
     }
 
     /// The tip that is known of what an application asked for last, without asking; `None` if it asked for something else.
-    pub(crate) fn known_tip(&self, app: &str, url: &str, revision: &str) -> Option<CommitId> {
+    pub(crate) fn known_tip(&self, app: &str, url: &str, revision: &str) -> Option<Resolved> {
         let url = RepoUrl::parse(url).ok()?;
         let asked = lock(&self.asked);
         let mut asked = asked.get(app)?.iter();
@@ -181,8 +181,8 @@ impl Repositories {
     }
 
     /// The commit that a revision is at now, for once: nobody is woken when it moves.
-    pub(crate) async fn resolve(self: &Arc<Self>, store: &Store, revision: &str) -> Result<CommitId, GitError> {
-        let outcomes = store.resolve(&[revision.to_owned()]).await;
+    pub(crate) async fn resolve(self: &Arc<Self>, store: &Store, revision: &str) -> Result<Resolved, GitError> {
+        let outcomes = store.look_up(&[revision.to_owned()]).await;
         let outcomes = outcomes.map_err(|error| self.logins.explained(error))?;
         let unknown = || Err(GitError::InvalidRevision { revision: revision.to_owned() });
         outcomes.into_iter().next().unwrap_or_else(unknown)
@@ -313,7 +313,7 @@ impl Repositories {
         repository: &Repository,
         revision: &str,
         not_before: Option<Instant>,
-    ) -> Result<CommitId, GitError> {
+    ) -> Result<Resolved, GitError> {
         let _guard = repository.listing.lock().await;
         if let Some(outcome) = repository.known(revision, not_before) {
             return outcome;
@@ -324,7 +324,7 @@ impl Repositories {
             state.polling.began(asked);
             state.wanted.keys().cloned().collect()
         };
-        let answer = repository.store.resolve(&revisions).await;
+        let answer = repository.store.look_up(&revisions).await;
         if let Err(error) = &answer {
             tracing::warn!(repository = %repository.store.url(), %error, "the refs cannot be listed");
         }
@@ -355,7 +355,7 @@ impl Asked {
 // === impl Repository ===
 
 impl Repository {
-    fn known(&self, revision: &str, not_before: Option<Instant>) -> Option<Result<CommitId, GitError>> {
+    fn known(&self, revision: &str, not_before: Option<Instant>) -> Option<Result<Resolved, GitError>> {
         self.state().known(revision, not_before)
     }
 
@@ -381,7 +381,7 @@ impl State {
 
     /// What is known of a revision. Who demands a listing gets the answer of that one, be it an error: a tip from before may be
     /// the very commit that the demand is to get beyond.
-    fn known(&self, revision: &str, not_before: Option<Instant>) -> Option<Result<CommitId, GitError>> {
+    fn known(&self, revision: &str, not_before: Option<Instant>) -> Option<Result<Resolved, GitError>> {
         let Some(earliest) = not_before else {
             return self.tips.get(revision).map(|tip| tip.outcome.clone());
         };
@@ -404,7 +404,7 @@ impl State {
     fn learn(
         &mut self,
         revisions: &[String],
-        answer: &Result<Vec<Result<CommitId, GitError>>, GitError>,
+        answer: &Result<Vec<Result<Resolved, GitError>>, GitError>,
         asked: Instant,
     ) -> BTreeSet<Arc<str>> {
         self.failures = if answer.is_err() { self.failures.saturating_add(1) } else { 0 };
@@ -452,8 +452,8 @@ fn may_pass(error: &GitError) -> bool {
 mod tests {
     use super::*;
 
-    fn commit(digit: char) -> CommitId {
-        digit.to_string().repeat(40).parse().unwrap()
+    fn commit(digit: char) -> Resolved {
+        digit.to_string().repeat(40).parse::<trueup_git::CommitId>().unwrap().into()
     }
 
     fn failed() -> GitError {
@@ -466,7 +466,7 @@ mod tests {
         state
     }
 
-    fn learn(state: &mut State, answer: Result<CommitId, GitError>) -> Vec<String> {
+    fn learn(state: &mut State, answer: Result<Resolved, GitError>) -> Vec<String> {
         let answer = answer.map(|id| vec![Ok(id)]);
         state.learn(&["main".into()], &answer, Instant::now()).iter().map(ToString::to_string).collect()
     }

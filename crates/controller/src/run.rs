@@ -39,6 +39,7 @@ use crate::reconcile::reconcile;
 use crate::repositories::Repositories;
 use crate::rival::Rival;
 use crate::settings::Rendering;
+use crate::signatures::Signatures;
 use crate::sweep::{self, Sweep};
 use crate::unlisted::Unlisted;
 use crate::watches;
@@ -228,6 +229,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         renderer: Arc::new(Renderer::new(Some(config.cache_dir.join("renders")), workers)),
         charts: Arc::new(Charts::new(Arc::new(registry), resync, queue.clone())),
         settings: Rendering::default(),
+        signatures: Signatures::default(),
         serves: Serves::default(),
         needs: needs::Kept::default(),
         queue,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use trueup_api::{App, Meta, Revision};
-use trueup_git::{CommitId, GitError, RegistryAccess, Store};
+use trueup_git::{GitError, RegistryAccess, Resolved, Store};
 use trueup_object::Digest;
 use trueup_registry::Registry;
 use trueup_render::Renderer;
@@ -15,7 +15,8 @@ use trueup_render::Renderer;
 use crate::loading::{self, Frame, Loaded, Loader, SourceError};
 use crate::memory::Memory;
 use crate::needs::Kept;
-use crate::pins;
+use crate::pins::{self, Pin};
+use crate::signatures;
 use crate::world::World;
 
 /// The sources at the tips of their target revisions. A refresh demands a listing that is newer than `not_before`.
@@ -30,6 +31,8 @@ pub(crate) async fn at_target(
         Box::pin(pins::tips(world, &meta.instance, app, not_before)).await.map_err(|error| (None, error.into()))?;
     let at = pins::revision(app, &pins);
     let failed = |error| (Some(at.clone()), error);
+    // Also what is known already: a key may have gone since.
+    signatures::check(world, app, &pins).await.map_err(failed)?;
     let (mut frame, serves) = frame(world).await.map_err(failed)?;
     frame.again = memory.render_again;
     let cause = cause(app, &frame, serves);
@@ -55,8 +58,37 @@ pub(crate) async fn at_asked(world: &World, meta: &Meta, app: &App, asked: &Revi
 
 /// The sources at a revision.
 pub(crate) async fn at(world: &World, meta: &Meta, app: &App, wanted: &Revision) -> Result<Loaded, SourceError> {
+    let mut pins = Box::pin(loading::pins_at(world, app, wanted)).await?;
+    if let Err(untrusted) = signatures::check(world, app, &pins).await {
+        if !by_their_tags(world, meta, app, &mut pins) {
+            return Err(untrusted);
+        }
+        signatures::check(world, app, &pins).await?;
+    }
     let (frame, _) = frame(world).await?;
-    Box::pin(loading::at(world, meta, app, wanted, frame)).await
+    Box::pin(loading::load(world, meta, app, pins, frame)).await
+}
+
+/// The sources at a revision that was synced, to be compared with and for nothing else: whose signature counted then may not
+/// count now.
+pub(crate) async fn at_synced(world: &World, meta: &Meta, app: &App, synced: &Revision) -> Result<Loaded, SourceError> {
+    let (frame, _) = frame(world).await?;
+    Box::pin(loading::at(world, meta, app, synced, frame)).await
+}
+
+/// Names the tags of the target revisions where these are at the very commits: a sync that goes on names its commit, while the
+/// signature is the tag's. Answers whether there is any.
+fn by_their_tags(world: &World, meta: &Meta, app: &App, pins: &mut [Pin]) -> bool {
+    let mut found = false;
+    for (source, pin) in app.sources.iter().zip(pins) {
+        let Pin::Commit { commit, tag: tag @ None, .. } = pin else { continue };
+        let tip = world.repositories.known_tip(&meta.instance, &source.repo_url, &source.target_revision);
+        if let Some(tip) = tip.filter(|tip| tip.commit == *commit && tip.tag.is_some()) {
+            *tag = tip.tag;
+            found = true;
+        }
+    }
+    found
 }
 
 async fn frame(world: &World) -> Result<(Frame, Digest), SourceError> {
@@ -78,7 +110,7 @@ impl Loader for World {
         self.repositories.store(url, project)
     }
 
-    async fn resolve(&self, store: &Store, revision: &str) -> Result<CommitId, GitError> {
+    async fn resolve(&self, store: &Store, revision: &str) -> Result<Resolved, GitError> {
         self.repositories.resolve(store, revision).await
     }
 

@@ -18,12 +18,13 @@ use crate::remains;
 use crate::rival::{LABELS, MANAGER};
 use crate::run::{application_kind, project_kind};
 use crate::sightings::{Gone, Sighting, Sightings};
+use crate::signatures;
 use crate::unlisted;
 use crate::world::{LookedAt, Reached, World};
 
 /// Listings that must be complete before work begins, beside those of Applications: projects, two kinds of workloads, three
-/// for the logins of repositories, and the installation's id.
-const LISTINGS: usize = 7;
+/// for the logins of repositories, the keys that may sign, and the installation's id.
+const LISTINGS: usize = 8;
 /// How long work waits for Applications that are refused, and then begins without them: an API server that has just started,
 /// or a Role that has just been made, takes moments to be known to whoever decides.
 const REFUSED_PATIENCE: Duration = Duration::from_secs(10);
@@ -54,6 +55,7 @@ pub(crate) fn start(world: &Arc<World>, tasks: &mut JoinSet<()>) {
         tasks.spawn(rivals(Arc::clone(world), kind));
     }
     logins::start(world, tasks);
+    tasks.spawn(signatures::watch(Arc::clone(world)));
     tasks.spawn(installation::watch(Arc::clone(world)));
     tasks.spawn(changes(Arc::clone(world)));
 }

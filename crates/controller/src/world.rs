@@ -31,6 +31,7 @@ use crate::queue::Queue;
 use crate::repositories::Repositories;
 use crate::rival::Rival;
 use crate::settings::Rendering;
+use crate::signatures::Signatures;
 use crate::sweep::Sweep;
 use crate::unlisted::Unlisted;
 use crate::webhook::Webhooks;
@@ -58,6 +59,7 @@ pub(crate) struct World {
     pub(crate) charts: Arc<Charts>,
     pub(crate) renderer: Arc<Renderer>,
     pub(crate) settings: Rendering,
+    pub(crate) signatures: Signatures,
     pub(crate) serves: Serves,
     pub(crate) needs: needs::Kept,
     pub(crate) projections: Projections,
@@ -196,7 +198,7 @@ impl World {
         let tip = |source: &Source| match source.kind {
             SourceKind::Git => {
                 let tip = self.repositories.known_tip(app, &source.repo_url, &source.target_revision);
-                tip.map(|tip| tip.to_string())
+                tip.map(|tip| tip.commit.to_string())
             }
             SourceKind::Chart | SourceKind::Artifact => self.charts.known_tip(&self.logins, spec, source),
         };
@@ -228,7 +230,7 @@ impl World {
             Reached::Nothing => true,
             Reached::Revision(at) => {
                 let mut parts = looked.sources.iter().zip(at.parts());
-                parts.any(|(source, part)| tip(source).is_some_and(|tip| tip.to_string() != *part))
+                parts.any(|(source, part)| tip(source).is_some_and(|tip| tip.commit.to_string() != *part))
             }
             Reached::Failed => looked.sources.iter().all(|source| tip(source).is_some()),
         }

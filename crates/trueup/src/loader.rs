@@ -6,7 +6,7 @@ use std::time::Duration;
 use trueup_controller::capabilities::Serves;
 use trueup_controller::loading::{Frame, Loader};
 use trueup_controller::needs::Kept;
-use trueup_git::{CommitId, GitError, Proxies, RegistryAccess, RepoUrl, Store, Stores};
+use trueup_git::{GitError, Proxies, RegistryAccess, RepoUrl, Resolved, Store, Stores};
 use trueup_registry::{Limits, Registry, RegistryConfig};
 use trueup_render::Renderer;
 
@@ -63,8 +63,8 @@ impl Loader for Once<'_> {
         self.stores.store(&url, &self.known.credentials.access(&url, project)?)
     }
 
-    async fn resolve(&self, store: &Store, revision: &str) -> Result<CommitId, GitError> {
-        let outcomes = store.resolve(&[revision.to_owned()]).await?;
+    async fn resolve(&self, store: &Store, revision: &str) -> Result<Resolved, GitError> {
+        let outcomes = store.look_up(&[revision.to_owned()]).await?;
         let unknown = || Err(GitError::InvalidRevision { revision: revision.to_owned() });
         outcomes.into_iter().next().unwrap_or_else(unknown)
     }

@@ -209,14 +209,14 @@ async fn projects_are_listed_and_shown() {
     assert!(shown.contains("Repositories:") && shown.contains('*'), "{shown}");
     let project = json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": "team"},
-        "spec": {"sourceRepos": ["https://git.example/*"], "signatureKeys": [{"keyID": "4AEE18F83AFDEB23"}]},
+        "spec": {"sourceRepos": ["https://git.example/*"], "permitOnlyProjectScopedClusters": true},
     });
     scene.admin.create(&objects("appprojects", control), &project).await;
     let list = trueup(&admin, control, "proj list").await.with(0);
     assert!(list.lines().any(|line| line.starts_with("team ") && line.contains("https://git.example/*")), "{list}");
     assert_eq!(trueup(&admin, control, "proj list -o name").await.with(0), "appproject.argoproj.io/team\n");
     let shown = trueup(&admin, control, "proj get team").await.with(0);
-    assert!(shown.contains("NOT HONOURED") && shown.contains("signatureKeys"), "{shown}");
+    assert!(shown.contains("NOT HONOURED") && shown.contains("permitOnlyProjectScopedClusters"), "{shown}");
     let json: Value = serde_json::from_str(&trueup(&admin, control, "proj get team -o json").await.with(0)).unwrap();
     assert_eq!(json["spec"]["sourceRepos"][0], "https://git.example/*");
     let said = trueup(&admin, control, "proj get taem").await;

@@ -70,6 +70,7 @@ mod refresh;
 mod retries;
 mod rival;
 mod secrets;
+mod signatures;
 mod sources;
 mod supersede;
 mod sweep;

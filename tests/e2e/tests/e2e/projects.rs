@@ -171,18 +171,18 @@ async fn the_default_project_is_there_until_there_are_others() {
 async fn a_rule_that_is_not_evaluated_stops_the_sync() {
     let (scene, _controller) = scene("unread").await;
     let commit = scene.put("app/config.yaml", &config_map("config", &[("a", "1")]));
-    let signed = json!({
+    let limited = json!({
         "sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}],
-        "signatureKeys": [{"keyID": "4AEE18F83AFDEB23"}],
+        "permitOnlyProjectScopedClusters": true,
     });
-    project(&scene, "team", signed).await;
+    project(&scene, "team", limited).await;
     let app = scene.create(scene.application().project("team").automated(true, true)).await;
-    app.until("a condition about signatureKeys", |app| {
-        app["status"]["conditions"].to_string().contains("spec.signatureKeys")
+    app.until("a condition about the clusters", |app| {
+        app["status"]["conditions"].to_string().contains("spec.permitOnlyProjectScopedClusters")
     })
     .await;
     assert!(scene.object("configmaps", "config").await.is_none());
-    amend(&scene, "team", json!({"signatureKeys": null})).await;
+    amend(&scene, "team", json!({"permitOnlyProjectScopedClusters": null})).await;
     app.synced(&commit).await;
 }
 

@@ -206,7 +206,7 @@ mod tests {
         let text = told(
             r#"{"metadata":{"name":"team"},"spec":{"description":"ours","sourceRepos":["https://git.example/a","https://git.example/b"],
             "destinations":[{"server":"https://kubernetes.default.svc","namespace":"team"}],"namespaceResourceWhitelist":[],
-            "syncWindows":[{"kind":"deny","schedule":"0 22 * * *","duration":"1h","applications":["*"]}],"signatureKeys":[{"keyID":"4AEE18F83AFDEB23"}]}}"#,
+            "syncWindows":[{"kind":"deny","schedule":"0 22 * * *","duration":"1h","applications":["*"]}],"signatureKeys":[{"keyID":"4AEE18F83AFDEB23"}],"permitOnlyProjectScopedClusters":true}}"#,
         );
         let expected = "\
 Name:                         team
@@ -227,7 +227,7 @@ WINDOW  NOW   UNTIL                 SCHEDULE    DURATION  TIMEZONE  APPLICATIONS
 deny    open  2026-11-24T23:00:00Z  0 22 * * *  1h        UTC       *             -           -         Disabled    Disabled
 ";
         assert!(text.starts_with(expected), "{text}");
-        assert!(text.contains("NOT HONOURED") && text.contains("signatureKeys"), "{text}");
+        assert!(text.contains("NOT HONOURED") && text.contains("permitOnlyProjectScopedClusters"), "{text}");
     }
 
     #[test]

@@ -148,8 +148,8 @@ mod tests {
         assert_eq!(said(&format!("{{{all}}}")), "");
         let kind = said(&format!(r#"{{{all},"namespaceResourceBlacklist":[{{"group":"","kind":"ConfigMap"}}]}}"#));
         assert!(kind.contains("its kind is not allowed"), "{kind}");
-        let keys = said(&format!(r#"{{{all},"signatureKeys":[{{"keyID":"A"}}]}}"#));
-        assert!(keys.contains("syncs nothing because of it"), "{keys}");
+        let clusters = said(&format!(r#"{{{all},"permitOnlyProjectScopedClusters":true}}"#));
+        assert!(clusters.contains("syncs nothing because of it"), "{clusters}");
     }
 
     #[test]
