@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"trueup.dev/renderer/protocol"
 	"trueup.dev/renderer/tree/treetest"
 	"trueup.dev/renderer/worker"
@@ -310,11 +312,15 @@ func TestFlags(t *testing.T) {
 func serveAt(t *testing.T, path string, arguments ...string) *exec.Cmd {
 	t.Helper()
 	run := exec.Command(program, append([]string{"--listen", "unix:" + path}, arguments...)...)
-	run.Stderr = os.Stderr
+	complaints, err := os.Create(complaintsOf(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run.Stderr = complaints
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = run.Process.Kill() })
+	t.Cleanup(func() { _, _ = run.Process.Kill(), complaints.Close() })
 	until(t, "it listens", func() bool {
 		connection, err := net.Dial("unix", path)
 		if err != nil {
@@ -323,6 +329,30 @@ func serveAt(t *testing.T, path string, arguments ...string) *exec.Cmd {
 		return connection.Close() == nil
 	})
 	return run
+}
+
+// complaintsOf is where the server of a socket complains.
+func complaintsOf(path string) string { return path + ".log" }
+
+func TestAServerGoesOnWhenTooMuchIsOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "renderer.sock")
+	server := serveAt(t, path)
+	var before unix.Rlimit
+	if err := unix.Prlimit(server.Process.Pid, unix.RLIMIT_NOFILE, nil, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Prlimit(server.Process.Pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Max: before.Max}, nil); err != nil {
+		t.Fatal(err)
+	}
+	waiting := connect(t, path)
+	until(t, "it complains", func() bool {
+		complaints, err := os.ReadFile(complaintsOf(path))
+		return err == nil && strings.Contains(string(complaints), "a connection could not be accepted")
+	})
+	if err := unix.Prlimit(server.Process.Pid, unix.RLIMIT_NOFILE, &before, nil); err != nil {
+		t.Fatal(err)
+	}
+	waiting.greet()
 }
 
 func until(t *testing.T, what string, holds func() bool) {

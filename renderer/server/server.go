@@ -28,6 +28,8 @@ const (
 	socketMask = 0o117
 	// refusalPatience bounds how long one who is refused may take to read it.
 	refusalPatience = time.Second
+	// acceptPause is how long nobody is accepted after that has failed: what is refused by then is closed.
+	acceptPause = 100 * time.Millisecond
 	// probePatience bounds the look whether somebody still listens on a socket that is left over.
 	probePatience = time.Second
 )
@@ -59,6 +61,14 @@ func (s *Server) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		if isPassing(err) {
+			fmt.Fprintf(os.Stderr, "trueup-renderer: a connection could not be accepted: %v\n", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(acceptPause):
+			}
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("no connection can be accepted on %q: %w", s.Address, err)
 		}
@@ -80,6 +90,12 @@ func (s *Server) Run(ctx context.Context) error {
 			<-seats
 		})
 	}
+}
+
+// isPassing tells of what a server need not end for: one who hung up before it was heard, or too much that is open at the
+// moment, by many who are being refused at once.
+func isPassing(err error) bool {
+	return errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // listen makes the socket. One that was left over by a server that is gone is removed.
