@@ -61,7 +61,7 @@ pub enum WorkerError {
     },
     /// It did not come to an end in time.
     #[error(
-        "the renderer {what} within {} and was ended; see whether what it renders repeats itself without end",
+        "the renderer {what} within {} and was ended; see whether what it renders repeats itself without end, or make several applications of it",
         amount(.after)
     )]
     Deadline {
