@@ -32,7 +32,9 @@ func (r *render) complete(loaded *chart.Chart, values map[string]any) error {
 		found, err := r.dependency(loaded, dependency, locked[index])
 		var lacking *protocol.NeedsError
 		if errors.As(err, &lacking) {
-			needs = append(needs, lacking.Needs...)
+			for _, need := range lacking.Needs {
+				needs = protocol.AddNeed(needs, need)
+			}
 			continue
 		}
 		if err != nil {
@@ -44,7 +46,7 @@ func (r *render) complete(loaded *chart.Chart, values map[string]any) error {
 		}
 	}
 	if len(needs) > 0 {
-		return &protocol.NeedsError{Needs: uniqueNeeds(needs)}
+		return &protocol.NeedsError{Needs: needs}
 	}
 	loaded.AddDependency(added...)
 	r.warnOfIncomplete(loaded)
@@ -178,14 +180,4 @@ func has(loaded *chart.Chart, name string) bool {
 
 func same(a, b *chart.Chart) bool {
 	return a.Name() == b.Name() && a.Metadata.Version == b.Metadata.Version
-}
-
-func uniqueNeeds(needs []protocol.Need) []protocol.Need {
-	var found []protocol.Need
-	for _, need := range needs {
-		if !slices.ContainsFunc(found, func(other protocol.Need) bool { return other.Key() == need.Key() }) {
-			found = append(found, need)
-		}
-	}
-	return found
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -106,10 +105,7 @@ func (s *schemaSources) remote(address string) (any, error) {
 	need := protocol.Need{Resource: &protocol.ResourceNeed{URL: address}}
 	place, found := protocol.Find(s.render.job.Fetched, need)
 	if !found {
-		known := slices.ContainsFunc(s.needs, func(other protocol.Need) bool { return other.Key() == need.Key() })
-		if !known {
-			s.needs = append(s.needs, need)
-		}
+		s.needs = protocol.AddNeed(s.needs, need)
 		return nil, fmt.Errorf("%q is to be fetched first", address)
 	}
 	text, err := s.render.files.Read(place.Root, place.Path)

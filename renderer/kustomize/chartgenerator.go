@@ -18,8 +18,8 @@ import (
 //
 // Its generator of charts runs the program helm and writes to the disk, and no option hands it another. Replaced in this
 // table, everything around it stays Kustomize's: where charts stand among the generators, the namespace that bases inherit,
-// patches of generators. A table that moved does not link; one without that generator fails in withCharts. Whoever takes
-// another version of Kustomize compares the table's type: the linker does not.
+// patches of generators. A table that moved does not link; one without that generator fails in withCharts. The linker does
+// not compare types; a test does.
 //
 //go:linkname generatorFactories sigs.k8s.io/kustomize/api/internal/plugins/builtinhelpers.GeneratorFactories
 var generatorFactories map[int]func() resmap.GeneratorPlugin

@@ -2,6 +2,8 @@ package kustomize
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -106,6 +108,21 @@ func TestChartsEqualTheCommand(t *testing.T) {
 			}
 			same(t, text(done), want)
 		})
+	}
+}
+
+// What is declared a second time, for the linker to bring together, is declared alike.
+func TestTheTableOfGeneratorsIsOfItsType(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(kustomizeSources, "internal/plugins/builtinhelpers/builtins.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"\nvar GeneratorFactories = map[BuiltinPluginType]func() resmap.GeneratorPlugin{\n", "\ntype BuiltinPluginType int\n",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("without %q", want)
+		}
 	}
 }
 

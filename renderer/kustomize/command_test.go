@@ -25,11 +25,14 @@ import (
 // The real commands, and the search path as it was before anything sealed this process.
 var (
 	kustomizeCommand, helmCommand string
-	searchPath                    = os.Getenv("PATH")
+	// kustomizeSources is the directory of Kustomize's library.
+	kustomizeSources string
+	searchPath       = os.Getenv("PATH")
 )
 
 func TestMain(m *testing.M) {
 	kustomizeCommand, helmCommand = treetest.Tool("kustomize"), treetest.Tool("helm")
+	kustomizeSources = treetest.Go("list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kustomize/api")
 	treetest.LimitMemory()
 	os.Exit(m.Run())
 }

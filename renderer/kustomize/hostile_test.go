@@ -152,7 +152,7 @@ func TestBombs(t *testing.T) {
 
 func TestMuchOutput(t *testing.T) {
 	files := map[string]string{
-		"overlay/kustomization.yaml": "resources: [a.yaml]\nconfigMapGenerator: [{name: large-1, files: [large.txt]}, {name: large-2, files: [large.txt]}, {name: large-3, files: [large.txt]}]\n",
+		"overlay/kustomization.yaml": "resources: [a.yaml]\nconfigMapGenerator: [{name: large-1, files: [large.txt]}, {name: large-2, files: [large.txt]}, {name: large-3, files: [large.txt]}]\ngeneratorOptions: {disableNameSuffixHash: true}\n",
 		"overlay/a.yaml":             configMap("a"),
 		"overlay/large.txt":          strings.Repeat("0123456789abcdef", 12<<20/16),
 	}

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
-	"slices"
 
 	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/api/types"
@@ -38,9 +37,7 @@ func isGit(entry string) bool {
 }
 
 func (r *remotes) need(need protocol.Need) {
-	if !slices.ContainsFunc(r.needs, func(known protocol.Need) bool { return known.Key() == need.Key() }) {
-		r.needs = append(r.needs, need)
-	}
+	r.needs = protocol.AddNeed(r.needs, need)
 }
 
 // find tells where what a URL stands for is mounted; if it is not, that is a need.

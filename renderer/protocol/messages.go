@@ -8,6 +8,7 @@ package protocol
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -195,6 +196,14 @@ func (n Need) Key() string {
 	default:
 		return ""
 	}
+}
+
+// AddNeed adds a need, unless it is among them already.
+func AddNeed(needs []Need, need Need) []Need {
+	if slices.ContainsFunc(needs, func(known Need) bool { return known.Key() == need.Key() }) {
+		return needs
+	}
+	return append(needs, need)
 }
 
 // Fetched says where something that an earlier render of the same lacked is to be read.

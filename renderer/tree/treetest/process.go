@@ -1,6 +1,7 @@
 package treetest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,10 +24,17 @@ func LimitMemory() {
 
 // Tool is the path of a real command, which the `tool` directives of the module name. It is built if it is not in the
 // build cache: call it before the tests and their timeout begin.
-func Tool(name string) string {
-	out, err := exec.Command("go", "tool", "-n", name).CombinedOutput()
+func Tool(name string) string { return Go("tool", "-n", name) }
+
+// Go is what the go command answers.
+func Go(arguments ...string) string {
+	out, err := exec.Command("go", arguments...).Output()
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		err = fmt.Errorf("%w: %s", err, failed.Stderr)
+	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "go tool -n %s: %v: %s\n", name, err, out)
+		fmt.Fprintf(os.Stderr, "go %q: %v\n", arguments, err)
 		os.Exit(1)
 	}
 	return strings.TrimSpace(string(out))
