@@ -1,6 +1,7 @@
 //! `trueup app …`, as people run it against a cluster with a controller.
 
 use serde_json::Value;
+use trueup_bed::renderer_binary;
 use trueup_bed::trueup_binary;
 use trueup_e2e::NAMESPACE;
 use trueup_e2e::Scene;
@@ -28,6 +29,7 @@ pub(crate) fn command(scene: &Scene<'_>, line: &str) -> tokio::process::Command 
         .args(line.split(' '))
         .args(["-n", NAMESPACE, "--kubeconfig"])
         .arg(kubeconfig)
+        .env("TRUEUP_RENDERER", renderer_binary().unwrap())
         .env("TRUEUP_CACHE_DIR", scene.world.control_plane.dir().join("command-line-cache"))
         .kill_on_drop(true);
     command

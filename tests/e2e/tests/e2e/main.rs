@@ -13,6 +13,7 @@ mod balancer;
 mod cluster_check;
 mod command_line;
 mod command_line_changes;
+mod command_line_sources;
 mod command_line_sync;
 mod cost;
 mod cost_untouched;

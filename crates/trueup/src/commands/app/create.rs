@@ -29,6 +29,8 @@ Examples:
   trueup app create shop-dev --repo https://git.example.com/shop.git \\
       --path environments/dev --revision main --dest-name in-cluster --dest-namespace shop-dev \\
       --sync-policy automated --auto-prune
+  trueup app create cache --repo https://charts.example.com --helm-chart redis --revision 1.x \\
+      --helm-set replicas=3 --dest-name in-cluster --dest-namespace cache
   trueup app create -f shop-dev.yaml --upsert
   trueup app create -f shop-dev.yaml --path environments/test --dry-run -o yaml
   trueup app get shop-dev -o yaml | trueup app create shop-test -f - --dest-namespace shop-test";
@@ -173,7 +175,7 @@ fn build(args: &CreateArgs, start: Option<Node>) -> Result<Node, CommandError> {
         app.set_at(FINALIZERS, Node::List(finalizers));
     }
     let mut spec = app.get("spec").map_or_else(|| json!({}), |spec| json!(spec));
-    args.spec.apply(&mut spec)?;
+    args.spec.apply(&mut spec, None)?;
     if spec["project"].as_str().unwrap_or_default().is_empty() {
         spec["project"] = json!(DEFAULT_PROJECT);
     }

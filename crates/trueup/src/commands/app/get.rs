@@ -84,12 +84,13 @@ fn head(app: View<'_>, palette: Palette) -> String {
     line("Project:", &one_line(app.project()));
     line("Server:", &one_line(app.cluster()));
     line("Namespace:", &one_line(app.destination_namespace()));
-    for source in app.sources() {
+    for (at, source) in app.sources().into_iter().enumerate() {
         let value = |key: &str| source.str_at(&[key]).unwrap_or_default();
         line("Source:", &one_line(&view::redacted_url(value("repoURL"))));
         line("  Target:", &one_line(view::or(value("targetRevision"), "HEAD")));
-        let (name, what) = if value("chart").is_empty() { ("  Path:", "path") } else { ("  Chart:", "chart") };
-        line(name, &one_line(value(what)));
+        for (name, value) in place(app, at, source) {
+            line(name, &one_line(value));
+        }
     }
     line("Sync Policy:", &policy(app));
     if app.is_left_alone() {
@@ -121,6 +122,25 @@ fn head(app: View<'_>, palette: Palette) -> String {
     text
 }
 
+/// What of a source is taken, how it is rendered, and what one of several is at.
+fn place<'a>(app: View<'a>, at: usize, source: &'a Node) -> Vec<(&'static str, &'a str)> {
+    let value = |key: &str| source.str_at(&[key]).unwrap_or_default();
+    // Others refer to it, and nothing of it is rendered.
+    let referred = value("chart").is_empty() && value("path").is_empty() && !value("ref").is_empty();
+    let kinds = app.0.list_at(&["status", "sourceTypes"]);
+    let kind = if app.is_several() {
+        kinds.get(at).and_then(Node::as_str).unwrap_or_default()
+    } else {
+        app.text(&["status", "sourceType"])
+    };
+    let revision = app.revisions().get(at).copied().filter(|_| app.is_several()).unwrap_or_default();
+    let mut lines = vec![("  Name:", value("name")), ("  Chart:", value("chart")), ("  Path:", value("path"))];
+    lines.extend([("  Ref:", value("ref")), ("  Type:", if referred { "" } else { kind })]);
+    lines.push(("  Revision:", view::short_revision(revision)));
+    lines.retain(|(_, value)| !value.is_empty());
+    lines
+}
+
 /// In Argo CD's words, and self-heal.
 fn policy(app: View<'_>) -> String {
     let Some(automated) = app.automated() else { return "Manual".to_owned() };
@@ -131,19 +151,16 @@ fn policy(app: View<'_>) -> String {
     if parts.is_empty() { "Automated".to_owned() } else { format!("Automated ({})", parts.join(", ")) }
 }
 
-/// ` to main (0123456)`.
+/// ` to main (0123456)`. What several are at stands with each.
 fn compared_to(app: View<'_>) -> String {
-    if app.revision().is_empty() {
+    let (targets, revisions) = (app.targets(), app.revisions());
+    let ([revision], [target]) = (revisions.as_slice(), targets.as_slice()) else { return String::new() };
+    if app.is_several() {
         return String::new();
     }
     let preposition = if app.sync_status() == "Synced" { "to" } else { "from" };
-    let sources = app.sources();
-    let target = sources.first().and_then(|source| source.str_at(&["targetRevision"])).unwrap_or_default();
-    format!(
-        " {preposition} {} ({})",
-        one_line(view::or(target, "HEAD")),
-        one_line(view::short_revision(app.revision()))
-    )
+    let (target, at) = (one_line(target), one_line(view::short_revision(revision)));
+    if target == at { format!(" {preposition} {at}") } else { format!(" {preposition} {target} ({at})") }
 }
 
 fn operation(app: View<'_>, word: &dyn Fn(&str) -> String) -> Vec<(&'static str, String)> {
@@ -159,8 +176,9 @@ fn operation(app: View<'_>, word: &dyn Fn(&str) -> String) -> Vec<(&'static str,
     } else {
         view::or(&text(&["operation", "initiatedBy", "username"]), "somebody").to_owned()
     };
-    let revision = view::or(&text(&["syncResult", "revision"]), &text(&["operation", "sync", "revision"])).to_owned();
-    let revision = if revision.is_empty() { revision } else { format!(" of {}", view::short_revision(&revision)) };
+    let at = |path: &[&str]| state.at(path).map(view::short_revisions).unwrap_or_default();
+    let revision = one_line(view::or(&at(&["syncResult"]), &at(&["operation", "sync"])));
+    let revision = if revision.is_empty() { revision } else { format!(" of {revision}") };
     lines.push(("Last Operation:", format!("{} sync{revision} by {by}", word(view::phase(state)))));
     let (started, finished) = (text(&["startedAt"]), text(&["finishedAt"]));
     lines.push((
@@ -288,6 +306,39 @@ apps   Deployment  shop       web   OutOfSync  Healthy        applied
        ConfigMap   shop       old   OutOfSync                 no longer in Git: to be pruned
 ";
         assert_eq!(summary(View(&app), Palette::PLAIN), expected);
+    }
+
+    #[test]
+    fn each_of_several_sources_is_told() {
+        let app = r#"{"metadata":{"name":"shop","namespace":"argocd"},
+            "spec":{"sources":[{"name":"chart","repoURL":"https://charts.example/c","chart":"shop","targetRevision":"1.x"},
+                {"repoURL":"http://git/values","ref":"values"},{"repoURL":"http://git/a","path":"plain","targetRevision":"main"}]},
+            "status":{"sync":{"status":"Synced","revisions":["1.2.3","0123456789abcdef0123456789abcdef01234567","fedcba9876543210fedcba9876543210fedcba98"]},
+                "sourceTypes":["Helm","Directory","Directory"],
+                "operationState":{"phase":"Succeeded","syncResult":{"revision":"","revisions":["1.2.3","0123456789abcdef0123456789abcdef01234567"]}}}}"#;
+        let text = summary(View(&Node::from_json(app.as_bytes()).unwrap()), Palette::PLAIN);
+        let expected = "\
+Source:             https://charts.example/c
+  Target:           1.x
+  Name:             chart
+  Chart:            shop
+  Type:             Helm
+  Revision:         1.2.3
+Source:             http://git/values
+  Target:           HEAD
+  Ref:              values
+  Revision:         0123456
+Source:             http://git/a
+  Target:           main
+  Path:             plain
+  Type:             Directory
+  Revision:         fedcba9
+";
+        assert!(text.contains(expected), "{text}");
+        assert!(text.contains("Sync Status:        Synced\n") && text.contains(" sync of 1.2.3,0123456 by "), "{text}");
+        let exact = r#"{"spec":{"source":{"chart":"shop","targetRevision":"1.2.3"}},"status":{"sync":{"status":"Synced","revision":"1.2.3"}}}"#;
+        let text = summary(View(&Node::from_json(exact.as_bytes()).unwrap()), Palette::PLAIN);
+        assert!(text.contains("Synced to 1.2.3\n"), "{text}");
     }
 
     #[test]

@@ -95,22 +95,20 @@ fn table(history: &[Node], wide: bool) -> Table {
         let mut row =
             vec![id(entry).into(), text(&["deployedAt"]).into(), revision(entry).into(), initiator(entry).into()];
         if wide {
-            let url = view::redacted_url(text(&["source", "repoURL"]));
-            row.extend([url.into(), text(&["source", "path"]).into()]);
+            let several: Vec<&Node> = entry.list_at(&["sources"]).iter().collect();
+            let sources = if several.is_empty() { entry.get("source").into_iter().collect() } else { several };
+            let (repos, paths) = view::places(&sources);
+            row.extend([repos.into(), paths.into()]);
         }
         table.row(row);
     }
     table
 }
 
-/// `main (0123456)`, as Argo CD shows it.
+/// `main (0123456)`, as Argo CD shows it; of several sources what each was at.
 fn revision(entry: &Node) -> String {
-    let text = |path: &[&str]| entry.str_at(path).unwrap_or_default();
-    let several: Vec<&str> =
-        entry.list_at(&["revisions"]).iter().filter_map(Node::as_str).map(view::short_revision).collect();
-    let commit =
-        if several.is_empty() { view::short_revision(text(&["revision"])).to_owned() } else { several.join(",") };
-    let target = text(&["source", "targetRevision"]);
+    let commit = view::short_revisions(entry);
+    let target = entry.str_at(&["source", "targetRevision"]).unwrap_or_default();
     match (target.is_empty(), commit.is_empty()) {
         (false, false) if view::short_revision(target) != commit => format!("{target} ({commit})"),
         (_, false) => commit,
@@ -137,7 +135,8 @@ mod tests {
             br#"[{"revision":"0123456789abcdef0123456789abcdef01234567","deployedAt":"2026-11-24T10:00:00Z",
                 "source":{"repoURL":"http://u:hunter2@git.example/shop","path":"dev","targetRevision":"main"},"initiatedBy":{"automated":true}},
                 {"id":1,"revision":"fedcba9876543210fedcba9876543210fedcba98","deployedAt":"2026-11-24T11:00:00Z","initiatedBy":{"username":"jane"}},
-                {"id":2,"revisions":["fedcba9876543210fedcba9876543210fedcba98","1.2.3"]}]"#,
+                {"id":2,"revisions":["fedcba9876543210fedcba9876543210fedcba98","1.2.3"],
+                    "sources":[{"repoURL":"http://git/a","path":"p"},{"repoURL":"https://charts.example/c","chart":"redis"}]}]"#,
         )
         .unwrap();
         let history = history.as_list().unwrap();
@@ -149,6 +148,7 @@ ID  DATE                  REVISION        BY
 ";
         assert_eq!(table(history, false).print(Palette::PLAIN), expected);
         let wide = table(history, true).print(Palette::PLAIN);
-        assert!(wide.contains("git.example/shop  dev\n") && !wide.contains("hunter2"), "{wide}");
+        assert!(wide.contains("git.example/shop") && wide.contains("  dev\n") && !wide.contains("hunter2"), "{wide}");
+        assert!(wide.contains("http://git/a,https://charts.example/c  p,redis\n"), "{wide}");
     }
 }

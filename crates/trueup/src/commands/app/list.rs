@@ -102,16 +102,11 @@ fn table(apps: &[Node], wide: bool) -> Table {
         ];
         if wide {
             let sources = app.sources();
-            let every = |key: &str| {
-                let texts: Vec<&str> = sources.iter().map(|source| source.str_at(&[key]).unwrap_or_default()).collect();
-                texts.join(",")
-            };
-            let repos: Vec<String> = sources
-                .iter()
-                .map(|source| view::redacted_url(source.str_at(&["repoURL"]).unwrap_or_default()))
-                .collect();
-            row.extend([repos.join(",").into(), every("path").into(), every("targetRevision").into()]);
-            row.push(view::short_revision(app.revision()).into());
+            let (repos, paths) = view::places(&sources);
+            let targets: Vec<&str> =
+                sources.iter().map(|source| source.str_at(&["targetRevision"]).unwrap_or_default()).collect();
+            row.extend([repos.into(), paths.into(), targets.join(",").into()]);
+            row.push(app.0.at(&["status", "sync"]).map(view::short_revisions).unwrap_or_default().into());
         }
         table.row(row);
     }
@@ -175,5 +170,9 @@ argocd/broken    in-cluster                                 default  Unknown  Un
         let wide = table(&apps[..1], true).print(Palette::PLAIN);
         assert!(wide.contains("environments/dev  main    0123456\n"), "{wide}");
         assert!(wide.contains("git.example/shop") && !wide.contains("hunter2"), "{wide}");
+        let several = br#"{"spec":{"sources":[{"repoURL":"https://charts.example/c","chart":"redis","targetRevision":"1.x"},{"repoURL":"http://git/a","path":"p"}]},
+            "status":{"sync":{"revisions":["1.2.3","0123456789abcdef0123456789abcdef01234567"]}}}"#;
+        let wide = table(&[Node::from_json(several).unwrap()], true).print(Palette::PLAIN);
+        assert!(wide.contains("https://charts.example/c,http://git/a  redis,p  1.x,    1.2.3,0123456\n"), "{wide}");
     }
 }

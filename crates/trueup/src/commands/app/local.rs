@@ -11,6 +11,7 @@ use trueup_render::Rendered;
 
 use crate::command_error::{CommandError, user_error};
 use crate::commands::app::diff::wanted::{self, Whose};
+use crate::credentials::Logins;
 use crate::output::talk;
 
 /// How many objects an error names.
@@ -26,8 +27,8 @@ pub(crate) struct Local {
 }
 
 /// Reads a directory that stands for the Application's path.
-pub(crate) async fn read(whose: Whose<'_>, dir: &Path) -> Result<Local, CommandError> {
-    let rendered = wanted::on_disk(whose, dir).await?;
+pub(crate) async fn read(logins: Logins<'_>, whose: Whose<'_>, dir: &Path) -> Result<Local, CommandError> {
+    let rendered = wanted::on_disk(logins, whose, dir).await?;
     for warning in &rendered.warnings {
         talk::warning(warning);
     }

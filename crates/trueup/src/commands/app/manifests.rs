@@ -16,6 +16,7 @@ use crate::command_error::{CommandError, Outcome, cluster_error, user_error, use
 use crate::commands::app::client::Client;
 use crate::commands::app::diff;
 use crate::commands::app::diff::wanted::Whose;
+use crate::commands::app::revision_args::RevisionArgs;
 use crate::commands::app::view::{self, View};
 use crate::complete;
 use crate::credentials::Logins;
@@ -29,6 +30,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   trueup app manifests shop-dev
   trueup app manifests shop-dev --revision v1.4.2 -o name
+  trueup app manifests shop-dev --revisions v1.4.2 --source-positions 2
   trueup app manifests shop-dev --source live -o json | jq '.items[].kind'";
 
 /// How many objects are asked for at the same time: a person waits, but the API server has others to serve.
@@ -45,9 +47,8 @@ pub(crate) struct ManifestsArgs {
     name: String,
     #[command(flatten)]
     access: AccessArgs,
-    /// What Git says at this branch, tag or commit instead of the Application's own.
-    #[arg(long, value_name = "REVISION")]
-    revision: Option<String>,
+    #[command(flatten)]
+    revisions: RevisionArgs,
     /// Where to look.
     #[arg(long, value_enum, default_value = "git")]
     source: Origin,
@@ -81,8 +82,8 @@ enum ManifestFormat {
 
 /// Prints the manifests.
 pub(crate) async fn run(args: &ManifestsArgs) -> Result<Outcome, CommandError> {
-    if args.source == Origin::Live && args.revision.is_some() {
-        return Err(user_error("--revision is for --source git: the cluster has only one state"));
+    if args.source == Origin::Live && !args.revisions.is_empty() {
+        return Err(user_error("a revision is for --source git: the cluster has only one state"));
     }
     let (client, name) = Client::connect_for(&args.access, &args.name).await?;
     let text = client.get_text(&name).await?;
@@ -116,8 +117,7 @@ async fn from_git(
     args: &ManifestsArgs,
 ) -> Result<Vec<(ObjectKey, Node)>, CommandError> {
     let app = diff::valid(name, application)?;
-    let asked = args.revision.as_deref().map(|revision| View(node).full_commit(revision).unwrap_or(revision));
-    let revision = diff::wanted::revision(app, asked)?;
+    let revision = diff::wanted::revision(app, args.revisions.asked(View(node))?);
     let controller_namespace = client.governed_from(View(node));
     let logins = Logins { cluster: client.cluster(), namespace: controller_namespace };
     let rendered =

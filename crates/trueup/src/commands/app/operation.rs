@@ -224,7 +224,7 @@ fn report(qualified: &str, state: &Node, table: bool) -> Result<Outcome, Command
     }
     let phase = view::phase(state);
     let message = state.str_at(&["message"]).unwrap_or_default();
-    let revision = view::short_revision(state.str_at(&["syncResult", "revision"]).unwrap_or_default());
+    let revision = state.at(&["syncResult"]).map(view::short_revisions).unwrap_or_default();
     let to = if revision.is_empty() { String::new() } else { format!(" to {revision}") };
     let why = if message.is_empty() { String::new() } else { format!(": {message}") };
     if phase != "Succeeded" {

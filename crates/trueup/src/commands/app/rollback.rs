@@ -11,12 +11,12 @@ use crate::command_error::{CommandError, Outcome, user_error};
 use crate::commands::app::client::Client;
 use crate::commands::app::history;
 use crate::commands::app::operation::{PatienceArgs, Wish, carry_out};
-use crate::commands::app::view::View;
+use crate::commands::app::view::{self, View};
 use crate::complete;
 
 pub(crate) const ABOUT: &str = "\
-Syncs an Application to a commit that it was synced to before, and waits until that has ended: to the entry of its history with \
-this ID, or to the one before the last; from the source of then, if that was another. Refused while automated sync is on, which would undo it at once. Git keeps the last word: \
+Syncs an Application to the commits and versions that it was synced to before, and waits until that has ended: to the entry of its history with \
+this ID, or to the one before the last; from the sources of then, if those were others. Refused while automated sync is on, which would undo it at once. Git keeps the last word: \
 the Application is OutOfSync until Git says the same.";
 
 pub(crate) const EXAMPLES: &str = "\
@@ -76,23 +76,47 @@ fn to_entry(app: View<'_>, id: &mut Option<i64>) -> Result<SyncOperation, Comman
         })?,
     };
     *id = history::id(entry).parse().ok();
-    let revision = entry.str_at(&["revision"]).unwrap_or_default();
-    if revision.is_empty() || !entry.list_at(&["sources"]).is_empty() || app.sources().len() > 1 {
-        return Err(user_error(format!(
-            "entry {} of the history of {name} is of several sources, which are not supported yet",
-            history::id(entry)
-        )));
-    }
-    let source = other_source(entry.get("source"), app.sources().first().copied());
-    Ok(SyncOperation { revision: revision.to_owned(), source, ..SyncOperation::default() })
+    to_sources(app, entry)
+        .map_err(|why| user_error(format!("entry {} of the history of {name} {why}", history::id(entry))).hinted(see))
 }
 
-/// The source of then, if it differs in more than the revision. An entry without one means the present source.
-fn other_source(then: Option<&Node>, now: Option<&Node>) -> Option<ApplicationSource> {
-    let read = |node: &Node| ApplicationSource::deserialize(serde_json::to_value(node).ok()?).ok();
-    let place = |source: &ApplicationSource| ApplicationSource { target_revision: String::new(), ..source.clone() };
-    let then = read(then?)?;
-    (read(now?).as_ref().map(place) != Some(place(&then))).then_some(then)
+/// What an entry of the history was at, and its sources, if they are others now.
+fn to_sources(app: View<'_>, entry: &Node) -> Result<SyncOperation, String> {
+    let revisions: Vec<String> = view::revisions(entry).into_iter().map(str::to_owned).collect();
+    if revisions.is_empty() {
+        return Err("names no revision".to_owned());
+    }
+    let several = !entry.list_at(&["revisions"]).is_empty();
+    let then: Vec<&Node> =
+        if several { entry.list_at(&["sources"]).iter().collect() } else { entry.get("source").into_iter().collect() };
+    let then = read(&then)?;
+    // An entry without sources means the present ones, if they can be meant.
+    let alike = app.is_several() == several && app.sources().len() == revisions.len();
+    if (then.is_empty() && !alike) || (several && !then.is_empty() && then.len() != revisions.len()) {
+        return Err(format!("does not say of which sources its {} revisions are", revisions.len()));
+    }
+    // One that cannot be read is another one.
+    let same = alike && (then.is_empty() || read(&app.sources()).is_ok_and(|now| places(&now) == places(&then)));
+    let mut sources = if same { Vec::new() } else { then };
+    Ok(if several {
+        SyncOperation { revisions, sources, ..SyncOperation::default() }
+    } else {
+        SyncOperation { revision: revisions.concat(), source: sources.pop(), ..SyncOperation::default() }
+    })
+}
+
+fn read(sources: &[&Node]) -> Result<Vec<ApplicationSource>, String> {
+    let one = |source: &&Node| ApplicationSource::deserialize(serde_json::to_value(source)?);
+    sources
+        .iter()
+        .map(one)
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("has a source that cannot be read: {error}"))
+}
+
+/// Sources without their target revisions.
+fn places(sources: &[ApplicationSource]) -> Vec<ApplicationSource> {
+    sources.iter().map(|source| ApplicationSource { target_revision: String::new(), ..source.clone() }).collect()
 }
 
 #[cfg(test)]
@@ -133,8 +157,37 @@ mod tests {
         assert!(to(&automated, None).unwrap_err().contains("would be undone at once"));
         let first = app("null", SOURCE, r#"[{"id":0,"revision":"a"}]"#);
         assert!(to(&first, None).unwrap_err().contains("no entry before the last one"));
-        let several = app("null", SOURCE, r#"[{"id":0,"revisions":["a","b"]}]"#);
-        assert!(to(&several, Some(0)).unwrap_err().contains("several sources"));
+        let several = app("null", SOURCE, r#"[{"id":0,"revisions":["a","b"]},{"id":1}]"#);
+        assert!(
+            to(&several, Some(0)).unwrap_err().contains("entry 0 of the history of argocd/shop does not say of which")
+        );
+        assert!(to(&several, Some(1)).unwrap_err().contains("names no revision"));
+    }
+
+    #[test]
+    fn several_sources_go_back_together() {
+        let chart =
+            |version: &str| format!(r#"{{"repoURL":"https://charts","chart":"shop","targetRevision":"{version}"}}"#);
+        let several = |first: &str| {
+            let spec = format!(r#"{{"sources":[{first},{SOURCE}]}}"#);
+            let history = format!(
+                r#"[{{"id":0,"revisions":["1.0.0","c0"],"sources":[{},{SOURCE}]}},{{"id":1,"revision":"c1","source":{SOURCE}}},{{"id":2,"revisions":["x","y"]}}]"#,
+                chart("1.0.0")
+            );
+            let text = format!(
+                r#"{{"metadata":{{"name":"shop","namespace":"argocd"}},"spec":{spec},"status":{{"history":{history}}}}}"#
+            );
+            Node::from_json(text.as_bytes()).unwrap()
+        };
+        let sent = |app: &Node, id: i64| serde_json::to_value(to_entry(View(app), &mut Some(id)).unwrap()).unwrap();
+        let same = several(&chart("1.x"));
+        assert_eq!(sent(&same, 0), serde_json::json!({"revisions": ["1.0.0", "c0"]}));
+        assert_eq!(sent(&same, 2), serde_json::json!({"revisions": ["x", "y"]}), "of the present sources");
+        let one = sent(&same, 1);
+        assert_eq!((&one["revision"], &one["source"]["path"]), (&"c1".into(), &"dev".into()), "when it was one source");
+        let other = sent(&several(r#"{"repoURL":"https://charts","chart":"other","targetRevision":"1"}"#), 0);
+        assert_eq!(other["sources"][0]["chart"], "shop", "{other}");
+        assert_eq!(other["sources"].as_array().map(Vec::len), Some(2));
     }
 
     #[test]

@@ -26,6 +26,9 @@ Examples:
   trueup app set shop-dev --sync-policy automated --auto-prune --self-heal
   trueup app set shop-dev --sync-policy none
   trueup app set shop-dev --sync-option CreateNamespace=true --sync-option '!Validate'
+  trueup app set shop-dev --helm-set image.tag=1.4.2 --values values-prod.yaml
+  trueup app set shop-dev --kustomize-image web=registry.example.com/web:1.4.2
+  trueup app set shop-dev --source-position 2 --revision v1.4.2
   trueup app set shop-dev --label team=shop";
 
 /// What `automated` says beside itself, and the flags of it.
@@ -43,6 +46,9 @@ pub(crate) struct SetArgs {
     /// Refuse what the project does not permit.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     validate: bool,
+    /// Which of several sources the flags of a source are of; the first is 1.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
+    source_position: Option<u16>,
     // Last, because what follows would stand under its heading.
     #[command(flatten)]
     spec: SpecArgs,
@@ -50,12 +56,12 @@ pub(crate) struct SetArgs {
 
 /// Changes the Application.
 pub(crate) async fn run(args: &SetArgs) -> Result<Outcome, CommandError> {
-    if args.spec.is_empty() {
+    if args.spec.is_empty() && args.source_position.is_none() {
         return Err(user_error("nothing to set is named").hinted("see what can be: trueup app set --help"));
     }
     let (client, name) = Client::connect_for(&args.access, &args.name).await?;
     let app = client.get(&name).await?;
-    let checked = checks::valid(&changed(View(&app), &args.spec)?)?;
+    let checked = checks::valid(&changed(View(&app), (&args.spec, args.source_position))?)?;
     let rules = if args.validate { Some(Rules::of(&client, View(&app), &checked.project).await?) } else { None };
     if let Some(manager) = manager(View(&app)) {
         talk::warning(&format!("{} is managed by {manager}, which may undo this", View(&app).qualified_name()));
@@ -63,7 +69,7 @@ pub(crate) async fn run(args: &SetArgs) -> Result<Outcome, CommandError> {
     let (mut words, mut lost) = ("", None);
     let app = client
         .patch(&name, |app| {
-            let patch = request(app, &args.spec, rules.as_ref())?;
+            let patch = request(app, (&args.spec, args.source_position), rules.as_ref())?;
             lost = switched_off(app, &patch);
             words = if patch.is_empty() { "is so already" } else { "changed" };
             Ok(patch)
@@ -94,9 +100,9 @@ fn switched_off(before: View<'_>, patch: &[Value]) -> Option<String> {
 }
 
 /// The whole Application as it would be.
-fn changed(app: View<'_>, args: &SpecArgs) -> Result<Node, CommandError> {
+fn changed(app: View<'_>, (args, position): (&SpecArgs, Option<u16>)) -> Result<Node, CommandError> {
     let mut spec = json!(app.0.get("spec"));
-    args.apply(&mut spec)?;
+    args.apply(&mut spec, position)?;
     let spec = Node::from_json(spec.to_string().as_bytes())
         .map_err(|error| internal_error_with_message("cannot read the changed specification", error))?;
     let mut app = app.0.clone();
@@ -106,8 +112,9 @@ fn changed(app: View<'_>, args: &SpecArgs) -> Result<Node, CommandError> {
 
 /// The patch of what is otherwise by now, if the Application is valid and permitted with it: somebody else may have changed it
 /// since the first look.
-fn request(app: View<'_>, args: &SpecArgs, rules: Option<&Rules>) -> Result<Vec<Value>, CommandError> {
-    let changed = changed(app, args)?;
+fn request(app: View<'_>, named: (&SpecArgs, Option<u16>), rules: Option<&Rules>) -> Result<Vec<Value>, CommandError> {
+    let (args, _) = named;
+    let changed = changed(app, named)?;
     let checked = checks::read(&changed)?;
     if let Some(rules) = rules {
         rules.permit(app, &checked)?;
@@ -151,7 +158,7 @@ mod tests {
 
     fn patch(app: &str, line: &str, rules: Option<&Rules>) -> Result<Value, CommandError> {
         let args = Line::parse_from(std::iter::once("set").chain(line.split(' '))).args;
-        request(View(&node(app)), &args, rules).map(Value::Array)
+        request(View(&node(app)), (&args, None), rules).map(Value::Array)
     }
 
     const APP: &str = r#"{"metadata":{"name":"a","namespace":"team-a","labels":{"a":"1"}},"spec":{"project":"x",

@@ -5,21 +5,13 @@ use clap_complete::ArgValueCompleter;
 use serde_json::{Map, Value, json};
 
 use crate::command_error::{CommandError, user_error};
+use crate::commands::app::source_args::SourceArgs;
 use crate::{complete, names};
 
 /// The flags that describe an Application.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Specification")]
 pub(crate) struct SpecArgs {
-    /// The repository.
-    #[arg(long, value_name = "URL")]
-    repo: Option<String>,
-    /// The directory in the repository; '.' is its root.
-    #[arg(long, value_name = "DIR")]
-    path: Option<String>,
-    /// The branch, tag or commit to follow; HEAD if it was never set.
-    #[arg(long, value_name = "REVISION", value_parser = revision)]
-    revision: Option<String>,
     /// The cluster to deploy to, by its address.
     #[arg(long, value_name = "URL", conflicts_with = "dest_name")]
     dest_server: Option<String>,
@@ -47,15 +39,6 @@ pub(crate) struct SpecArgs {
     /// A sync option, as CreateNamespace=true; with '!' before it, it is taken out. May be repeated.
     #[arg(long, value_name = "OPTION", value_parser = sync_option)]
     sync_option: Vec<String>,
-    /// Read the directories below the path as well.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    directory_recurse: Option<bool>,
-    /// Read only files that match this glob.
-    #[arg(long, value_name = "GLOB")]
-    directory_include: Option<String>,
-    /// Leave out files that match this glob.
-    #[arg(long, value_name = "GLOB")]
-    directory_exclude: Option<String>,
     /// How often a failed sync is tried again; less than 0 is without end.
     #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
     sync_retry_limit: Option<i64>,
@@ -77,6 +60,9 @@ pub(crate) struct SpecArgs {
     /// An annotation of the Application itself. May be repeated.
     #[arg(long, value_name = "KEY=VALUE", value_parser = names::annotation)]
     annotations: Vec<(String, String)>,
+    // Last, because what follows would stand under its headings.
+    #[command(flatten)]
+    source: SourceArgs,
 }
 
 /// Whether an Application syncs by itself, with every word that Argo CD takes.
@@ -108,9 +94,9 @@ impl SpecArgs {
         self.annotations.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Changes a specification where something is named.
-    pub(crate) fn apply(&self, spec: &mut Value) -> Result<(), CommandError> {
-        self.apply_source(spec)?;
+    /// Changes a specification where something is named; of several sources the one at this position, of which the first is 1.
+    pub(crate) fn apply(&self, spec: &mut Value, position: Option<u16>) -> Result<(), CommandError> {
+        self.apply_source(spec, position)?;
         if let Some(server) = &self.dest_server {
             set(spec, &["destination", "server"], json!(server));
             take(spec, &["destination"], "name");
@@ -125,23 +111,30 @@ impl SpecArgs {
         self.apply_policy(spec)
     }
 
-    fn apply_source(&self, spec: &mut Value) -> Result<(), CommandError> {
-        let texts = [
-            (self.repo.as_ref(), &["source", "repoURL"][..]),
-            (self.path.as_ref(), &["source", "path"]),
-            (self.revision.as_ref(), &["source", "targetRevision"]),
-            (self.directory_include.as_ref(), &["source", "directory", "include"]),
-            (self.directory_exclude.as_ref(), &["source", "directory", "exclude"]),
-        ];
-        let any = self.directory_recurse.is_some() || texts.iter().any(|(value, _)| value.is_some());
-        if any && spec["sources"].as_array().is_some_and(|sources| !sources.is_empty()) {
-            return Err(user_error("the Application has several sources: these cannot be set by flags")
-                .hinted("change spec.sources: kubectl edit application"));
+    fn apply_source(&self, spec: &mut Value, position: Option<u16>) -> Result<(), CommandError> {
+        if self.source.is_empty() {
+            return match position {
+                Some(_) => Err(user_error("--source-position says of which source, and nothing of it is named")
+                    .hinted("name what changes, as --revision REVISION")),
+                None => Ok(()),
+            };
         }
-        for (value, path) in texts {
-            set_some(spec, path, value);
-        }
-        set_some(spec, &["source", "directory", "recurse"], self.directory_recurse);
+        let several = spec["sources"].as_array().map_or(0, Vec::len);
+        let source = match (several, position) {
+            (0, None | Some(1)) => field(spec, "source"),
+            (0, Some(at)) => return Err(user_error(format!("there is no source {at}: the Application has one"))),
+            (_, None) => {
+                return Err(user_error(format!(
+                    "the Application has several sources, {several}: it is not said which is meant"
+                ))
+                .hinted("say which: trueup app set NAME --source-position NUMBER, the first is 1"));
+            }
+            (_, Some(at)) => {
+                let source = usize::from(at).checked_sub(1).and_then(|index| spec["sources"].get_mut(index));
+                source.ok_or_else(|| user_error(format!("there is no source {at}: the Application has {several}")))?
+            }
+        };
+        self.source.apply(source);
         Ok(())
     }
 
@@ -201,38 +194,32 @@ fn option(spec: &mut Value, option: &str) {
     }
 }
 
-fn set_some<T: serde::Serialize>(spec: &mut Value, path: &[&str], value: Option<T>) {
+/// Sets a value that is named.
+pub(super) fn set_some<T: serde::Serialize>(spec: &mut Value, path: &[&str], value: Option<T>) {
     if let Some(value) = value {
         set(spec, path, json!(value));
     }
 }
 
 /// Sets a value; what is missing on the way is made.
-fn set(spec: &mut Value, path: &[&str], value: Value) {
-    let mut at = spec;
-    for step in path {
-        if !at.is_object() {
-            *at = json!({});
-        }
-        at = &mut at[*step];
+pub(super) fn set(spec: &mut Value, path: &[&str], value: Value) {
+    *path.iter().fold(spec, |at, step| field(at, step)) = value;
+}
+
+/// A field of what is a map from now on.
+fn field<'a>(at: &'a mut Value, name: &str) -> &'a mut Value {
+    if !at.is_object() {
+        *at = json!({});
     }
-    *at = value;
+    &mut at[name]
 }
 
 /// Takes a field out of the map at a path.
-fn take(spec: &mut Value, path: &[&str], field: &str) {
+pub(super) fn take(spec: &mut Value, path: &[&str], field: &str) {
     let map = path.iter().try_fold(spec, |at, step| at.get_mut(*step)).and_then(Value::as_object_mut);
     if let Some(map) = map {
         map.remove(field);
     }
-}
-
-/// A branch, tag, commit or range: none has a control character, and Git cannot be asked for one that does.
-fn revision(text: &str) -> Result<String, String> {
-    if text.chars().any(char::is_control) {
-        return Err("a revision has no line breaks and no other control characters".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 /// A sync option, or with `!` one that is to go.
@@ -261,7 +248,7 @@ mod tests {
 
     fn applied(spec: Value, line: &str) -> Value {
         let mut spec = spec;
-        args(line).apply(&mut spec).unwrap();
+        args(line).apply(&mut spec, None).unwrap();
         spec
     }
 
@@ -314,10 +301,27 @@ mod tests {
     }
 
     #[test]
+    fn one_of_several_sources_changes() {
+        let change = |spec: Value, line: &str, position: u16| {
+            let mut spec = spec;
+            args(line).apply(&mut spec, Some(position)).map_err(|error| error.error.to_string())?;
+            Ok::<_, String>(spec)
+        };
+        let two = json!({"sources": [{"path": "a"}, {"chart": "b", "targetRevision": "1"}]});
+        let changed = change(two.clone(), "--revision 2", 2);
+        assert_eq!(changed, Ok(json!({"sources": [{"path": "a"}, {"chart": "b", "targetRevision": "2"}]})));
+        assert_eq!(change(json!({}), "--path p", 1), Ok(json!({"source": {"path": "p"}})));
+        let refused = |spec: &Value, line: &str, position: u16| change(spec.clone(), line, position).unwrap_err();
+        assert!(refused(&two, "--revision 2", 3).contains("no source 3: the Application has 2"));
+        assert!(refused(&json!({}), "--revision 2", 2).contains("no source 2: the Application has one"));
+        assert!(refused(&two, "--project x", 1).contains("nothing of it is named"));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         let refused = |spec: Value, line: &str| {
             let mut spec = spec;
-            args(line).apply(&mut spec).unwrap_err().error.to_string()
+            args(line).apply(&mut spec, None).unwrap_err().error.to_string()
         };
         assert!(refused(json!({}), "--auto-prune").contains("--auto-prune is of automated syncs"));
         assert!(refused(json!({"sources": [{}]}), "--path a").contains("several sources"));

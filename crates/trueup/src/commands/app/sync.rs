@@ -16,10 +16,12 @@ use crate::commands::app::diff::wanted::Whose;
 use crate::commands::app::list::nothing;
 use crate::commands::app::local::{self, Local};
 use crate::commands::app::operation::{PatienceArgs, Wish, carry_out, ready};
+use crate::commands::app::revision_args::RevisionArgs;
 use crate::commands::app::selection::{Pattern, chosen, unlisted};
 use crate::commands::app::sync_args::HowArgs;
 use crate::commands::app::view::{self, View};
 use crate::complete;
+use crate::credentials::Logins;
 use crate::output::{DataFormat, Output, talk};
 
 pub(crate) const ABOUT: &str = "\
@@ -32,6 +34,7 @@ Examples:
   trueup app sync shop-dev
   trueup app sync shop-dev --prune --timeout 5m
   trueup app sync shop-dev --revision v1.4.2
+  trueup app sync shop-dev --revisions 1.5.0 --source-positions 1
   trueup app sync shop-dev --async && trueup app wait shop-dev --health
 
 What would it do? The controller asks the API server, and nothing is changed:
@@ -62,9 +65,8 @@ pub(crate) struct SyncArgs {
     selector: Option<String>,
     #[command(flatten)]
     access: AccessArgs,
-    /// Sync to this branch, tag or commit instead of the Application's own.
-    #[arg(long, value_name = "REVISION")]
-    revision: Option<String>,
+    #[command(flatten)]
+    revisions: RevisionArgs,
     /// Delete objects that are no longer in Git.
     #[arg(long)]
     prune: bool,
@@ -75,7 +77,7 @@ pub(crate) struct SyncArgs {
     #[arg(long = "resource", value_name = "[!]GROUP:KIND:[NAMESPACE/]NAME", value_parser = Pattern::parse)]
     resources: Vec<Pattern>,
     /// Sync to this directory of this machine, which stands for the Application's path, instead of Git.
-    #[arg(long, value_name = "DIR", conflicts_with = "revision")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["revision", "revisions"])]
     local: Option<PathBuf>,
     #[command(flatten)]
     patience: PatienceArgs,
@@ -159,9 +161,12 @@ async fn names(args: &SyncArgs) -> Result<Vec<String>, CommandError> {
 }
 
 async fn from_disk(client: &Client, name: &str, dir: &Path) -> Result<Local, CommandError> {
-    let application = Application::read(&client.get_text(name).await?)
+    let text = client.get_text(name).await?;
+    let application = Application::read(&text)
         .map_err(|error| user_error_with_message(format!("Application '{name}' cannot be read"), error))?;
-    local::read(Whose { meta: &application.meta, app: diff::valid(name, &application)? }, dir).await
+    let node = client.read(&text)?;
+    let logins = Logins { cluster: client.cluster(), namespace: client.governed_from(View(&node)) };
+    local::read(logins, Whose { meta: &application.meta, app: diff::valid(name, &application)? }, dir).await
 }
 
 /// What is asked for, or why that makes no sense.
@@ -169,25 +174,24 @@ fn wish(app: View<'_>, args: &SyncArgs, local: &Local) -> Result<Wish, CommandEr
     let name = app.qualified_name();
     let off = format!("turn automated sync off first: trueup app set {name} --sync-policy none");
     let automated = app.automated().is_some();
-    let own = app.sources().first().and_then(|source| source.str_at(&["targetRevision"])).unwrap_or_default();
-    let own = view::or(own, "HEAD");
-    if let Some(revision) = args.revision.as_deref().filter(|revision| *revision != own)
-        && automated
-        && !args.dry_run
-    {
+    let asked = args.revisions.asked(app)?.unwrap_or_default();
+    let own = app.targets();
+    if !asked.is_empty() && asked != own && automated && !args.dry_run {
+        let (own, asked) = (own.join(", "), asked.join(", "));
         return Err(user_error(format!(
-            "{name} syncs to '{own}' by itself: a sync to '{revision}' would be undone at once"
+            "{name} syncs to '{own}' by itself: a sync to '{asked}' would be undone at once"
         ))
-        .hinted(format!("change spec.source.targetRevision in Git, or {off}")));
+        .hinted(format!("change targetRevision in Git, or {off}")));
     }
     if let Some(dir) = args.local.as_deref().filter(|_| automated) {
         return Err(user_error(format!("{name} syncs by itself: what is not in Git would be undone at once"))
             .hinted(off)
             .hinted(format!("see what it would change: trueup app diff {name} --local {}", dir.display())));
     }
-    let revision = args.revision.as_deref().map(|revision| app.full_commit(revision).unwrap_or(revision));
+    let (revision, revisions) = if app.is_several() { (String::new(), asked) } else { (asked.concat(), Vec::new()) };
     let mut sync = SyncOperation {
-        revision: revision.unwrap_or_default().to_owned(),
+        revision,
+        revisions,
         prune: args.prune,
         dry_run: args.dry_run,
         resources: chosen(app, &args.resources, &local.objects)?,
@@ -244,6 +248,17 @@ mod tests {
         let commit = "0123456789abcdef0123456789abcdef01234567";
         let app = format!(r#"{{"status":{{"history":[{{"revision":"{commit}"}}]}}}}"#);
         assert_eq!(sync(&app, &["--revision", "0123456"]), json!({"revision": commit}));
+    }
+
+    #[test]
+    fn several_sources_are_asked_for_together() {
+        let app = r#"{"spec":{"sources":[{"chart":"c","targetRevision":"1.x"},{"path":"p"}]}}"#;
+        let one = ["--revisions", "1.0.0", "--source-positions", "1"];
+        assert_eq!(sync(app, &one), json!({"revisions": ["1.0.0", "HEAD"]}));
+        assert_eq!(sync(app, &[]), json!({}), "what it is to follow is the controller's to find out");
+        let automated = app.replacen("\"sources\"", "\"syncPolicy\":{\"automated\":{}},\"sources\"", 1);
+        let refused = asked(&automated, &one).unwrap_err().error.to_string();
+        assert!(refused.contains("to '1.x, HEAD' by itself: a sync to '1.0.0, HEAD' would be undone"), "{refused}");
     }
 
     #[test]

@@ -12,6 +12,8 @@ use trueup_object::{Map, Node, ObjectKey};
 
 /// Digits of a commit id that are shown where space is short, as git does.
 const SHORT_COMMIT: usize = 7;
+/// How the digest of an artifact begins.
+const DIGEST_PREFIX: &str = "sha256:";
 
 /// One Application.
 #[derive(Debug, Clone, Copy)]
@@ -74,8 +76,20 @@ impl<'a> View<'a> {
         or(self.text(&["status", "sync", "status"]), "Unknown")
     }
 
-    pub(crate) fn revision(self) -> &'a str {
-        self.text(&["status", "sync", "revision"])
+    /// Whether `spec.sources` names them, were it only one.
+    pub(crate) fn is_several(self) -> bool {
+        !self.0.list_at(&["spec", "sources"]).is_empty()
+    }
+
+    /// What each source is to follow.
+    pub(crate) fn targets(self) -> Vec<String> {
+        let target = |source: &Node| or(source.str_at(&["targetRevision"]).unwrap_or_default(), "HEAD").to_owned();
+        self.sources().into_iter().map(target).collect()
+    }
+
+    /// What each source was at when it was compared; nothing if it was not.
+    pub(crate) fn revisions(self) -> Vec<&'a str> {
+        self.0.at(&["status", "sync"]).map(revisions).unwrap_or_default()
     }
 
     pub(crate) fn health_status(self) -> &'a str {
@@ -170,11 +184,12 @@ impl<'a> View<'a> {
     /// for a shortened id.
     pub(crate) fn full_commit(self, short: &str) -> Option<&'a str> {
         let short = short.to_ascii_lowercase();
-        if short.len() < SHORT_COMMIT || !short.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if short.len() < SHORT_COMMIT || !is_hex(&short) {
             return None;
         }
-        let synced = self.history().iter().filter_map(|entry| entry.str_at(&["revision"]));
-        let seen = [self.revision(), self.text(&["status", "operationState", "syncResult", "revision"])];
+        let synced = self.history().iter().flat_map(revisions);
+        let last = self.0.at(&["status", "operationState", "syncResult"]).map(revisions).unwrap_or_default();
+        let seen = self.revisions().into_iter().chain(last);
         let known: BTreeSet<&str> =
             synced.chain(seen).filter(|known| is_commit(known) && known.starts_with(&short)).collect();
         if known.len() == 1 { known.into_iter().next() } else { None }
@@ -203,13 +218,34 @@ pub(crate) fn or<'a>(first: &'a str, second: &'a str) -> &'a str {
     if first.is_empty() { second } else { first }
 }
 
-/// A revision as people call it: a commit id is cut, a name is not.
+/// What an entry of the status says that the sources were at, one part for each: `revisions`, or `revision` of one source.
+pub(crate) fn revisions(entry: &Node) -> Vec<&str> {
+    let several: Vec<&str> = entry.list_at(&["revisions"]).iter().filter_map(Node::as_str).collect();
+    let one = entry.str_at(&["revision"]).filter(|revision| !revision.is_empty());
+    if several.is_empty() { one.into_iter().collect() } else { several }
+}
+
+/// The same, as people call them.
+pub(crate) fn short_revisions(entry: &Node) -> String {
+    revisions(entry).into_iter().map(short_revision).collect::<Vec<_>>().join(",")
+}
+
+/// A revision as people call it: a commit id or a digest is cut, a name or a version is not.
 pub(crate) fn short_revision(revision: &str) -> &str {
-    if is_commit(revision) { &revision[..SHORT_COMMIT] } else { revision }
+    let digest = revision.strip_prefix(DIGEST_PREFIX).is_some_and(|hex| hex.len() == 64 && is_hex(hex));
+    match () {
+        () if is_commit(revision) => &revision[..SHORT_COMMIT],
+        () if digest => &revision[..DIGEST_PREFIX.len() + SHORT_COMMIT],
+        () => revision,
+    }
 }
 
 fn is_commit(revision: &str) -> bool {
-    revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
+    revision.len() == 40 && is_hex(revision)
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Whether an entry of the status is of a hook.
@@ -232,6 +268,14 @@ pub(crate) fn key(entry: &Node) -> ObjectKey {
 pub(crate) fn object_name(key: &ObjectKey) -> String {
     let kind = key.kind.to_lowercase();
     if key.group.is_empty() { format!("{kind}/{}", key.name) } else { format!("{kind}.{}/{}", key.group, key.name) }
+}
+
+/// Where sources are, for two columns: their repositories, without credentials, and what is taken of each, a directory or a chart.
+pub(crate) fn places(sources: &[&Node]) -> (String, String) {
+    let text = |source: &Node, key: &str| source.str_at(&[key]).unwrap_or_default().to_owned();
+    let repos: Vec<String> = sources.iter().map(|source| redacted_url(&text(source, "repoURL"))).collect();
+    let place = |source: &&Node| or(&text(source, "chart"), &text(source, "path")).to_owned();
+    (repos.join(","), sources.iter().map(place).collect::<Vec<_>>().join(","))
 }
 
 /// A repository's URL without the credentials it may carry.

@@ -118,7 +118,10 @@ impl Goals {
         if self.sync {
             let status = app.sync_status();
             if status == "Synced" {
-                reached.push(format!("synced to {}", view::short_revision(app.revision())));
+                reached.push(format!(
+                    "synced to {}",
+                    app.0.at(&["status", "sync"]).map(view::short_revisions).unwrap_or_default()
+                ));
             } else {
                 let why = app.conditions().find(|condition| condition.kind.ends_with("Error"));
                 let why =

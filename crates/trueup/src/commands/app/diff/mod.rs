@@ -26,6 +26,7 @@ use crate::commands::app::diff::judge::{Change, Frame};
 use crate::commands::app::diff::placed::placed;
 use crate::commands::app::diff::project::{Seat, problems, told};
 use crate::commands::app::diff::wanted::Whose;
+use crate::commands::app::revision_args::RevisionArgs;
 use crate::commands::app::view::View;
 use crate::complete;
 use crate::credentials::Logins;
@@ -42,6 +43,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   trueup app diff shop-dev
   trueup app diff shop-dev --revision feature/new-cache
+  trueup app diff shop-dev --revisions 1.5.0 --source-positions 1
   trueup app diff shop-dev --local environments/dev
   trueup app diff shop-dev > /dev/null || echo 'differs, or could not be compared'";
 
@@ -51,33 +53,21 @@ const OBJECTS_AT_ONCE: usize = 8;
 const IN_CLUSTER: [&str; 2] = ["https://kubernetes.default.svc", "in-cluster"];
 
 /// The arguments of `trueup app diff`.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
     /// The Application, as NAME or NAMESPACE/NAME.
     #[arg(add = ArgValueCompleter::new(complete::applications))]
     name: String,
     #[command(flatten)]
     access: AccessArgs,
-    /// Compare with this branch, tag or commit instead of the Application's own.
-    #[arg(long, value_name = "REVISION", conflicts_with = "local")]
-    revision: Option<String>,
+    #[command(flatten)]
+    revisions: RevisionArgs,
     /// Compare with this directory on disk, which stands for the Application's path, instead of Git.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["revision", "revisions"])]
     local: Option<PathBuf>,
     /// Where to keep what is fetched; the user's cache if not given.
     #[arg(long, env = "TRUEUP_CACHE_DIR", value_name = "DIR")]
     cache_dir: Option<PathBuf>,
-}
-
-// === impl DiffArgs ===
-
-impl DiffArgs {
-    /// The same, where a shortened id of a commit that the Application knows is written out.
-    fn with_full_revision(&self, app: View<'_>) -> Self {
-        let revision =
-            self.revision.as_deref().map(|revision| app.full_commit(revision).unwrap_or(revision).to_owned());
-        Self { revision, ..self.clone() }
-    }
 }
 
 /// Shows the differences.
@@ -85,7 +75,7 @@ pub(crate) async fn run(args: &DiffArgs) -> Result<Outcome, CommandError> {
     let (client, name) = Client::connect_for(&args.access, &args.name).await?;
     let text = client.get_text(&name).await?;
     let node = client.read(&text)?;
-    let args = &args.with_full_revision(View(&node));
+    let asked = args.revisions.asked(View(&node))?;
     let application = Application::read(&text)
         .map_err(|error| user_error_with_message(format!("Application '{name}' cannot be read"), error))?;
     let app = valid(&name, &application)?;
@@ -95,7 +85,7 @@ pub(crate) async fn run(args: &DiffArgs) -> Result<Outcome, CommandError> {
     }
     let controller_namespace = client.governed_from(View(&node));
     let logins = Logins { cluster: client.cluster(), namespace: controller_namespace };
-    let wanted = wanted::load(logins, Whose { meta: &application.meta, app }, args).await?;
+    let wanted = wanted::load(logins, Whose { meta: &application.meta, app }, args, asked).await?;
     let mut kinds = HashMap::new();
     for gvk in add_kinds(&client, &wanted.rendered, &mut kinds).await? {
         talk::warning(&format!("the cluster does not serve {gvk} yet: objects of this kind are shown as new"));

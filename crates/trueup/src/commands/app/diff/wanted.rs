@@ -16,6 +16,7 @@ use crate::commands::app::view;
 use crate::credentials::{Known, Logins};
 use crate::loader::{Once, frame};
 use crate::output::progress::Progress;
+use crate::output::talk;
 use crate::renderer;
 
 /// What Git says, and how the diff calls it.
@@ -32,28 +33,25 @@ pub(in crate::commands::app) struct Whose<'a> {
 }
 
 /// Reads what Git, or the directory that stands for it, says.
-pub(super) async fn load(logins: Logins<'_>, whose: Whose<'_>, args: &DiffArgs) -> Result<Wanted, CommandError> {
+pub(super) async fn load(
+    logins: Logins<'_>,
+    whose: Whose<'_>,
+    args: &DiffArgs,
+    asked: Option<Vec<String>>,
+) -> Result<Wanted, CommandError> {
     if let Some(dir) = &args.local {
-        let rendered = on_disk(whose, dir).await?;
+        let rendered = on_disk(logins, whose, dir).await?;
         return Ok(Wanted { rendered, name: dir.display().to_string() });
     }
-    let asked = args.revision.as_deref();
-    let wanted = revision(whose.app, asked)?;
+    let wanted = revision(whose.app, asked);
     let loaded = fetched(logins, whose, args.cache_dir.as_ref(), &wanted).await?;
     let ids: Vec<String> = loaded.at.parts().iter().map(|id| view::short_revision(id).to_owned()).collect();
     Ok(Wanted { rendered: loaded.rendered, name: format!("git {wanted} ({})", ids.join(", ")) })
 }
 
-/// The revision that somebody asks for, or the target revision.
-pub(in crate::commands::app) fn revision(app: &App, asked: Option<&str>) -> Result<Revision, CommandError> {
-    match asked {
-        None => Ok(app.target()),
-        Some(revision) if app.sources.len() == 1 => Ok(app.revision(vec![revision.to_owned()])),
-        Some(revision) => Err(user_error(format!(
-            "'{revision}' is one revision, and the Application has {} sources",
-            app.sources.len()
-        ))),
-    }
+/// What somebody asks for, one part for each source, or the target revisions.
+pub(in crate::commands::app) fn revision(app: &App, asked: Option<Vec<String>>) -> Revision {
+    asked.map_or_else(|| app.target(), |parts| app.revision(parts))
 }
 
 /// What Git says at a revision.
@@ -77,8 +75,17 @@ fn only(app: &App) -> Result<&trueup_api::Source, CommandError> {
 }
 
 /// What a directory of this machine says that stands for the Application's path.
-pub(in crate::commands::app) async fn on_disk(whose: Whose<'_>, dir: &Path) -> Result<Arc<Rendered>, CommandError> {
+pub(in crate::commands::app) async fn on_disk(
+    logins: Logins<'_>,
+    whose: Whose<'_>,
+    dir: &Path,
+) -> Result<Arc<Rendered>, CommandError> {
     let source = only(whose.app)?;
+    let Frame { capabilities, settings, .. } = frame(logins).await.unwrap_or_else(|error| {
+        // Plain files need neither, and who may not read them may still compare.
+        talk::warning(&format!("rendered without what the cluster serves: {}", error.lines().join(": ")));
+        Frame::default()
+    });
     let failed = |error| user_error_with_message(format!("'{}' cannot be rendered", dir.display()), error);
     let tree = DiskTree::new(dir).map_err(failed)?;
     let path = tree.top().to_owned();
@@ -90,11 +97,12 @@ pub(in crate::commands::app) async fn on_disk(whose: Whose<'_>, dir: &Path) -> R
         application_namespace: whose.meta.namespace.clone(),
         project: whose.app.project.clone(),
         destination_namespace: whose.app.destination.namespace.clone(),
-        settings: Arc::default(),
+        settings,
     };
+    let renderer = Renderer::new(None, renderer::workers(None)?);
     let answer = blocking(move || {
         let trees = Trees::new(Arc::new(tree) as Arc<dyn Tree>);
-        Renderer::new(None, renderer::workers()).render(&request, &trees, &Frame::default().capabilities)
+        renderer.render(&request, &trees, &capabilities)
     })
     .await?;
     match answer.map_err(failed)? {
@@ -119,7 +127,7 @@ async fn fetched(
     let _lock = lock(&cache.path).await?;
     progress.show(&format!("fetching {wanted}"));
     let once = Once::new(&known, &cache)?;
-    let loaded = loading::at(&once, whose.meta, whose.app, wanted, frame(logins).await?).await;
+    let loaded = Box::pin(loading::at(&once, whose.meta, whose.app, wanted, frame(logins).await?)).await;
     progress.end();
     loaded.map_err(|error| match error {
         SourceError::Pin(PinError::Git(error)) => known.failed(error),
