@@ -25,6 +25,7 @@ mod unpack;
 mod version;
 
 pub use error::RegistryError;
+pub use file::place;
 pub use limits::Limits;
 pub use package::Package;
 pub use registry::{Archive, Counters, Registry, RegistryConfig, Resolved};

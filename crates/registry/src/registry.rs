@@ -52,7 +52,7 @@ pub struct Resolved {
 pub struct Archive {
     /// By their paths: below the chart's directory, or the root of an artifact.
     pub files: BTreeMap<String, Vec<u8>>,
-    /// The digest of the archive as it was sent, `sha256:…`: what has the same has the same files.
+    /// What has the same has the same files: the digest of the archive as it was sent, and which of its directories they are of.
     pub digest: String,
 }
 
@@ -263,7 +263,9 @@ impl Registry {
             if let Some(digest) = cached_as {
                 archives.write(&key.scope, &digest, &bytes);
             }
-            Ok(Arc::new(Archive { files, digest: Digest::of(&bytes).to_string() }))
+            // One archive may be taken for a chart here, and for an artifact there.
+            let below = key.layout.below.as_ref().map(|name| format!(" below '{name}'")).unwrap_or_default();
+            Ok(Arc::new(Archive { files, digest: format!("{}{below}", Digest::of(&bytes)) }))
         });
         let unpacked = unpacked.await.map_err(|error| ArchiveError::Malformed(error.to_string())).flatten();
         unpacked.map_err(|problem| RegistryError::Archive { package: package.to_string(), problem })

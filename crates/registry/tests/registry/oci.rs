@@ -125,3 +125,22 @@ async fn what_is_neither_chart_nor_artifact_is_told() {
         assert!(matches!(&error, RegistryError::Manifest { detail, .. } if detail.contains(why)), "{error}");
     }
 }
+
+#[tokio::test]
+async fn one_archive_as_a_chart_and_as_an_artifact_is_two() {
+    let registry = registry().await;
+    let archive = Chart::new("redis", "1.0.0").archive();
+    registry.push_chart("org/redis", "1.0.0", &archive).await.unwrap();
+    registry.push_artifact("org/files", "v1", &archive).await.unwrap();
+    let bench = bench();
+    let mut fetched = Vec::new();
+    for (package, wanted) in [
+        (chart(&format!("oci://{}/org", registry.host()), "redis"), "1.0.0"),
+        (artifact(&format!("oci://{}/org/files", registry.host())), "v1"),
+    ] {
+        let resolved = bench.resolve(&package, wanted).await.unwrap();
+        fetched.push(bench.registry.fetch(&package, &resolved).await.unwrap());
+    }
+    assert_ne!(fetched[0].files, fetched[1].files);
+    assert_ne!(fetched[0].digest, fetched[1].digest, "what has the same digest is taken for the same files");
+}
