@@ -152,7 +152,7 @@ type Answer struct {
 	Data    []byte        `json:"data"`
 	Files   []FileContent `json:"files"`
 	Text    string        `json:"text"`
-	Yes     bool          `json:"yes"`
+	Yes     *bool         `json:"yes"`
 	Names   []string      `json:"names"`
 }
 

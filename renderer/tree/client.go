@@ -88,6 +88,9 @@ func (c *Client) List(root, name string) ([]protocol.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	if answer.Entries == nil {
+		return nil, c.lacking("what " + Shown(place) + " holds")
+	}
 	for _, entry := range answer.Entries {
 		if entry.Kind != protocol.File && entry.Kind != protocol.Directory {
 			return nil, c.unknown(place, entry.Kind)
@@ -111,6 +114,9 @@ func (c *Client) Read(root, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if answer.Data == nil {
+		return nil, c.lacking("the content of " + Shown(place))
+	}
 	c.texts[place] = answer.Data
 	return answer.Data, nil
 }
@@ -129,6 +135,9 @@ func (c *Client) All(root, name string) ([]protocol.FileContent, error) {
 	if err != nil {
 		return nil, err
 	}
+	if answer.Files == nil {
+		return nil, c.lacking("the files below " + Shown(place))
+	}
 	c.trees[place] = answer.Files
 	for _, file := range answer.Files {
 		found := protocol.Place{Root: root, Path: path.Join(place.Path, file.Path)}
@@ -144,6 +153,9 @@ func (c *Client) KubeVersion() (string, error) {
 		if err != nil {
 			return "", err
 		}
+		if answer.Text == "" {
+			return "", c.lacking("the cluster's version")
+		}
 		c.kubeVersion = &answer.Text
 	}
 	return *c.kubeVersion, nil
@@ -158,8 +170,11 @@ func (c *Client) HasAPIVersion(name string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	c.hasVersion[name] = answer.Yes
-	return answer.Yes, nil
+	if answer.Yes == nil {
+		return false, c.lacking("whether the cluster serves " + name)
+	}
+	c.hasVersion[name] = *answer.Yes
+	return *answer.Yes, nil
 }
 
 // APIVersions is all that the destination cluster serves. A render that asks is bound to all of it: ask HasAPIVersion
@@ -170,7 +185,10 @@ func (c *Client) APIVersions() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.apiVersions = append([]string{}, answer.Names...)
+		if answer.Names == nil {
+			return nil, c.lacking("what the cluster serves")
+		}
+		c.apiVersions = answer.Names
 	}
 	return c.apiVersions, nil
 }
@@ -192,6 +210,11 @@ func (c *Client) ask(ask protocol.Ask) (protocol.Answer, error) {
 func (c *Client) unknown(place protocol.Place, kind protocol.Kind) error {
 	return c.fail(fmt.Errorf("the controller says that %s is or holds what is of the kind %q, which this renderer does not know: both are to be of one version",
 		Shown(place), kind))
+}
+
+// lacking ends a render: an answer without what was asked for would be taken for an empty one.
+func (c *Client) lacking(what string) error {
+	return c.fail(fmt.Errorf("the controller answered without %s: it and this renderer are to be of one version", what))
 }
 
 func (c *Client) fail(err error) error {

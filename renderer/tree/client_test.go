@@ -107,6 +107,32 @@ func (odd) Ask(ask protocol.Ask) (protocol.Answer, error) {
 	return protocol.Answer{Kind: "device", Entries: []protocol.Entry{{Name: "b", Kind: "device"}}}, nil
 }
 
+// silent is a controller whose answers hold nothing, but for what stands there.
+type silent struct{ kind protocol.Kind }
+
+func (s silent) Ask(ask protocol.Ask) (protocol.Answer, error) {
+	if ask.Stat != nil {
+		return protocol.Answer{Kind: s.kind}, nil
+	}
+	return protocol.Answer{}, nil
+}
+
+func TestAnAnswerWithoutWhatWasAskedForIsNoEmptyOne(t *testing.T) {
+	for name, ask := range map[string]func(file, directory *Client) error{
+		"read": func(file, _ *Client) error { _, err := file.Read("", "a"); return err },
+		"list": func(_, directory *Client) error { _, err := directory.List("", "a"); return err },
+		"all":  func(_, directory *Client) error { _, err := directory.All("", "a"); return err },
+		"kube": func(file, _ *Client) error { _, err := file.KubeVersion(); return err },
+		"has":  func(file, _ *Client) error { _, err := file.HasAPIVersion("v1"); return err },
+		"apis": func(file, _ *Client) error { _, err := file.APIVersions(); return err },
+	} {
+		file, directory := New(silent{protocol.File}), New(silent{protocol.Directory})
+		if err := ask(file, directory); err == nil || !strings.Contains(err.Error(), "answered without") || errors.Join(file.Failure(), directory.Failure()) == nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestKindsThatNobodyKnowsEndTheRender(t *testing.T) {
 	client := New(odd{})
 	if _, err := client.List("", "a"); err == nil || client.Failure() != err || !strings.Contains(err.Error(), `a is or holds what is of the kind "device"`) {

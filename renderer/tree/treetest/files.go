@@ -49,10 +49,10 @@ func (c *Controller) Ask(ask protocol.Ask) (protocol.Answer, error) {
 		return protocol.Answer{Text: c.KubeVersion}, nil
 	case ask.HasAPIVersion != nil:
 		c.Asked = append(c.Asked, "hasApiVersion "+ask.HasAPIVersion.Name)
-		return protocol.Answer{Yes: slices.Contains(c.APIVersions, ask.HasAPIVersion.Name)}, nil
+		return protocol.Answer{Yes: new(slices.Contains(c.APIVersions, ask.HasAPIVersion.Name))}, nil
 	case ask.APIVersions != nil:
 		c.Asked = append(c.Asked, "apiVersions")
-		return protocol.Answer{Names: c.APIVersions}, nil
+		return protocol.Answer{Names: append([]string{}, c.APIVersions...)}, nil
 	default:
 		return protocol.Answer{Error: "a question without content"}, nil
 	}
@@ -89,7 +89,7 @@ func (c *Controller) list(place protocol.Place) protocol.Answer {
 			kinds[first] = protocol.Directory
 		}
 	}
-	var answer protocol.Answer
+	answer := protocol.Answer{Entries: []protocol.Entry{}}
 	for name, kind := range kinds {
 		answer.Entries = append(answer.Entries, protocol.Entry{Name: name, Kind: kind})
 	}
@@ -98,7 +98,7 @@ func (c *Controller) list(place protocol.Place) protocol.Answer {
 }
 
 func (c *Controller) tree(place protocol.Place) protocol.Answer {
-	var answer protocol.Answer
+	answer := protocol.Answer{Files: []protocol.FileContent{}}
 	for name, text := range c.Files[place.Root] {
 		below, inside := name, true
 		if place.Path != "" {
