@@ -86,7 +86,5 @@ func storage(dir string, auth configuration.Auth) *configuration.Configuration {
 	}
 	config.HTTP.Secret = "of no use to anybody else"
 	config.Log.AccessLog.Disabled = true
-	// Lists are in pages even where there is little.
-	config.Catalog.MaxEntries = 1000
 	return config
 }
