@@ -87,6 +87,11 @@ impl Store {
         self.me.upgrade()
     }
 
+    /// Whether files that are kept in Git LFS are read in place of their pointers.
+    pub fn reads_lfs(&self) -> bool {
+        self.access().lfs
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.shared.config.limits
     }

@@ -31,7 +31,7 @@ pub(crate) fn ask(
     if let Some(error) = answering.error {
         return Err(error);
     }
-    let failed = |view: &View, message: &str| RenderError::Failed { tool, message: bounded(&view.masked(message)) };
+    let failed = |view: &View, message: &str| RenderError::Failed { tool, message: told(view, message) };
     match reply? {
         Reply::Done(done) => Ok(Ok(done)),
         Reply::Needs(needs) if needs.iter().all(|need| view.fetched(need).is_some()) => {
@@ -57,7 +57,7 @@ pub(crate) fn fetched(view: &View) -> Vec<workers::Fetched> {
 /// Puts what a worker says of a render beside the manifests into words: warnings, and what is not the same in every render.
 /// That one is kept for the commit it was made at.
 pub(crate) fn warnings(view: &mut View, done: &Done) -> Vec<String> {
-    let mut warnings: Vec<String> = done.warnings.iter().map(|warning| bounded(&view.masked(warning))).collect();
+    let mut warnings: Vec<String> = done.warnings.iter().map(|warning| told(view, warning)).collect();
     if !done.unstable.is_empty() {
         view.note(Read::Revision);
         let what = bounded(&done.unstable.join(", "));
@@ -66,6 +66,25 @@ pub(crate) fn warnings(view: &mut View, done: &Done) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// What a tool says, as people may read it: without what was encrypted, and without the logins of URLs that it repeats.
+fn told(view: &View, message: &str) -> String {
+    bounded(&without_logins(&view.masked(message)))
+}
+
+/// A text without user and password of the URLs in it.
+fn without_logins(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, behind) = rest.split_at(at + "://".len());
+        shown.push_str(before);
+        let ends = |c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '`' | '<' | '>');
+        let authority = &behind[..behind.find(ends).unwrap_or(behind.len())];
+        rest = &behind[authority.rfind('@').map_or(0, |at| at + 1)..];
+    }
+    shown + rest
 }
 
 /// Bounds a message: the beginning names what was rendered, the end the reason.
@@ -182,6 +201,23 @@ pub(crate) fn outcome(
         Ok(done) => {
             let warnings = warnings(view, &done);
             crate::read::read_documents(tool, &done.documents, warnings).map(crate::renderer::Outcome::Rendered)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_repeats_no_login() {
+        for (text, shown) in [
+            (r#"there is no "https://bob:hunter2@h/x" here"#, r#"there is no "https://h/x" here"#),
+            ("ssh://git:p@ss@h:22/a, oci://t@h", "ssh://h:22/a, oci://h"),
+            ("https://h/a@b and https://", "https://h/a@b and https://"),
+            ("ä://ö:ü@ß mail a@b", "ä://ß mail a@b"),
+        ] {
+            assert_eq!(without_logins(text), shown);
         }
     }
 }

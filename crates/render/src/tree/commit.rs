@@ -46,6 +46,12 @@ impl CommitTree {
         Ok(entries)
     }
 
+    /// The content id of a Git object. Where files in LFS are read, a pointer says something else than where they are not.
+    fn id(&self, kind: &str, id: &[u8]) -> Digest {
+        let lfs: &[u8] = if self.store.reads_lfs() { b"lfs" } else { b"" };
+        Digest::of_parts([kind.as_bytes(), id, lfs])
+    }
+
     fn find(&self, path: &str) -> Result<Found<TreeId, (BlobId, u64)>, RenderError> {
         let root = self.store.tree(&self.commit, "")?;
         follow(path, root, |directory, name| {
@@ -65,15 +71,13 @@ impl CommitTree {
 
 impl Tree for CommitTree {
     fn directory(&self, path: &str) -> Result<Option<Digest>, RenderError> {
-        Ok(Some(tree_id(self.store.tree(&self.commit, path)?)))
+        Ok(Some(self.id("tree", self.store.tree(&self.commit, path)?.as_bytes())))
     }
 
     fn stat(&self, path: &str) -> Result<Stat, RenderError> {
         Ok(match self.find(path)? {
-            Found::Directory(id) => Stat::Directory { id: Some(tree_id(id)) },
-            Found::File((id, size)) => {
-                Stat::File { id: Some(Digest::of_parts([b"blob", id.as_bytes().as_slice()])), size }
-            }
+            Found::Directory(id) => Stat::Directory { id: Some(self.id("tree", id.as_bytes())) },
+            Found::File((id, size)) => Stat::File { id: Some(self.id("blob", id.as_bytes())), size },
             Found::Absent => Stat::Absent,
         })
     }
@@ -105,8 +109,4 @@ impl fmt::Debug for CommitTree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CommitTree").field("store", &self.store).field("commit", &self.commit).finish_non_exhaustive()
     }
-}
-
-fn tree_id(id: TreeId) -> Digest {
-    Digest::of_parts([b"tree", id.as_bytes().as_slice()])
 }
