@@ -4,6 +4,8 @@
 //! listed, namespaced ones permitted unless there is a list. A pattern that is malformed permits nothing. Entry points:
 //! [`Project::read`], [`Project::default_project`], and the `permits_…` questions.
 
+use trueup_object::Digest;
+
 use crate::application::{ReadError, name_and_spec};
 use crate::crd;
 use crate::file_match;
@@ -133,6 +135,11 @@ impl Project {
             }
         }
         permitted
+    }
+
+    /// Tells whether other repositories may be permitted than were.
+    pub fn sources_digest(&self) -> Digest {
+        Digest::of(format!("{:?}", self.sources).as_bytes())
     }
 
     /// Whether what is deployed from some Git repository may have to be signed.

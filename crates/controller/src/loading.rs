@@ -14,7 +14,7 @@ use trueup_git::{GitError, RegistryAccess, Resolved, Store};
 use trueup_registry::Registry;
 use trueup_render::{Answer, Capabilities, RenderError, Rendered, Renderer, Request, Settings, Tool, Tree, Trees};
 
-use crate::needs::{self, Kept, NeedError};
+use crate::needs::{self, Kept, NEEDED_BYTES_MAX, NeedError};
 use crate::pins::{self, Pin, PinError};
 
 /// How often a render may come back for something that it needs: charts that need charts that need charts.
@@ -220,7 +220,7 @@ impl Errand {
     ) -> Result<(Arc<Rendered>, bool), SourceError> {
         let (of, revision) = (self.of, self.request.revision.clone());
         let needed = |error| SourceError::Needed { of, revision: revision.clone(), error };
-        let again = frame.again;
+        let (again, mut bytes) = (frame.again, 0);
         for _ in 0..ROUNDS_MAX {
             let renderer = Arc::clone(loader.renderer());
             let capabilities = Arc::clone(&frame.capabilities);
@@ -241,7 +241,12 @@ impl Errand {
                 (Answer::Rendered(rendered), differs) => return Ok((rendered, differs)),
                 (Answer::Needs(needs), _) => {
                     for need in needs {
-                        self.trees.fetched.push(needs::fetch(loader, app, need, again).await.map_err(needed)?);
+                        let found = needs::fetch(loader, app, need, again).await.map_err(needed)?;
+                        bytes += found.bytes;
+                        if bytes > NEEDED_BYTES_MAX {
+                            return Err(needed(NeedError::TooLarge { limit: NEEDED_BYTES_MAX }));
+                        }
+                        self.trees.fetched.push(found.fetched);
                     }
                 }
             }

@@ -94,6 +94,15 @@ impl Pin {
         }
     }
 
+    /// What its part of the revision does not tell of its files: an archive may be replaced under its version, and a pointer be
+    /// read where it was not.
+    pub(crate) fn content(&self) -> String {
+        match self {
+            Self::Commit { store, .. } => if store.reads_lfs() { "lfs" } else { "" }.to_owned(),
+            Self::Package(package) => package.1.digest.clone().unwrap_or_default(),
+        }
+    }
+
     /// The files, fetched if they are not there yet.
     pub(crate) async fn tree(&self, loader: &impl Loader) -> Result<Arc<dyn Tree>, PinError> {
         match self {

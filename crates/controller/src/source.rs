@@ -35,7 +35,7 @@ pub(crate) async fn at_target(
     signatures::check(world, app, &pins).await.map_err(failed)?;
     let (mut frame, serves) = frame(world).await.map_err(failed)?;
     frame.again = memory.render_again;
-    let cause = cause(app, &frame, serves);
+    let cause = cause(world, app, &pins, &frame, serves);
     if let Some((of, known)) = &memory.loaded
         && !frame.again
         && known.at == at
@@ -96,11 +96,18 @@ async fn frame(world: &World) -> Result<(Frame, Digest), SourceError> {
     Ok((Frame { capabilities: serves.capabilities, settings: world.settings.get(), again: false }, serves.digest))
 }
 
-/// What a render depends on beside the revision.
-fn cause(app: &App, frame: &Frame, serves: Digest) -> Digest {
+/// What a render depends on beside the revision, and who may have what it needs.
+fn cause(world: &World, app: &App, pins: &[Pin], frame: &Frame, serves: Digest) -> Digest {
     let written = app.sources.iter().map(|source| serde_json::to_vec(&source.written).unwrap_or_default());
-    let others = [serves.to_string(), format!("{:?}", frame.settings), app.destination.namespace.clone()];
-    Digest::of_parts(written.chain(others.map(String::into_bytes)))
+    let others = [
+        serves.to_string(),
+        format!("{:?}", frame.settings),
+        app.destination.namespace.clone(),
+        app.project.clone(),
+        world.projects.get(&app.project).map(|project| project.sources_digest().to_string()).unwrap_or_default(),
+    ];
+    let pinned = pins.iter().map(|pin| pin.content().into_bytes());
+    Digest::of_parts(written.chain(others.map(String::into_bytes)).chain(pinned))
 }
 
 // === impl World ===
