@@ -105,11 +105,15 @@ fn read(field: &'static str, source: &ApplicationSource, errors: &mut Vec<SpecEr
         SourceKind::Git
     };
     let revision = source.target_revision.trim();
-    if kind == SourceKind::Chart && revision.is_empty() {
-        errors.push(SpecError {
-            field: "spec.source.targetRevision",
-            message: "spec.source.targetRevision is required if the manifest source is a helm chart: set it to the chart's version".to_owned(),
-        });
+    let versioned = match kind {
+        SourceKind::Git => None,
+        SourceKind::Chart => Some(("a helm chart", "the chart's version")),
+        SourceKind::Artifact => Some(("an OCI artifact", "a tag, a range of versions or a digest")),
+    };
+    if let Some((what, version)) = versioned.filter(|_| revision.is_empty()) {
+        let message =
+            format!("spec.source.targetRevision is required if the manifest source is {what}: set it to {version}");
+        errors.push(SpecError { field: "spec.source.targetRevision", message });
     }
     several_tools(field, source, errors);
     let path = match (kind, clean(&source.path)) {

@@ -95,6 +95,12 @@ impl Charts {
         followed.known(None)?.ok().map(|resolved| resolved.version)
     }
 
+    /// Wakes the applications that have charts or artifacts: they may be reached in another way now.
+    pub(crate) fn logins_changed(&self) {
+        let apps: Vec<Arc<str>> = lock(&self.asked).keys().cloned().collect();
+        apps.iter().for_each(|app| self.queue.wake(app));
+    }
+
     /// An application that is no more wants nothing.
     pub(crate) fn forget(&self, app: &str) {
         self.want_of(app, &[]);

@@ -237,6 +237,7 @@ async fn secrets(world: Arc<World>) {
         }
         if world.logins.settle() {
             world.repositories.logins_changed();
+            world.charts.logins_changed();
         }
         if begin {
             world.listed.one_more();
@@ -279,6 +280,7 @@ async fn config_map(world: Arc<World>, name: &'static str) {
         });
         if world.logins.settle() {
             world.repositories.logins_changed();
+            world.charts.logins_changed();
         }
     };
     while let Some(sighting) = sightings.next().await {

@@ -192,6 +192,11 @@ async fn file(loader: &impl Loader, app: &App, need: &Need, url: &str) -> Result
     Ok(Needed { fetched: Fetched { need: need.clone(), tree, path: FILE.to_owned() }, bytes })
 }
 
+fn is_of_disk(url: &str) -> bool {
+    let url = url.trim().to_ascii_lowercase();
+    url.starts_with("file:") || url.starts_with('/') || url.starts_with('.')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,16 +243,6 @@ mod tests {
         kept.keep(key("d"), Instant::now(), needed(KEPT_BYTES_MAX), fresh);
         assert_eq!(names(&kept), ["d"]);
     }
-}
-
-fn is_of_disk(url: &str) -> bool {
-    let url = url.trim().to_ascii_lowercase();
-    url.starts_with("file:") || url.starts_with('/') || url.starts_with('.')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn a_base_on_our_own_disk_is_told() {
