@@ -52,6 +52,7 @@ mod url;
 mod used;
 mod verdict;
 mod web;
+mod working_copy;
 
 pub use access::{Access, ClientCertificate, GitHubApp, Login, RegistryAccess, Tls};
 pub use certificate_problem::CertificateProblem;
@@ -77,3 +78,4 @@ pub use stores::{Counters, Stores, StoresConfig};
 pub use url::RepoUrl;
 pub use verdict::{Signer, Verdict};
 pub use web::{Site, Web};
+pub use working_copy::WorkingCopy;

@@ -12,11 +12,12 @@ use crate::commands::completion::CompletionArgs;
 use crate::commands::controller::ControllerArgs;
 use crate::commands::drift::DriftArgs;
 use crate::commands::health::HealthArgs;
+use crate::commands::preview::PreviewArgs;
 use crate::commands::proj::ProjCommand;
 use crate::commands::render::RenderArgs;
 use crate::commands::repo::RepoCommand;
 use crate::commands::version::VersionArgs;
-use crate::commands::{completion, controller, crds, drift, health, render, version};
+use crate::commands::{completion, controller, crds, drift, health, preview, render, version};
 use crate::output::style::ColorChoice;
 
 /// The hidden subcommand that is a fetch process. It is handled before arguments are read.
@@ -68,6 +69,9 @@ pub(crate) enum Command {
     /// Prints what a directory renders to.
     #[command(long_about = render::ABOUT, after_long_help = render::EXAMPLES)]
     Render(RenderArgs),
+    /// Shows what a change of a repository does to the objects of its Applications.
+    #[command(long_about = preview::ABOUT, after_long_help = preview::EXAMPLES)]
+    Preview(PreviewArgs),
     /// Prints how healthy objects are.
     #[command(long_about = health::ABOUT, after_long_help = health::EXAMPLES)]
     Health(HealthArgs),
@@ -121,6 +125,7 @@ impl Command {
             Self::Repo(command) => command.run(),
             Self::Cluster(command) => command.run(),
             Self::Render(args) => render::run(&args),
+            Self::Preview(args) => preview::run(&args),
             Self::Health(args) => health::run(&args),
             Self::Completion(args) => completion::run(&args),
             Self::Crds => crds::run(),

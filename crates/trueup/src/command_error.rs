@@ -47,9 +47,9 @@ struct WithMessage {
 /// The exit codes, for `--help`.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; 'app diff': nothing differs; 'drift', 'app drift': no drift; 'cluster check': nothing is missing; 'repo check': it
-     answers; what waits ('app sync', 'app rollback', 'app wait', 'app delete --wait'): what was asked for has come
-  1  'app diff': something differs; 'drift', 'app drift': drift; 'cluster check': something is missing; a sync failed, what was
+  0  done; 'app diff', 'preview': nothing differs; 'drift', 'app drift': no drift; 'cluster check': nothing is missing; 'repo
+     check': it answers; what waits ('app sync', 'app rollback', 'app wait', 'app delete --wait'): what was asked for has come
+  1  'app diff', 'preview': something differs; 'drift', 'app drift': drift; 'cluster check': something is missing; a sync failed, what was
      waited for did not come, or the question of 'app delete' was not answered with yes
   2  wrong arguments, unusable input, or a cluster or repository that cannot be used as asked";
 

@@ -7,6 +7,7 @@ pub(crate) mod controller;
 pub(crate) mod crds;
 pub(crate) mod drift;
 pub(crate) mod health;
+pub(crate) mod preview;
 pub(crate) mod proj;
 mod projects;
 pub(crate) mod render;

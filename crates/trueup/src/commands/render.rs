@@ -33,7 +33,7 @@ Examples:
   trueup render shop-dev.yaml --repo ~/shop";
 
 /// The version of Kubernetes that charts see where none is named: the newest that is supported.
-const KUBE_VERSION: &str = "v1.36.0";
+pub(crate) const KUBE_VERSION: &str = "v1.36.0";
 
 /// What releases are called that nobody names.
 const RELEASE_NAME: &str = "release-name";

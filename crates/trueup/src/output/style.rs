@@ -61,7 +61,6 @@ impl Palette {
     }
 
     /// No colours.
-    #[cfg(test)]
     pub(crate) const PLAIN: Self = Self { on: false };
     /// Colours.
     #[cfg(test)]

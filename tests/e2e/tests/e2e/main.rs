@@ -61,6 +61,7 @@ mod options_namespace;
 mod outage;
 mod partial;
 mod pause;
+mod preview;
 mod private;
 mod projects;
 mod projects_accounts;
