@@ -56,6 +56,9 @@ pub const DEPENDS_ON: &str = "trueup.dev/depends-on";
 pub const PAUSE: &str = "trueup.dev/pause";
 /// Ours, on an Application: when a pause ends, as RFC 3339.
 pub const PAUSE_UNTIL: &str = "trueup.dev/pause-until";
+/// Ours, on an AppProject: the Secret, beside the project, with the keys that files of its Applications are decrypted with.
+/// Whoever may edit the project decides; an Application cannot name one.
+pub const DECRYPTION_SECRET: &str = "trueup.dev/decryption-secret";
 
 /// The label by which Argo CD before version 3 tracked objects.
 pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";

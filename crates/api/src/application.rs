@@ -356,16 +356,16 @@ impl Meta {
     }
 }
 
-/// The name and the specification of a part that is read like an Application.
-pub(crate) fn name_and_spec<T: for<'de> Deserialize<'de>>(
+/// The metadata and the specification of something that is read like an Application.
+pub(crate) fn meta_and_spec<T: for<'de> Deserialize<'de>>(
     json: &[u8],
     schema: fn() -> &'static serde_json::Value,
-) -> Result<(String, T), ReadError> {
+) -> Result<(Meta, T), ReadError> {
     let parts = Parts::read(json)?;
     let (meta, _) = parts.meta()?;
     let raw = parts.spec.map_or("{}", RawValue::get);
     let node = Node::from_json(raw.as_bytes()).unwrap_or(Node::Null);
-    Ok((meta.name, decode(raw, &node, "spec", schema).map_err(ReadError::Spec)?))
+    Ok((meta, decode(raw, &node, "spec", schema).map_err(ReadError::Spec)?))
 }
 
 #[cfg(test)]

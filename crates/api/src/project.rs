@@ -6,7 +6,8 @@
 
 use trueup_object::Digest;
 
-use crate::application::{ReadError, name_and_spec};
+use crate::annotations;
+use crate::application::{ReadError, meta_and_spec};
 use crate::crd;
 use crate::file_match;
 use crate::git_url;
@@ -25,6 +26,8 @@ use crate::unsupported::{Unsupported, project_unsupported};
 pub struct Project {
     /// The name.
     pub name: String,
+    /// The Secret with the keys that files of its Applications are decrypted with.
+    pub decryption_secret: Option<String>,
     sources: Vec<Pattern>,
     destinations: Vec<DestinationPattern>,
     /// Where its Applications may lie, beside the controller's own namespace.
@@ -60,8 +63,10 @@ struct DestinationPattern {
 impl Project {
     /// Reads a project. One whose specification does not decode permits nothing: it is an error.
     pub fn read(json: &[u8]) -> Result<Self, ReadError> {
-        let (name, spec) = name_and_spec(json, crd::app_project_spec)?;
-        Ok(Self::new(name, spec))
+        let (meta, spec) = meta_and_spec(json, crd::app_project_spec)?;
+        let named = meta.annotations.get(annotations::DECRYPTION_SECRET).map(|name| name.trim().to_owned());
+        let decryption_secret = named.filter(|name| !name.is_empty());
+        Ok(Self { decryption_secret, ..Self::new(meta.name, spec) })
     }
 
     /// The project `default` as every installation begins with it: everything is allowed.
@@ -104,6 +109,7 @@ impl Project {
         }));
         Self {
             name,
+            decryption_secret: None,
             sources,
             destinations,
             namespaces,
@@ -286,6 +292,17 @@ mod tests {
 
     fn project(spec: &str) -> Project {
         Project::read(format!(r#"{{"metadata": {{"name": "team"}}, "spec": {spec}}}"#).as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_project_names_the_secret_of_its_keys_by_an_annotation() {
+        let named = |annotations: &str| {
+            let json = format!(r#"{{"metadata":{{"name":"p","annotations":{annotations}}},"spec":{{}}}}"#);
+            Project::read(json.as_bytes()).unwrap().decryption_secret
+        };
+        assert_eq!(named(r#"{"trueup.dev/decryption-secret": " keys "}"#).as_deref(), Some("keys"));
+        assert_eq!(named(r#"{"trueup.dev/decryption-secret": ""}"#), None);
+        assert_eq!(named("{}"), None);
     }
 
     #[test]

@@ -70,8 +70,8 @@ pub const GRANTS: &[Grant] = &[
         group: "",
         resources: &["secrets"],
         verbs: &["list", "watch"],
-        why: "reads the credentials of repositories; Secrets of other namespaces are read only where Git has such",
-        only_for: Some("private repositories"),
+        why: "reads the credentials of repositories and the keys that files are decrypted with; Secrets of other namespaces are read only where Git has such",
+        only_for: Some("private repositories and encrypted files"),
     },
     Grant {
         place: Place::Namespace,

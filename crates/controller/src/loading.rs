@@ -12,8 +12,11 @@ use trueup_api::{App, Meta, Revision, Source};
 use trueup_cluster::ClusterError;
 use trueup_git::{GitError, RegistryAccess, Resolved, Store};
 use trueup_registry::Registry;
-use trueup_render::{Answer, Capabilities, RenderError, Rendered, Renderer, Request, Settings, Tool, Tree, Trees};
+use trueup_render::{
+    Answer, Capabilities, Decrypt, RenderError, Rendered, Renderer, Request, Settings, Tool, Tree, Trees,
+};
 
+use crate::decryption::Decryption;
 use crate::needs::{self, Kept, NEEDED_BYTES_MAX, NeedError};
 use crate::pins::{self, Pin, PinError};
 
@@ -36,6 +39,8 @@ pub trait Loader: Sync {
     fn renderer(&self) -> &Arc<Renderer>;
     /// What was fetched a moment ago, and how long that counts.
     fn kept(&self) -> (&Kept, Duration);
+    /// What decrypts the files of a project's applications, or refuses those that it cannot.
+    fn decryption(&self, project: &str) -> impl Future<Output = Decryption> + Send;
 }
 
 /// What an application's sources say, and at which revision.
@@ -176,6 +181,7 @@ pub(crate) async fn load(
         .filter(named)
         .map(|(source, tree)| (source.reference.clone(), Arc::clone(tree)))
         .collect();
+    let decryptor: Arc<dyn Decrypt> = Arc::new(loader.decryption(&app.project).await);
     let mut parts = Vec::new();
     let (mut tools, mut differs) = (vec![None; pins.len()], false);
     for (at, (source, pin)) in app.sources.iter().zip(&pins).enumerate() {
@@ -184,7 +190,11 @@ pub(crate) async fn load(
         }
         let errand = Errand {
             request: request(meta, app, source, pin, &frame.settings),
-            trees: Trees { referenced: referenced.clone(), ..Trees::new(Arc::clone(&trees[at])) },
+            trees: Trees {
+                referenced: referenced.clone(),
+                decryptor: Some(Arc::clone(&decryptor)),
+                ..Trees::new(Arc::clone(&trees[at]))
+            },
             of: app.several.then_some(at + 1),
         };
         let (rendered, other) = errand.run(loader, app, &frame).await?;

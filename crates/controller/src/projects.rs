@@ -3,9 +3,11 @@
 //! `default` allows everything without being created while the namespace holds no AppProject at all. Entry point:
 //! [`Projects::get`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use trueup_api::{Project, condition};
 use trueup_object::ObjectKey;
 
@@ -16,14 +18,17 @@ const DEFAULT: &str = "default";
 
 /// All projects by name; one that does not decode is kept as its error.
 #[derive(Default)]
-pub(crate) struct Projects(RwLock<HashMap<String, Result<Arc<Project>, String>>>);
+pub(crate) struct Projects {
+    known: RwLock<HashMap<String, Result<Arc<Project>, String>>>,
+    changed: Notify,
+}
 
 // === impl Projects ===
 
 impl Projects {
     /// The project of this name, or why there is none.
     pub(crate) fn get(&self, name: &str) -> Result<Arc<Project>, String> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         match known.get(name) {
             Some(Ok(project)) => Ok(Arc::clone(project)),
             Some(Err(error)) => Err(format!("Application is in project {name}, which cannot be read: {error}")),
@@ -39,17 +44,30 @@ impl Projects {
             namespace.is_none_or(|namespace| project.permits_application_namespace(namespace, own_namespace))
                 && not_permitted(project, DEFAULT, key, !key.namespace.is_empty()).is_none()
         };
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let is_default = known.is_empty() && may(&Project::default_project());
         is_default || known.values().any(|project| project.as_ref().map_or(true, |project| may(project)))
     }
 
+    /// The Secrets with keys that projects name.
+    pub(crate) fn decryption_secrets(&self) -> BTreeSet<String> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.values().flatten().filter_map(|project| project.decryption_secret.clone()).collect()
+    }
+
+    /// Ends with the next change, for the one who waits.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
     pub(crate) fn saw(&self, name: &str, project: Result<Project, String>) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), project.map(Arc::new));
+        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), project.map(Arc::new));
+        self.changed.notify_one();
     }
 
     pub(crate) fn lost(&self, name: &str) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.changed.notify_one();
     }
 }
 
@@ -87,6 +105,20 @@ mod tests {
         assert!(!may(&projects, Some("team"), &role), "no cluster-wide kinds");
         projects.saw("broken", Err("spec: not a map".into()));
         assert!(may(&projects, Some("else"), &role), "nobody knows what it says");
+    }
+
+    #[tokio::test]
+    async fn a_change_between_two_looks_is_not_missed() {
+        let projects = Projects::default();
+        assert!(projects.decryption_secrets().is_empty());
+        let project = br#"{"metadata":{"name":"p","annotations":{"trueup.dev/decryption-secret":"keys"}},"spec":{}}"#;
+        projects.saw("p", Ok(Project::read(project).unwrap()));
+        projects.saw("q", Err("spec: not a map".into()));
+        projects.changed().await;
+        assert_eq!(projects.decryption_secrets(), ["keys".to_owned()].into());
+        projects.lost("p");
+        projects.changed().await;
+        assert!(projects.decryption_secrets().is_empty());
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::holders::Holders;
 use crate::http::{Progress, routes};
 use crate::identity::Identity;
 use crate::impersonation::Impersonation;
+use crate::keyring::Keyring;
 use crate::logins::Logins;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
@@ -226,6 +227,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         leadership,
         repositories: Arc::new(Repositories::new(stores, Arc::clone(&logins), config.resync, queue.clone())),
         logins,
+        keyring: Keyring::default(),
         renderer: Arc::new(Renderer::new(Some(config.cache_dir.join("renders")), workers)),
         charts: Arc::new(Charts::new(Arc::new(registry), resync, queue.clone())),
         settings: Rendering::default(),

@@ -10,8 +10,9 @@ use trueup_api::{App, Meta, Revision};
 use trueup_git::{GitError, RegistryAccess, Resolved, Store};
 use trueup_object::Digest;
 use trueup_registry::Registry;
-use trueup_render::Renderer;
+use trueup_render::{Decrypt as _, Renderer};
 
+use crate::decryption::Decryption;
 use crate::loading::{self, Frame, Loaded, Loader, SourceError};
 use crate::memory::Memory;
 use crate::needs::Kept;
@@ -35,7 +36,8 @@ pub(crate) async fn at_target(
     signatures::check(world, app, &pins).await.map_err(failed)?;
     let (mut frame, serves) = frame(world).await.map_err(failed)?;
     frame.again = memory.render_again;
-    let cause = cause(world, app, &pins, &frame, serves);
+    let keys = world.decryption(&app.project).await.identity();
+    let cause = cause(world, app, &pins, &frame, [serves, keys]);
     if let Some((of, known)) = &memory.loaded
         && !frame.again
         && known.at == at
@@ -97,10 +99,11 @@ async fn frame(world: &World) -> Result<(Frame, Digest), SourceError> {
 }
 
 /// What a render depends on beside the revision, and who may have what it needs.
-fn cause(world: &World, app: &App, pins: &[Pin], frame: &Frame, serves: Digest) -> Digest {
+fn cause(world: &World, app: &App, pins: &[Pin], frame: &Frame, [serves, keys]: [Digest; 2]) -> Digest {
     let written = app.sources.iter().map(|source| serde_json::to_vec(&source.written).unwrap_or_default());
     let others = [
         serves.to_string(),
+        keys.to_string(),
         format!("{:?}", frame.settings),
         app.destination.namespace.clone(),
         app.project.clone(),
@@ -139,5 +142,9 @@ impl Loader for World {
 
     fn kept(&self) -> (&Kept, Duration) {
         (&self.needs, self.resync)
+    }
+
+    async fn decryption(&self, project: &str) -> Decryption {
+        self.keyring.decryption(&self.projects, &self.namespace, project).await
     }
 }

@@ -12,6 +12,7 @@ use trueup_object::{Gvk, Node};
 
 use crate::applications::News;
 use crate::installation;
+use crate::keyring;
 use crate::logins;
 use crate::past::inventory;
 use crate::remains;
@@ -55,6 +56,7 @@ pub(crate) fn start(world: &Arc<World>, tasks: &mut JoinSet<()>) {
         tasks.spawn(rivals(Arc::clone(world), kind));
     }
     logins::start(world, tasks);
+    keyring::start(world, tasks);
     tasks.spawn(signatures::watch(Arc::clone(world)));
     tasks.spawn(installation::watch(Arc::clone(world)));
     tasks.spawn(changes(Arc::clone(world)));

@@ -18,6 +18,7 @@ use crate::election::Leadership;
 use crate::holders::Holders;
 use crate::http::Progress;
 use crate::impersonation::Impersonation;
+use crate::keyring::Keyring;
 use crate::logins::Logins;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
@@ -55,6 +56,7 @@ pub(crate) struct World {
     pub(crate) applications: Applications,
     pub(crate) projects: Projects,
     pub(crate) logins: Arc<Logins>,
+    pub(crate) keyring: Keyring,
     pub(crate) repositories: Arc<Repositories>,
     pub(crate) charts: Arc<Charts>,
     pub(crate) renderer: Arc<Renderer>,

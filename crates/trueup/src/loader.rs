@@ -6,6 +6,7 @@ use std::time::Duration;
 use trueup_controller::capabilities::Serves;
 use trueup_controller::loading::{Frame, Loader};
 use trueup_controller::needs::Kept;
+use trueup_controller::{Decryption, decryption};
 use trueup_git::{GitError, Proxies, RegistryAccess, RepoUrl, Resolved, Store, Stores};
 use trueup_registry::{Limits, Registry, RegistryConfig};
 use trueup_render::Renderer;
@@ -21,6 +22,7 @@ const FRESH: Duration = Duration::from_hours(1);
 
 /// Fetches and renders.
 pub(crate) struct Once<'a> {
+    logins: Logins<'a>,
     known: &'a Known,
     stores: Stores,
     registry: Arc<Registry>,
@@ -41,7 +43,7 @@ pub(crate) async fn frame(logins: Logins<'_>) -> Result<Frame, CommandError> {
 
 impl<'a> Once<'a> {
     /// Below a directory for the cache, which nobody else uses meanwhile.
-    pub(crate) fn new(known: &'a Known, cache: &CacheDir) -> Result<Self, CommandError> {
+    pub(crate) fn new(logins: Logins<'a>, known: &'a Known, cache: &CacheDir) -> Result<Self, CommandError> {
         let failed = |error: &dyn std::error::Error| {
             internal_error_with_message("the cache directory cannot be used", error.to_string())
         };
@@ -53,7 +55,7 @@ impl<'a> Once<'a> {
         });
         let registry = Arc::new(registry.map_err(|error| failed(&error))?);
         let renderer = Arc::new(Renderer::new(None, renderer::workers(None)?));
-        Ok(Self { known, stores, registry, renderer, kept: Kept::default() })
+        Ok(Self { logins, known, stores, registry, renderer, kept: Kept::default() })
     }
 }
 
@@ -88,5 +90,9 @@ impl Loader for Once<'_> {
 
     fn kept(&self) -> (&Kept, Duration) {
         (&self.kept, FRESH)
+    }
+
+    async fn decryption(&self, project: &str) -> Decryption {
+        decryption(self.logins.cluster, self.logins.namespace, project).await
     }
 }

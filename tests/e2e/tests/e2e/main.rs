@@ -73,6 +73,7 @@ mod retries;
 mod rival;
 mod secrets;
 mod signatures;
+mod sops;
 mod sources;
 mod supersede;
 mod sweep;

@@ -100,8 +100,9 @@ pub(in crate::commands::app) async fn on_disk(
         settings,
     };
     let renderer = Renderer::new(None, renderer::workers(None)?);
+    let decryption = trueup_controller::decryption(logins.cluster, logins.namespace, &whose.app.project).await;
     let answer = blocking(move || {
-        let trees = Trees::new(Arc::new(tree) as Arc<dyn Tree>);
+        let trees = Trees { decryptor: Some(Arc::new(decryption)), ..Trees::new(Arc::new(tree) as Arc<dyn Tree>) };
         renderer.render(&request, &trees, &capabilities)
     })
     .await?;
@@ -126,7 +127,7 @@ async fn fetched(
     progress.show("waiting for another trueup that uses the same cache");
     let _lock = lock(&cache.path).await?;
     progress.show(&format!("fetching {wanted}"));
-    let once = Once::new(&known, &cache)?;
+    let once = Once::new(logins, &known, &cache)?;
     let loaded = Box::pin(loading::at(&once, whose.meta, whose.app, wanted, frame(logins).await?)).await;
     progress.end();
     loaded.map_err(|error| match error {
