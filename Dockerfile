@@ -4,10 +4,12 @@
 # docker build -t trueup:0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" .
 #
 # The stages: `manifests` forgets the sources, so that `build` builds the dependencies anew only when a manifest has changed;
-# the image itself holds one binary. It runs as 65532 with a read-only root: compose.yaml and deploy/ do.
+# `renderer` builds the program in Go; the image itself holds these two binaries. It runs as 65532 with a read-only root: compose.yaml and deploy/ do.
 
 # As in rust-toolchain.toml.
 ARG RUST_VERSION=1.95.0
+# As in renderer/go.mod.
+ARG GO_VERSION=1.26
 
 FROM rust:${RUST_VERSION}-slim-trixie AS manifests
 WORKDIR /src
@@ -34,6 +36,12 @@ RUN find crates -name '*.rs' -exec touch {} + \
     && TRUEUP_BUILD_COMMIT="$REVISION" cargo build --locked --package trueup --profile "$PROFILE" \
     && install -D "$CARGO_TARGET_DIR/$PROFILE_DIRECTORY/trueup" image/trueup
 
+FROM golang:${GO_VERSION}-trixie AS renderer
+WORKDIR /src
+COPY renderer .
+# Without C it needs nothing of the image.
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o image/trueup-renderer .
+
 # Certificates, time zones and the C library, without a shell or a package manager; its user is 65532.
 FROM gcr.io/distroless/cc-debian13:nonroot
 ARG VERSION=0.1.0
@@ -45,6 +53,7 @@ LABEL org.opencontainers.image.title="Trueup" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /src/image/trueup /usr/local/bin/trueup
+COPY --from=renderer /src/image/trueup-renderer /usr/local/bin/trueup-renderer
 USER 65532:65532
 EXPOSE 8080
 ENTRYPOINT ["/usr/local/bin/trueup"]

@@ -19,6 +19,7 @@ use crate::pod::Pod;
 use crate::pod::confined;
 
 const OVERLAY: &str = "deploy/overlays/dev";
+const CHART: &str = "apiVersion: v2\nname: shop\nversion: 1.2.3\n";
 
 #[tokio::test]
 async fn as_its_pod_it_works_with_nothing_but_what_deploy_grants() {
@@ -67,6 +68,22 @@ async fn as_its_pod_it_works_with_nothing_but_what_deploy_grants() {
     scene.until_value("configmaps", "config", "/data/a", "2").await;
     scene.until_event("pod", &["DriftHealed"]).await;
     assert_eq!(scene.uid("deployments", "web").await, uid, "nothing was made twice");
+
+    // A chart waits for the renderer, which comes late, and goes and comes again under the controller.
+    let template = |value: &str| format!("{}  chart: {{{{ .Chart.Version }}}}\n", config_map("chart", &[("a", value)]));
+    scene.commit(&[("chart/Chart.yaml", Some(CHART)), ("chart/templates/config.yaml", Some(&template("1")))]);
+    let chart = trueup_bed::application("chart").namespace(NAMESPACE).repo(scene.repository.url()).path("chart");
+    let chart = scene.create(chart.destination(&scene.namespace).automated(true, true)).await;
+    chart.until("the renderer to be missed", |app| app["status"].to_string().contains("cannot be reached")).await;
+    let mut renderer = pod.start_renderer(1);
+    scene.until_value("configmaps", "chart", "/data/chart", "1.2.3").await;
+    confined(&renderer);
+    assert!(renderer.ended().is_none());
+    drop(renderer);
+    let renderer = pod.start_renderer(2);
+    scene.commit(&[("chart/templates/config.yaml", Some(&template("2")))]);
+    scene.until_value("configmaps", "chart", "/data/a", "2").await;
+    confined(&renderer);
 
     // It wrote to its cache, and nowhere else; nobody refused it anything.
     confined(&container);

@@ -43,7 +43,7 @@ fn a_full_cache_leaves_memory_for_the_process() {
     let (_, options) = service["tmpfs"][0].as_str().unwrap().split_once(':').unwrap();
     let size = options.split(',').find_map(|option| option.strip_prefix("size=")).unwrap();
     let limit = service["mem_limit"].as_str().unwrap();
-    assert_eq!(mebibytes(limit) - mebibytes(size), 512, "deploy/ gives the process as much");
+    assert_eq!(mebibytes(limit) - mebibytes(size), 512 + 2048, "deploy/ gives the two processes as much");
 }
 
 fn mebibytes(text: &str) -> u64 {
@@ -86,7 +86,8 @@ async fn the_service_comes_up() {
     ];
     let command: Vec<String> =
         service["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect();
-    let mut container = Container::run(dir.path(), &trueup_binary().unwrap(), &command, &environment, &volumes);
+    let mut container =
+        Container::run(dir.path(), "trueup", &trueup_binary().unwrap(), &command, &environment, &volumes);
     until("the service to be ready", SLOW, async || match container.get(port, "/health/ready").await {
         Some(200) => Ok(()),
         other => Err((other, container.ended(), container.log())),

@@ -81,9 +81,11 @@ pub(crate) fn possible() -> bool {
 }
 
 impl Container {
-    /// Runs a binary with arguments and environment, and these volumes, below a directory that is there.
+    /// Runs a binary, which the image has by the name `program`, with arguments and environment, and these volumes, below a
+    /// directory that is there.
     pub(crate) fn run(
         dir: &Path,
+        program: &str,
         binary: &Path,
         arguments: &[String],
         environment: &[(String, String)],
@@ -102,7 +104,8 @@ impl Container {
             }
             writeln!(mounts, "{mode} {} {target}", source.display()).unwrap();
         };
-        mount("ro", binary, "/usr/local/bin/trueup");
+        let entry = format!("/usr/local/bin/{program}");
+        mount("ro", binary, &entry);
         mount("ro", &setpriv, "/sandbox/setpriv");
         let mut libraries: Vec<String> = libraries(binary).into_iter().chain(libraries(&setpriv)).collect();
         libraries.sort();
@@ -132,7 +135,7 @@ impl Container {
             .args(["--mount", "--propagation=private", "sh", "-c", ENTER, "enter"])
             .arg(&root)
             .args(CONFINED)
-            .arg("/usr/local/bin/trueup")
+            .arg(entry)
             .args(arguments)
             .current_dir("/")
             .env_clear()

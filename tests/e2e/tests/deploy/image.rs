@@ -61,13 +61,22 @@ impl Built {
     }
 }
 
-/// What is sent to the builder: what `.dockerignore` lets through, which ignores all but whole entries.
+/// What is sent to the builder: what `.dockerignore` lets through, which ignores all but whole entries, and of one the test data.
 fn context(dir: &Path) {
     let ignore = fs::read_to_string(workspace().join(".dockerignore")).unwrap();
     let mut lines = ignore.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     assert_eq!(lines.next(), Some("*"), ".dockerignore lets through only what it names");
     fs::create_dir_all(dir).unwrap();
     for line in lines {
+        if let Some(name) = line.strip_suffix("/*/testdata") {
+            for entry in fs::read_dir(dir.join(name)).unwrap() {
+                let data = entry.unwrap().path().join("testdata");
+                if data.exists() {
+                    fs::remove_dir_all(data).unwrap();
+                }
+            }
+            continue;
+        }
         let name = line.strip_prefix('!').unwrap_or_else(|| panic!("'{line}' is not an entry that is let through"));
         assert!(!name.contains(['/', '*', '?', '[']), "'{line}' is not a whole entry");
         copy(&workspace().join(name), &dir.join(name));
@@ -192,7 +201,7 @@ fn compiled(said: &str) -> Vec<&str> {
 }
 
 #[test]
-fn each_stage_builds_and_the_image_holds_a_binary_that_runs() {
+fn each_stage_builds_and_the_image_holds_binaries_that_run() {
     let text = text();
     let dockerfile = parse_dockerfile::parse(&text).unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -203,14 +212,14 @@ fn each_stage_builds_and_the_image_holds_a_binary_that_runs() {
     let arguments = [("PROFILE", "dev"), ("PROFILE_DIRECTORY", "debug"), ("REVISION", "0123456789abcdef")];
     let stages = build(&dockerfile, dir.path(), &arguments);
     let names: Vec<&str> = stages.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["manifests", "build", "image"]);
+    assert_eq!(names, ["manifests", "build", "renderer", "image"]);
     // The sources come after the dependencies: with them only our own crates are compiled.
     let with_sources = compiled(stages[1].1.said.last().unwrap());
     assert!(with_sources.contains(&"trueup"), "{with_sources:?}");
     let foreign: Vec<&&str> = with_sources.iter().filter(|name| !name.starts_with("trueup")).collect();
     assert!(foreign.is_empty(), "compiled again with the sources: {foreign:?}");
     // What the image's base has not is linked in.
-    let image = &stages[2].1;
+    let image = &stages[3].1;
     let binary = image.place("/usr/local/bin/trueup");
     for library in libraries(&binary) {
         let name = library.rsplit('/').next().unwrap();
@@ -220,6 +229,12 @@ fn each_stage_builds_and_the_image_holds_a_binary_that_runs() {
     let output = Command::new(&binary).args(["version", "-o", "json"]).env_clear().output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && said.contains("0123456789abcdef"), "{said}");
+    let renderer = image.place("/usr/local/bin/trueup-renderer");
+    assert_eq!(libraries(&renderer), Vec::<String>::new());
+    let output = Command::new(&renderer).arg("--version").env_clear().output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("protocol 1"), "{said}");
+    assert!(!stages[2].1.place("/src/helm/testdata").exists(), "what only tests need is sent to the builder");
 }
 
 #[test]
@@ -227,19 +242,22 @@ fn tags_are_named_and_the_image_is_confined_and_labelled() {
     let text = text();
     let dockerfile = parse_dockerfile::parse(&text).unwrap();
     let globals: Vec<_> = dockerfile.global_args().flat_map(|arg| pairs(&arg.arguments.value)).collect();
-    let [(name, Some(rust))] = &globals[..] else { panic!("{globals:?}") };
-    assert_eq!(name, "RUST_VERSION");
+    let [(name, Some(rust)), (go_name, Some(go))] = &globals[..] else { panic!("{globals:?}") };
+    assert_eq!((name.as_str(), go_name.as_str()), ("RUST_VERSION", "GO_VERSION"));
+    let module = fs::read_to_string(workspace().join("renderer/go.mod")).unwrap();
+    assert!(module.contains(&format!("\ngo {go}.")), "the version of renderer/go.mod");
     assert_eq!(*rust, toolchain(), "the version of rust-toolchain.toml");
     let mut distributions = Vec::new();
     for stage in dockerfile.stages() {
-        let image = stage.from.image.value.replace("${RUST_VERSION}", rust);
+        let image = stage.from.image.value.replace("${RUST_VERSION}", rust).replace("${GO_VERSION}", go);
         let (name, tag) = image.rsplit_once(':').unwrap_or_else(|| panic!("{image} has no tag"));
         assert!(tag != "latest" && !tag.contains('$'), "{image}");
         distributions.push((name.to_owned(), tag.to_owned()));
     }
     // The C library of the last stage must not be older than that of the others.
     assert_eq!(distributions[0], distributions[1]);
-    assert!(distributions[0].1.ends_with("-trixie") && distributions[2].0.ends_with("-debian13"), "{distributions:?}");
+    assert!(distributions[2].1.ends_with("-trixie"), "{distributions:?}");
+    assert!(distributions[0].1.ends_with("-trixie") && distributions[3].0.ends_with("-debian13"), "{distributions:?}");
     let last = dockerfile.stages().last().unwrap();
     let of = |wanted: fn(&Instruction<'_>) -> Option<String>| last.instructions.iter().filter_map(wanted);
     assert_eq!(of(|it| matches!(it, Instruction::Run(_)).then(String::new)).count(), 0, "it has no shell to run");

@@ -107,18 +107,26 @@ async fn every_overlay_rolls_out_in_a_namespace_that_enforces_the_restricted_lev
 fn limits_are_twice_the_requests() {
     for dir in ["deploy/overlays/dev", "deploy/overlays/staging", "deploy/overlays/prod"] {
         let objects = built(dir);
-        let container = &one(&objects, "Deployment", NAME)["spec"]["template"]["spec"]["containers"][0];
-        let limits = container["resources"]["limits"].as_object().unwrap();
-        assert_eq!(limits.keys().collect::<Vec<_>>(), ["cpu", "ephemeral-storage", "memory"], "{dir}");
-        for (resource, limit) in limits {
-            let request = container["resources"]["requests"][resource].as_str().unwrap();
-            let limit = limit.as_str().unwrap();
-            assert!((amount(limit) - 2.0 * amount(request)).abs() < 1e-9, "{dir}: {resource} {request} {limit}");
+        let spec = &one(&objects, "Deployment", NAME)["spec"]["template"]["spec"];
+        for container in spec["containers"].as_array().unwrap() {
+            let limits = container["resources"]["limits"].as_object().unwrap();
+            assert_eq!(limits.keys().collect::<Vec<_>>(), ["cpu", "ephemeral-storage", "memory"], "{dir}");
+            for (resource, limit) in limits {
+                let request = container["resources"]["requests"][resource].as_str().unwrap();
+                let limit = limit.as_str().unwrap();
+                assert!((amount(limit) - 2.0 * amount(request)).abs() < 1e-9, "{dir}: {resource} {request} {limit}");
+            }
         }
         // A cache that may grow past what the container may write would never be told why it ends.
-        let volume = &one(&objects, "Deployment", NAME)["spec"]["template"]["spec"]["volumes"][0];
+        let volume = spec["volumes"].as_array().unwrap().iter().find(|volume| volume["name"] == "cache").unwrap();
         let most = amount(volume["emptyDir"]["sizeLimit"].as_str().unwrap());
-        assert!(most <= amount(limits["ephemeral-storage"].as_str().unwrap()), "{dir}");
+        let [controller, renderer] = [0, 1].map(|number| &spec["containers"][number]["resources"]["limits"]);
+        assert!(most <= amount(controller["ephemeral-storage"].as_str().unwrap()), "{dir}");
+        // Workers at their limit must not be ended by the kernel, which would end all of them.
+        let flags = spec["containers"][1]["args"].as_array().unwrap();
+        let flag = |name: &str| flags.iter().find_map(|flag| flag.as_str().unwrap().strip_prefix(name)).unwrap();
+        let workers = amount(flag("--workers=")) * amount(flag("--memory-limit="));
+        assert!(workers < amount(renderer["memory"].as_str().unwrap()), "{dir}");
     }
 }
 
@@ -141,5 +149,28 @@ fn moved_to_another_namespace_nothing_stays_behind() {
         if object["kind"] == "Namespace" {
             assert_eq!(object["metadata"]["name"], "gitops");
         }
+    }
+}
+
+#[test]
+fn what_renders_has_nothing_but_the_socket() {
+    for dir in ["deploy/overlays/dev", "deploy/overlays/staging", "deploy/overlays/prod", "deploy/namespaced"] {
+        let objects = built(dir);
+        let spec = &one(&objects, "Deployment", NAME)["spec"]["template"]["spec"];
+        assert_eq!(spec["automountServiceAccountToken"], false, "{dir}");
+        let [controller, renderer] = &spec["containers"].as_array().unwrap()[..] else { panic!("{dir}: {spec}") };
+        assert_eq!((&controller["name"], &renderer["name"]), (&json!("controller"), &json!("renderer")), "{dir}");
+        assert_eq!(renderer["image"], controller["image"], "{dir}");
+        assert_eq!(renderer["securityContext"], controller["securityContext"], "{dir}");
+        assert!(renderer["env"].is_null() && renderer["envFrom"].is_null(), "{dir}: {renderer}");
+        assert_eq!(renderer["volumeMounts"], json!([{"name": "renderer", "mountPath": "/run/trueup"}]), "{dir}");
+        let volume = spec["volumes"].as_array().unwrap().iter().find(|volume| volume["name"] == "renderer").unwrap();
+        assert_eq!(volume["emptyDir"]["medium"], "Memory", "{dir}");
+        // They speak over the same socket.
+        let socket = "unix:/run/trueup/renderer.sock";
+        assert!(controller["args"].as_array().unwrap().contains(&json!(format!("--renderer={socket}"))), "{dir}");
+        assert!(renderer["command"].as_array().unwrap().contains(&json!(format!("--listen={socket}"))), "{dir}");
+        let mounts = controller["volumeMounts"].as_array().unwrap();
+        assert!(mounts.iter().any(|mount| mount["name"] == "renderer" && mount["mountPath"] == "/run/trueup"), "{dir}");
     }
 }

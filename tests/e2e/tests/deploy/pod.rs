@@ -12,6 +12,7 @@ use serde_json::json;
 use trueup_bed::Request;
 use trueup_bed::Requests;
 use trueup_bed::free_port;
+use trueup_bed::renderer_binary;
 use trueup_bed::trueup_binary;
 use trueup_bed::until;
 use trueup_e2e::Rest;
@@ -36,7 +37,9 @@ pub(crate) struct Pod {
     dir: PathBuf,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
-    volumes: [Volume; 2],
+    volumes: Vec<Volume>,
+    /// The command of the renderer, and what is mounted there.
+    renderer: (Vec<String>, Vec<Volume>),
     /// Its probes.
     pub(crate) probes: Probes,
     /// Its cache, seen from outside.
@@ -52,20 +55,32 @@ impl Pod {
         assert_eq!(spec["securityContext"]["runAsUser"], USER);
         let template = &spec["containers"][0];
         let port = free_port().unwrap();
-        let arguments = template["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned());
         let cache = dir.join("cache");
         own_directory(&cache);
-        assert_eq!(template["volumeMounts"].as_array().unwrap().len(), 1, "a volume that is not known here");
-        let mount_path = template["volumeMounts"][0]["mountPath"].as_str().unwrap().to_owned();
+        let socket = dir.join("socket");
+        own_directory(&socket);
+        let sources = [("cache", &cache), ("renderer", &socket), ("account", &token)];
+        let mounted = |container: &Value| -> Vec<Volume> {
+            let mount = |mount: &Value| Volume {
+                source: sources.iter().find(|(name, _)| mount["name"] == *name).unwrap().1.clone(),
+                target: mount["mountPath"].as_str().unwrap().to_owned(),
+                writable: mount["readOnly"] != true,
+            };
+            container["volumeMounts"].as_array().unwrap().iter().map(mount).collect()
+        };
+        let volumes = mounted(template);
+        assert!(volumes.iter().any(|volume| volume.target == ACCOUNT && !volume.writable));
+        let renderer = &spec["containers"][1];
+        let [program, flags @ ..] = &words(&renderer["command"])[..] else { panic!("{renderer}") };
+        assert_eq!(program, "trueup-renderer");
+        let flags = [flags, &words(&renderer["args"])].concat();
         Self {
             namespace: namespace.to_owned(),
             dir: dir.to_owned(),
-            arguments: arguments.collect(),
+            arguments: words(&template["args"]),
             environment: environment(built, template, namespace, world.control_plane.server(), port),
-            volumes: [
-                Volume { source: cache.clone(), target: mount_path, writable: true },
-                Volume { source: token, target: ACCOUNT.to_owned(), writable: false },
-            ],
+            volumes,
+            renderer: (flags, mounted(renderer)),
             probes: Probes::of(template, port),
             cache,
         }
@@ -74,7 +89,15 @@ impl Pod {
     /// Starts it.
     pub(crate) fn start(&self) -> Container {
         let binary = trueup_binary().unwrap();
-        Container::run(&self.dir, &binary, &self.arguments, &self.environment, &self.volumes)
+        Container::run(&self.dir, "trueup", &binary, &self.arguments, &self.environment, &self.volumes)
+    }
+
+    /// Starts its renderer, for the `turn`th time, which has no environment.
+    pub(crate) fn start_renderer(&self, turn: u32) -> Container {
+        let dir = self.dir.join(format!("renderer-{turn}"));
+        fs::create_dir_all(&dir).unwrap();
+        let (flags, volumes) = &self.renderer;
+        Container::run(&dir, "trueup-renderer", &renderer_binary().unwrap(), flags, &[], volumes)
     }
 
     /// What it asked for and was never granted, as verb, group and resource, among these requests. An API server that has
@@ -144,6 +167,10 @@ impl Probes {
     }
 }
 
+fn words(list: &Value) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+}
+
 /// A token of the account, as a kubelet asks for one, and what lies beside it.
 async fn account(admin: &Rest, world: &World, namespace: &str, dir: &Path) {
     let path = format!("{}/{NAME}/token", objects("serviceaccounts", namespace));
@@ -181,10 +208,10 @@ fn environment(
     environment.push(("KUBERNETES_SERVICE_PORT".to_owned(), server_port.to_owned()));
     environment.push(("HOSTNAME".to_owned(), format!("{NAME}-0")));
     // Only here: many share this machine's ports, and nobody wants to wait for the next look at Git.
-    for (name, value) in [("TRUEUP_LISTEN", format!("127.0.0.1:{port}")), ("TRUEUP_RESYNC", "2s".to_owned())] {
-        let set = environment.iter_mut().find(|(known, _)| known == name);
-        set.unwrap_or_else(|| panic!("{name} is not in the ConfigMap")).1 = value;
-    }
+    let listen = environment.iter_mut().find(|(known, _)| known == "TRUEUP_LISTEN");
+    listen.expect("TRUEUP_LISTEN is in the ConfigMap").1 = format!("127.0.0.1:{port}");
+    environment.retain(|(known, _)| known != "TRUEUP_RESYNC");
+    environment.push(("TRUEUP_RESYNC".to_owned(), "2s".to_owned()));
     environment
 }
 
