@@ -208,7 +208,7 @@ impl Side<'_> {
         if app.sources.is_empty() {
             return Err(failed(&"spec.sourceHydrator: what is hydrated is not rendered here"));
         }
-        let loaded = loading::at(self.here, &application.meta, app, &app.target(), frame.clone()).await;
+        let loaded = Box::pin(loading::at(self.here, &application.meta, app, &app.target(), frame.clone())).await;
         Ok(Some(loaded.map_err(|error| failed(&error))?.rendered))
     }
 }

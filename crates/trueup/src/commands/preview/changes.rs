@@ -115,7 +115,7 @@ mod tests {
     fn of_two_of_one_name_each_counts() {
         let one = manifest("ConfigMap", "twice", "a");
         let other = manifest("ConfigMap", "twice", "b");
-        let changes = changes(&[one.clone(), other.clone()], &[one.clone()]);
+        let changes = changes(&[one.clone(), other], &[one]);
         assert_eq!(changes.iter().map(|change| change.becomes).collect::<Vec<_>>(), [Becomes::Removed]);
     }
 }

@@ -75,10 +75,8 @@ impl Search<'_> {
             let path = if path.is_empty() { entry.name.clone() } else { format!("{path}/{}", entry.name) };
             match entry.kind {
                 EntryKind::Directory(tree) if depth < DEPTH_MAX => self.directory(&tree, &path, depth + 1, found)?,
-                EntryKind::File { id, size, .. }
-                    if size <= FILE_BYTES_MAX && (path.ends_with(".yaml") || path.ends_with(".yml")) =>
-                {
-                    self.file(id, path, found)?;
+                EntryKind::File { id, size, .. } if size <= FILE_BYTES_MAX && is_yaml(&entry.name) => {
+                    self.file(id, &path, found)?;
                 }
                 _ => {}
             }
@@ -86,15 +84,20 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn file(&mut self, id: BlobId, file: String, found: &mut Vec<Found>) -> Result<(), GitError> {
+    fn file(&mut self, id: BlobId, file: &str, found: &mut Vec<Found>) -> Result<(), GitError> {
         if !self.known.contains_key(&id) {
-            let applications = read(&self.store.blob(&id, FILE_BYTES_MAX)?, &file);
+            let applications = read(&self.store.blob(&id, FILE_BYTES_MAX)?, file);
             self.known.insert(id, applications);
         }
         let applications = self.known.get(&id).into_iter().flatten().cloned();
-        found.extend(applications.map(|application| Found { file: file.clone(), application }));
+        found.extend(applications.map(|application| Found { file: file.to_owned(), application }));
         Ok(())
     }
+}
+
+/// As a source that is a plain directory knows them.
+fn is_yaml(name: &str) -> bool {
+    matches!(name.rsplit_once('.'), Some((_, "yaml" | "yml")))
 }
 
 /// The Applications of a file. What is a template, or a patch without a source, is none; the latter is told.

@@ -3,6 +3,8 @@
 //! Invariants: never longer than [`COMMENT_BYTES_MAX`], and what was left out is said; nothing that a file of the repository says
 //! becomes markup.
 
+use std::fmt::Write as _;
+
 use crate::commands::preview::changes::{Becomes, Change};
 use crate::commands::preview::report::{Previewed, Report};
 use crate::output::style::{Palette, one_line};
@@ -24,7 +26,7 @@ pub(super) fn comment(report: &Report) -> String {
         report.applications.iter().filter(|one| one.outcome.is_err() || !one.changes().is_empty()).collect();
     let mut text = format!("### Trueup preview: {} → {}\n\n", code(&report.base.title()), code(&report.head.title()));
     if told.is_empty() {
-        text.push_str(&format!("No object of {} Applications changes.\n", report.applications.len()));
+        let _ = writeln!(text, "No object of {} Applications changes.", report.applications.len());
         return text;
     }
     text.push_str("| Application | File | Added | Changed | Removed |\n| --- | --- | ---: | ---: | ---: |\n");
@@ -32,7 +34,7 @@ pub(super) fn comment(report: &Report) -> String {
         text.push_str(&row(application));
     }
     if told.len() > ROWS_MAX {
-        text.push_str(&format!("\n{} more Applications are not in the table.\n", told.len() - ROWS_MAX));
+        let _ = writeln!(text, "\n{} more Applications are not in the table.", told.len() - ROWS_MAX);
     }
     text.push('\n');
     let parts = told.iter().flat_map(|application| {
@@ -51,10 +53,11 @@ pub(super) fn comment(report: &Report) -> String {
         }
     }
     if left_out > 0 {
-        text.push_str(&format!(
+        let _ = writeln!(
+            text,
             "\n**Not everything is shown**: {left_out} more differences or messages would make this comment too long. \
-             `trueup preview` without `-o markdown` prints them.\n"
-        ));
+             `trueup preview` without `-o markdown` prints them."
+        );
     }
     text
 }
