@@ -98,7 +98,9 @@ impl Charts {
     /// Wakes the applications that have charts or artifacts: they may be reached in another way now.
     pub(crate) fn logins_changed(&self) {
         let apps: Vec<Arc<str>> = lock(&self.asked).keys().cloned().collect();
-        apps.iter().for_each(|app| self.queue.wake(app));
+        for app in &apps {
+            self.queue.wake(app);
+        }
     }
 
     /// An application that is no more wants nothing.

@@ -225,7 +225,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_kept_is_bounded() {
-        let (kept, fresh) = (Kept::default(), Duration::from_secs(60));
+        let (kept, fresh) = (Kept::default(), Duration::from_mins(1));
         let names = |kept: &Kept| {
             let mut names: Vec<String> = lock(&kept.0).keys().map(|(_, need)| need.to_string()).collect();
             names.sort();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use serde_json::json;
+use trueup_api::source::DirectorySource;
 use trueup_bed::ControlPlane;
 use trueup_bed::Deadline;
 use trueup_bed::until;
@@ -84,7 +85,8 @@ impl Bench {
     pub(crate) fn target(&self, manifest: &Value) -> Result<Target, String> {
         let file: &Path = &self.git.path().join("object.json");
         std::fs::write(file, serde_json::to_vec(manifest).unwrap()).map_err(|error| error.to_string())?;
-        let rendered = render_directory(self.git.path(), &Default::default()).map_err(|error| error.to_string())?;
+        let rendered =
+            render_directory(self.git.path(), &DirectorySource::default()).map_err(|error| error.to_string())?;
         let namespaced = |_: &Gvk| Some(true);
         let made = targets(
             &rendered,
