@@ -130,7 +130,7 @@ fn render_names_file_and_line_of_what_is_wrong() {
     write(dir.path(), "broken.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: [a\n");
     let output = run(&mut trueup(&["render", dir.path().to_str().unwrap()]));
     fails(&output, 2, &["error: ", "cannot be rendered", "broken.yaml"]);
-    fails(&run(&mut trueup(&["render", "/nonexistent/dir"])), 2, &["error: '/nonexistent/dir' cannot be rendered"]);
+    fails(&run(&mut trueup(&["render", "/nonexistent/dir"])), 2, &["error: cannot read '/nonexistent/dir'"]);
 }
 
 #[test]

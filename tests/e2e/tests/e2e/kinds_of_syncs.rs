@@ -103,8 +103,7 @@ async fn a_rollback_may_go_to_another_source() {
     let last = done["status"]["history"].as_array().unwrap().last().unwrap().clone();
     assert_eq!((&last["source"]["path"], &last["revision"]), (&json!("other"), &json!(first)));
     app.sync_status("OutOfSync").await;
-    source["repoURL"] = "https://elsewhere.example/x.git".into();
-    source["chart"] = "c".into();
+    source["path"] = "../elsewhere".into();
     app.ask(json!({"source": source, "revision": first})).await;
     let failed = app.operated("Error").await;
     assert!(failed["status"]["operationState"]["message"].as_str().unwrap().contains("operation.sync.source"));
