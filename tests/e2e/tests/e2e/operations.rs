@@ -122,7 +122,7 @@ async fn a_revision_that_does_not_exist_is_an_error_of_the_operation_only() {
 async fn what_is_not_honoured_is_refused_and_nothing_is_done() {
     let (scene, app, commit) = manual("op-refused").await;
     let cases = [
-        (json!({"sources": [{"repoURL": "https://git.example/x.git", "path": "p"}]}), "operation.sync.sources"),
+        (json!({"sources": [{"repoURL": "https://git.example/x.git", "path": "../p"}]}), "operation.sync.source"),
         (json!({"revisions": ["a", "b"]}), "operation.sync.revisions"),
     ];
     for (sync, field) in cases {
@@ -193,7 +193,8 @@ async fn what_was_synced_can_be_gone_back_to_while_the_target_revision_is_gone()
     let nowhere = json!({"revision": "nowhere"});
     failed_in("Error", nowhere, "revision nowhere cannot be loaded", "Failed to load target state").await;
 
-    failed_in("Failed", json!({"revision": first, "revisions": ["a"]}), "operation.sync.revisions", "load").await;
+    let large = json!({"revision": first, "manifests": ["#".repeat(601 * 1024)]});
+    failed_in("Failed", large, "operation.sync.manifests", "load").await;
 
     // It is tried again as it says.
     let broken = scene.put("app/broken.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: broken}\ndata: [1]\n");
