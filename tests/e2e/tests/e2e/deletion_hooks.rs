@@ -289,6 +289,8 @@ async fn the_hooks_of_an_application_that_vanished_are_let_go() {
     for away in [false, true] {
         let app = scene.create(scene.application().automated(true, true)).await;
         waits(&app, "batch/Job/brief").await;
+        // It is waited for as well while the one of before is still known.
+        Jobs(&scene).begun("brief").await;
         let keeps = scene.expect("jobs", "brief").await["metadata"]["finalizers"].clone();
         assert_eq!(keeps, json!(["argocd.argoproj.io/hook-finalizer"]));
         if away {

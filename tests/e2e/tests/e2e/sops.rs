@@ -95,6 +95,8 @@ async fn encrypted_files_are_decrypted_in_memory_or_refused() {
         [(&app, "login", "password"), (&chart, "chart", "password"), (&overlay, "overlay", "PASSWORD")]
     {
         app.patch(&json!({"spec": {"syncPolicy": {"automated": {"selfHeal": false}}}})).await;
+        // A look that knew nothing of that would still heal.
+        app.refresh("normal").await;
         scene.edit("secrets", name, &json!({"stringData": {field: "changed"}})).await;
         app.sync_status("OutOfSync").await;
     }
