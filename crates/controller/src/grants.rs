@@ -78,7 +78,7 @@ pub const GRANTS: &[Grant] = &[
         group: "",
         resources: &["configmaps"],
         verbs: &["get", "list", "watch"],
-        why: "reads the settings in argocd-cm, argocd-tls-certs-cm and argocd-ssh-known-hosts-cm",
+        why: "reads the settings in argocd-cm, argocd-tls-certs-cm, argocd-ssh-known-hosts-cm and argocd-gpg-keys-cm",
         only_for: None,
     },
     Grant {
