@@ -5,6 +5,8 @@
 //! something failed ends as failed, after its hooks for that. Entry points: [`state`] and [`next`], and
 //! [`next_hook`] for a deletion.
 
+use std::collections::HashMap;
+
 use trueup_api::HookPhase;
 
 use crate::schedule::{Part, Stage, Step};
@@ -115,6 +117,7 @@ fn gone(there: bool) -> State {
 
 /// What comes next. `failed` if something failed before in this attempt: what recovers later does not undo that.
 pub fn next(steps: &[Step], failed: bool, state: impl Fn(&Task) -> State) -> Next<'_> {
+    let state = at_once(steps, state);
     let (steps, rescue) = steps.split_at(steps.partition_point(|step| step.stage.phase < HookPhase::SyncFail));
     match if failed { Walk::Failed(failures(steps, &state)) } else { walk(steps, &state) } {
         Walk::On(next) => next,
@@ -129,11 +132,19 @@ pub fn next(steps: &[Step], failed: bool, state: impl Fn(&Task) -> State) -> Nex
 
 /// What comes next where nothing but hooks run, as before and after a deletion: there is nothing to rescue.
 pub fn next_hook(steps: &[Step], state: impl Fn(&Task) -> State) -> Next<'_> {
-    match walk(steps, &state) {
+    match walk(steps, &at_once(steps, state)) {
         Walk::On(next) => next,
         Walk::Succeeded => Next::Succeeded,
         Walk::Failed(failures) => Next::Failed(failures),
     }
+}
+
+/// Each task's state, asked for once: what is observed may change at any moment, and a task that is no longer pending at one
+/// question and no longer running at the next would count as done.
+fn at_once(steps: &[Step], state: impl Fn(&Task) -> State) -> impl Fn(&Task) -> State {
+    let tasks = steps.iter().flat_map(|step| &step.tasks);
+    let known: HashMap<*const Task, State> = tasks.map(|task| (std::ptr::from_ref(task), state(task))).collect();
+    move |task| known.get(&std::ptr::from_ref(task)).cloned().unwrap_or(State::Pending)
 }
 
 /// How far some of the steps are.
@@ -223,6 +234,23 @@ mod tests {
             wave,
             act,
             defines: None,
+        }
+    }
+
+    #[test]
+    fn a_hook_that_vanishes_while_it_is_looked_at_is_not_done() {
+        let steps = schedule(vec![hook("before", HookPhase::PreDelete)]);
+        for states in [
+            [State::Running("it goes".to_owned()), State::Pending],
+            [State::Pending, State::Running("it is there".to_owned())],
+        ] {
+            let asked = std::cell::Cell::new(0);
+            let moving = |_: &Task| {
+                asked.set(asked.get() + 1);
+                states[(asked.get() - 1).min(1)].clone()
+            };
+            assert_ne!(next_hook(&steps, moving), Next::Succeeded);
+            assert_eq!(asked.get(), 1, "one answer counts throughout");
         }
     }
 
